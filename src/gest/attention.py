@@ -1,0 +1,114 @@
+"""Spatial attention (Eq. 6): cells attend to earlier cells, a target to the first i cells and to itself.
+
+A sequence of 2L tokens holds L cell tokens, then L position tokens. Cell token i sees cells 1..i, as in GPT (decision
+11). The position token of x_{i+1} sees cells 1..i and itself, and no other position token.
+
+Shapes: B batch, H heads, L cells, U targets, d head width.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_FLASH = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_FLASH_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+
+
+def spatial_mask(L: int) -> Tensor:
+    """Draw Eq. 6, readably: (2L, 2L), true where the row's token may attend to the column's."""
+    causal = torch.ones(L, L, dtype=torch.bool).tril()
+    nothing = torch.zeros(L, L, dtype=torch.bool)
+    itself = torch.eye(L, dtype=torch.bool)
+    return torch.cat((torch.cat((causal, nothing), 1), torch.cat((causal, itself), 1)))  # Eq. 6
+
+
+class _TargetAttention(torch.autograd.Function):
+    """Targets over the first i cells (fused, causal), with each target's own key merged in by log-sum-exp.
+
+    The fused backward is exact for the cells' keys if it is given the merged output and the merged log-sum-exp: it
+    recomputes P = exp(qk − lse) and D = Σ dO·O, and both then belong to the whole softmax. The own-key term is added
+    by hand.
+    """
+
+    @staticmethod
+    def forward(ctx, q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tensor) -> Tensor:  # noqa: ANN001
+        scale = q.shape[-1] ** -0.5
+        out, lse_cells = _FLASH(q, k, v, 0.0, True)
+        own = (q * k_own).sum(-1) * scale  # (B, H, L)
+        lse = torch.logaddexp(lse_cells.to(own.dtype), own)
+        share = (own - lse).exp()[..., None]  # the own key's probability
+        out = torch.lerp(out, v_own, share)  # (1 - share) · out + share · v_own
+        ctx.save_for_backward(q, k, v, k_own, v_own, out, lse, share)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN001
+        q, k, v, k_own, v_own, out, lse, share = ctx.saved_tensors
+        scale = q.shape[-1] ** -0.5
+        grad = grad.contiguous()
+        dq, dk, dv = _FLASH_BACKWARD(grad, q, k, v, out, lse, 0.0, True)
+        d_own = share * ((grad * (v_own - out)).sum(-1, keepdim=True)) * scale
+        return dq + d_own * k_own, dk, dv, d_own * q, share * grad
+
+
+def spatial_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attend under Eq. 6 without building its mask: time and memory of two causal attentions over L keys.
+
+    Parameters
+    ----------
+    q, k, v
+        (B, H, 2L, d): L cell tokens, then L position tokens.
+
+    Returns
+    -------
+    (B, H, 2L, d). Values and gradients are those of dense attention under `spatial_mask(L)`.
+    """
+    if q.shape[-2] % 2:
+        raise ValueError(f"the sequence has {q.shape[-2]} tokens, and must have an even number: 2L")
+    (q_cell, q_target), (k_cell, k_own), (v_cell, v_own) = (x.chunk(2, dim=-2) for x in (q, k, v))
+    cells = cell_attention(q_cell, k_cell, v_cell)
+    return torch.cat((cells, target_attention(q_target, k_cell, v_cell, k_own, v_own)), dim=-2)
+
+
+def cell_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Upper half of Eq. 6: cell token i attends to cells 1..i. All (B, H, L, d)."""
+    return functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def target_attention(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tensor) -> Tensor:
+    """Lower half of Eq. 6: target i attends to cells 1..i and to itself.
+
+    Parameters
+    ----------
+    q, k_own, v_own
+        (B, H, L, d) of the position tokens.
+    k, v
+        (B, H, L, d) of the cell tokens.
+    """
+    if q.device.type == "cpu":
+        return _TargetAttention.apply(q, k, v, k_own, v_own)
+    # The fused kernel above, with its log-sum-exp, is the CPU's; elsewhere the lower half of the mask is written out.
+    mask = spatial_mask(q.shape[-2])[q.shape[-2] :].to(q.device)
+    keys, values = torch.cat((k, k_own), dim=-2), torch.cat((v, v_own), dim=-2)
+    return functional.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+
+
+def context_attention(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tensor, n_seen: Tensor) -> Tensor:
+    """Let every target attend to all seen cells of its window and to itself: Eq. 6 with i = n_seen for each target.
+
+    Parameters
+    ----------
+    q, k_own, v_own
+        (B, H, U, d) of the targets.
+    k, v
+        (B, H, L, d) of the seen cells, padded at the end.
+    n_seen
+        (B,) how many of the L cells are real.
+    """
+    scale = q.shape[-1] ** -0.5
+    padding = torch.arange(k.shape[-2], device=k.device) >= n_seen[:, None]  # (B, L)
+    cells = (q @ k.transpose(-1, -2)) * scale  # (B, H, U, L)
+    cells = cells.masked_fill(padding[:, None, None], float("-inf"))
+    own = (q * k_own).sum(-1, keepdim=True) * scale
+    weights = torch.cat((cells, own), dim=-1).softmax(-1)
+    return weights[..., :-1] @ v + weights[..., -1:] * v_own

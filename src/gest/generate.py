@@ -1,0 +1,228 @@
+"""Generating unseen cells, round by round, from the seen cells around them (A.2, Eq. 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from gest.errors import UserError
+from gest.model import GeST
+from gest.windows import CORNERS, Grid, position_bins, serialize
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_BATCH = 16  # windows run together; results do not depend on it
+
+
+class Generated(NamedTuple):
+    """What the rounds gave for m unseen cells, in the order of their indices."""
+
+    probabilities: np.ndarray
+    """(m, K) over the meta cells, averaged over each cell's estimates (Eq. 11)."""
+    rounds: np.ndarray
+    """(m,) the round that generated each cell, from 1."""
+    estimates: np.ndarray
+    """(m,) how many reference windows gave an estimate."""
+
+
+def generate(
+    adata: AnnData,
+    model: GeST,
+    *,
+    unseen: np.ndarray | str,
+    mode: str = "weighted",
+    batch_size: int | None = None,
+    seed: int = 0,
+) -> AnnData:
+    """Predict the expression of unseen cells from where they lie and from the cells around them (A.2).
+
+    Parameters
+    ----------
+    adata
+        One section: counts in `X`, `obsm["spatial"]` (n, 2) in µm. What `X` holds for unseen cells is never read.
+    unseen
+        (n,) booleans, or the name of a boolean column of `obs`.
+    mode
+        `weighted`: the meta cells' expression weighted by probability; `picking`: that of the likeliest (section 3.4).
+    batch_size
+        Windows run together; changes speed, not results.
+
+    Returns
+    -------
+    `adata` itself, with `layers["gest"]` (n, genes): predictions in unseen cells, the cell's own normalised expression
+    in seen ones, NaN where the model lacks the gene; `obs["gest_round"]`: the round that generated a cell, 0 if seen;
+    `uns["gest"]`: how it was made.
+
+    Raises
+    ------
+    UserError
+        No unseen or no seen cell, an unknown mode, too few shared genes, or cells that no seen cell can reach.
+    """
+    from gest.sections import coordinates
+    from gest.tokens import expression, match_genes
+
+    if mode not in ("weighted", "picking"):
+        raise UserError(f"generate: mode is '{mode}', and must be weighted or picking.")
+    hidden = _mask(adata, unseen)
+    xy = coordinates(adata, "generate")
+    vocabulary = model.vocabulary
+    known = expression(adata[~hidden], vocabulary)
+    tokens = np.full(adata.n_obs, -1)
+    tokens[~hidden] = vocabulary.tokenize(known)
+    made = generate_tokens(model, xy, tokens, batch_size=batch_size, seed=seed)
+    predicted = aggregate(made.probabilities, vocabulary.expression, mode)
+
+    columns = match_genes(adata, vocabulary)
+    found = columns >= 0
+    layer = np.full(adata.shape, np.nan, dtype=np.float32)
+    layer[np.ix_(hidden, columns[found])] = predicted[:, found]
+    layer[np.ix_(~hidden, columns[found])] = known.toarray()[:, found]
+    adata.layers["gest"] = layer
+    adata.obs["gest_round"] = 0
+    adata.obs.loc[hidden, "gest_round"] = made.rounds
+    adata.uns["gest"] = dict(adata.uns.get("gest", {})) | {
+        "mode": mode,
+        "seed": seed,
+        "window": model.config.window,
+        "n_unseen": int(hidden.sum()),
+        "n_rounds": int(made.rounds.max()),
+        "genes_missing": [str(gene) for gene in vocabulary.genes[~found]],
+    }
+    return adata
+
+
+def aggregate(probabilities: np.ndarray, expression: np.ndarray, mode: str) -> np.ndarray:
+    """Turn probabilities (m, K) and a codebook (K, T) into expression (m, T), by either mode of section 3.4."""
+    if mode == "picking":
+        return expression[probabilities.argmax(1)]
+    return probabilities @ expression  # Eq. 11
+
+
+def generate_tokens(
+    model: GeST, xy: np.ndarray, tokens: np.ndarray, *, batch_size: int | None = None, seed: int = 0
+) -> Generated:
+    """Run the rounds of A.2 on tokens.
+
+    In each round every seen cell that has unseen cells in its window is a reference: its window's seen cells, in a
+    seeded order (Eq. 5), predict the window's unseen cells, all in parallel. The estimates of a cell are averaged
+    (Eq. 11), its likeliest meta cell is seen from the next round on (decision 14).
+
+    Parameters
+    ----------
+    xy
+        (n, 2) µm.
+    tokens
+        (n,) meta cells, −1 where unseen.
+
+    Raises
+    ------
+    UserError
+        Unseen cells that no chain of windows reaches from a seen one; the message names the first.
+    """
+    xy, tokens = np.asarray(xy, dtype=np.float64), np.array(tokens)
+    if not (tokens >= 0).any():
+        raise UserError("generate: every cell is unseen; at least one seen cell is needed to generate from.")
+    unseen = np.flatnonzero(tokens < 0)
+    if not len(unseen):
+        raise UserError("generate: no cell is unseen; mark those to generate.")
+    place = np.full(len(xy), -1)
+    place[unseen] = np.arange(len(unseen))
+    mean = np.zeros((len(unseen), len(model.vocabulary)), dtype=np.float32)
+    rounds, estimates = np.zeros(len(unseen), dtype=np.int64), np.zeros(len(unseen), dtype=np.int64)
+    grid = Grid(xy, model.config.window)
+    bar = tqdm(total=len(unseen), unit="cell", desc="generating", mininterval=10, leave=False)
+    number = 0
+    while (tokens < 0).any():
+        number += 1
+        windows = _reference_windows(model, grid, tokens, seed=seed, number=number)
+        if not windows:
+            lost = np.flatnonzero(tokens < 0)
+            raise UserError(
+                f"generate: {len(lost)} unseen cells (the first is cell {lost[0]} at {xy[lost[0]].round(1).tolist()} µm) "
+                f"lie further than {model.config.window / 2:g} µm, half a window, from every seen or generated cell; "
+                "leave them out, or use a model with a larger window."
+            )
+        for targets, probabilities in _estimates(model, xy, tokens, windows, batch_size or _BATCH):
+            mean[place[targets]] += probabilities
+            estimates[place[targets]] += 1
+        reached = place[np.unique(np.concatenate([window.targets for window in windows]))]
+        mean[reached] /= estimates[reached, None]  # Eq. 11
+        rounds[reached] = number
+        tokens[unseen[reached]] = mean[reached].argmax(1)
+        bar.update(len(reached))
+    bar.close()
+    return Generated(mean, rounds, estimates)
+
+
+class _Window(NamedTuple):
+    origin: np.ndarray  # (2,) µm, the reference cell
+    seen: np.ndarray  # indices, in serial order
+    targets: np.ndarray  # indices of the unseen
+
+
+def _reference_windows(model: GeST, grid: Grid, tokens: np.ndarray, *, seed: int, number: int) -> list[_Window]:
+    """Find every seen cell with an unseen one in its window (X_s of A.2), and order its seen cells."""
+    side, order = model.config.window, model.config.serialisation
+    near = np.zeros(len(tokens), dtype=bool)
+    for cell in np.flatnonzero(tokens < 0):
+        near[grid.window(grid.xy[cell], 1.01 * side)] = True  # a little more: windows are open on one side
+    windows = []
+    for reference in np.flatnonzero(near & (tokens >= 0)):
+        origin = grid.xy[reference]
+        cells = grid.window(origin, side)
+        seen, targets = cells[tokens[cells] >= 0], cells[tokens[cells] < 0]
+        if not len(targets):
+            continue
+        rng = np.random.default_rng((seed, number, reference))  # so that batches do not matter
+        corner = origin + (CORNERS[rng.integers(4)] - 0.5) * side
+        sequence = serialize(grid.xy[seen], corner=corner, order=order.order, sharpness=order.sharpness, rng=rng)
+        windows.append(_Window(origin, seen[sequence], targets))
+    return windows
+
+
+@torch.no_grad()
+def _estimates(
+    model: GeST, xy: np.ndarray, tokens: np.ndarray, windows: Sequence[_Window], batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Run windows in batches of similar length; yield each window's targets and their probabilities (U, K)."""
+    window, n_bins, device = model.config.window, model.config.model.position_bins, model.device
+    by_length = sorted(windows, key=lambda w: len(w.seen))
+    pad = torch.nn.utils.rnn.pad_sequence
+    model.eval()
+    for start in range(0, len(by_length), batch_size):
+        batch = by_length[start : start + batch_size]
+        seen = pad([torch.from_numpy(tokens[w.seen]) for w in batch], batch_first=True)
+        bins, places = (
+            pad(
+                [
+                    torch.from_numpy(position_bins(xy[cells], w.origin, window=window, n_bins=n_bins))
+                    for w, cells in pairs
+                ],
+                batch_first=True,
+            )
+            for pairs in ([(w, w.seen) for w in batch], [(w, w.targets) for w in batch])
+        )
+        n_seen = torch.tensor([len(w.seen) for w in batch])
+        logits = model.predict(*(x.to(device) for x in (seen, bins, n_seen, places)))
+        probabilities = logits.float().softmax(-1).cpu().numpy()  # Eq. 8
+        for w, p in zip(batch, probabilities, strict=True):
+            yield w.targets, p[: len(w.targets)]
+
+
+def _mask(adata: AnnData, unseen: np.ndarray | str) -> np.ndarray:
+    if isinstance(unseen, str):
+        if unseen not in adata.obs:
+            columns = ", ".join(adata.obs) or "none"
+            raise UserError(f"generate: obs has no column '{unseen}' to say which cells are unseen; it has {columns}.")
+        unseen = adata.obs[unseen].to_numpy()
+    mask = np.asarray(unseen)
+    if mask.dtype != bool or mask.shape != (adata.n_obs,):
+        raise UserError(
+            f"generate: 'unseen' has type {mask.dtype} and shape {mask.shape}, and must hold {adata.n_obs} booleans."
+        )
+    return mask

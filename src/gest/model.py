@@ -1,0 +1,201 @@
+"""The spatial context-aware decoder (section 3.3).
+
+Shapes: B windows, N cells of a window, L = N − 1, U targets, K meta cells, T genes, D width.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gest import position
+from gest.attention import cell_attention, context_attention, target_attention
+from gest.config import Config
+from gest.errors import UserError
+
+if TYPE_CHECKING:  # this file runs where only torch and numpy are
+    from gest.vocabulary import Vocabulary
+
+
+class Block(nn.Module):
+    """One pre-norm transformer layer whose attention is handed in."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_attention = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.project = nn.Linear(width, width)
+        self.norm_feed = nn.LayerNorm(width)
+        self.feed = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Make queries, keys and values (B, H, n, d) of tokens (B, n, D)."""
+        q, k, v = self.qkv(self.norm_attention(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return q, k, v
+
+    def join(self, x: Tensor, attended: Tensor) -> Tensor:
+        """Residual, then feed-forward: (B, n, D) and (B, H, n, d) -> (B, n, D)."""
+        x = x + self.dropout(self.project(attended.transpose(1, 2).flatten(-2)))
+        return x + self.dropout(self.feed(self.norm_feed(x)))
+
+
+class GeST(nn.Module):
+    """The pre-trained model: a decoder over cells and places, with its vocabulary.
+
+    Parameters
+    ----------
+    config
+        A `Config`, or a mapping with the keys of `config/config.yaml`.
+    vocabulary
+        The meta cells; their mean expression is the fixed codebook W of Eq. 7.
+    """
+
+    def __init__(self, config: Config | Mapping[str, Any] | None, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.config = Config.of(config)
+        self.vocabulary = vocabulary
+        self.metrics: dict[str, Any] = {}
+        shape = self.config.model
+        D, T = shape.width, vocabulary.expression.shape[1]
+        self.register_buffer("codebook", torch.tensor(vocabulary.expression), persistent=False)  # W (K, T)
+        self.register_buffer("levels", torch.tensor(vocabulary.levels), persistent=False)  # (3, K)
+        bins = torch.arange(shape.position_bins + 1)
+        halves = position.encode(torch.stack((bins, bins), -1), D).unflatten(-1, (2, D // 2))
+        self.register_buffer("places", halves.transpose(0, 1).contiguous(), persistent=False)  # (2, bins, D/2)
+        self.embed = nn.Linear(T, D)
+        self.dropout = nn.Dropout(shape.dropout)
+        self.blocks = nn.ModuleList(Block(D, shape.heads, shape.dropout) for _ in range(shape.layers))
+        self.norm = nn.LayerNorm(D)
+        self.hidden = nn.Sequential(nn.Linear(D, D), nn.GELU())
+        self.decode = nn.Linear(D, T)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for block in self.blocks:
+            for layer in (block.project, block.feed[2]):  # residual branches start small, as in GPT-2
+                nn.init.normal_(layer.weight, std=0.02 / (2 * len(self.blocks)) ** 0.5)
+                nn.init.zeros_(layer.bias)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.codebook.device
+
+    def place_tokens(self, bins: Tensor) -> Tensor:
+        """s(x): bins (B, n, 2) -> (B, n, D)."""
+        return torch.cat((self.places[0][bins[..., 0]], self.places[1][bins[..., 1]]), dim=-1)
+
+    def cell_tokens(self, tokens: Tensor, bins: Tensor) -> Tensor:
+        """gs(x) = g(x) + s(x): meta cells (B, n) at bins (B, n, 2) -> (B, n, D)."""
+        rows = self.embed(self.codebook)  # the input is one of K rows: embed those, then gather
+        return functional.embedding(tokens, rows) + self.place_tokens(bins)
+
+    def logits(self, h: Tensor) -> Tensor:
+        """Eq. 7, z = ŷ Wᵀ with ŷ = V h' + b, folded: z = h' (W V)ᵀ + W b. (..., D) -> (..., K)."""
+        folded = self.codebook @ self.decode.weight  # (K, D)
+        return functional.linear(self.hidden(self.norm(h)), folded, self.codebook @ self.decode.bias)
+
+    def encode(self, tokens: Tensor, bins: Tensor) -> Tensor:
+        """Run windows in training order: tokens (B, N), bins (B, N, 2) -> (B, N − 1, D) at the position tokens."""
+        x = self.dropout(self.cell_tokens(tokens[:, :-1], bins[:, :-1]))  # the two streams of Eq. 6, kept apart
+        y = self.dropout(self.place_tokens(bins[:, 1:]))
+        for block in self.blocks:
+            (q, k, v), (q_own, k_own, v_own) = block.split(x), block.split(y)
+            y = block.join(y, target_attention(q_own, k, v, k_own, v_own))
+            if block is not self.blocks[-1]:  # of the last layer only the targets are read
+                x = block.join(x, cell_attention(q, k, v))
+        return y
+
+    def forward(self, tokens: Tensor, bins: Tensor) -> Tensor:
+        """Predict each cell from those before it: tokens (B, N), bins (B, N, 2) -> logits (B, N − 1, K).
+
+        Output i is the prediction of cell i + 1 of the sequence. Padding goes to a sequence's end, where nothing
+        before it can see it.
+        """
+        return self.logits(self.encode(tokens, bins))
+
+    def predict(self, tokens: Tensor, bins: Tensor, n_seen: Tensor, target_bins: Tensor) -> Tensor:
+        """Predict places from all seen cells of their window, all places in parallel (A.2).
+
+        Parameters
+        ----------
+        tokens, bins
+            (B, L) and (B, L, 2) of the seen cells in their serial order, padded at the end.
+        n_seen
+            (B,) how many of them are real.
+        target_bins
+            (B, U, 2) of the places to predict.
+
+        Returns
+        -------
+        (B, U, K) logits.
+        """
+        x, y = self.cell_tokens(tokens, bins), self.place_tokens(target_bins)
+        for block in self.blocks:
+            (q, k, v), (q_own, k_own, v_own) = block.split(x), block.split(y)
+            y = block.join(y, context_attention(q_own, k, v, k_own, v_own, n_seen))
+            if block is not self.blocks[-1]:
+                x = block.join(x, cell_attention(q, k, v))
+        return self.logits(y)
+
+    def save(self, model_dir: str | os.PathLike) -> None:
+        """Write a directory that is complete by itself: weights, configuration, vocabulary, metrics, git commit."""
+        from safetensors.torch import save_file
+
+        target = Path(model_dir)
+        partial = target.with_name(f"{target.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        save_file({name: w.contiguous() for name, w in self.state_dict().items()}, partial / "model.safetensors")
+        (partial / "config.json").write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
+        metrics = self.metrics | {"parameters": sum(p.numel() for p in self.parameters()), "git_commit": _git_commit()}
+        (partial / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+        self.vocabulary.save(partial / "vocabulary.npz")
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(partial, target)
+
+
+def load(model_dir: str | os.PathLike) -> GeST:
+    """Read a model directory, on the CPU and ready to predict.
+
+    Raises
+    ------
+    UserError
+        The directory or one of its files is missing, or they do not belong together.
+    """
+    from safetensors.torch import load_file
+
+    from gest.vocabulary import Vocabulary
+
+    folder = Path(model_dir)
+    for name in ("model.safetensors", "config.json", "vocabulary.npz"):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder}: '{name}' is missing from the model directory; make it with `gest pretrain`.")
+    model = GeST(json.loads((folder / "config.json").read_text()), Vocabulary.load(folder / "vocabulary.npz"))
+    try:
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+    except RuntimeError as error:
+        raise UserError(f"{folder}: the weights do not fit config.json and vocabulary.npz ({error}).") from error
+    if (folder / "metrics.json").is_file():
+        model.metrics = json.loads((folder / "metrics.json").read_text())
+    return model.eval()
+
+
+def _git_commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

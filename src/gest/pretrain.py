@@ -1,0 +1,324 @@
+"""Generative pre-training: one plain loop over steps (sections 3.3, 3.4).
+
+What step t trains on is a pure function of (seed, t), so a run that is killed and resumed equals one that was not.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from gest.checkpoint import Checkpoints
+from gest.config import Config
+from gest.errors import UserError
+from gest.loss import level_losses
+from gest.model import GeST, load
+from gest.windows import Grid, Tokens, crop
+
+if TYPE_CHECKING:  # this file runs where only torch and numpy are
+    from gest.vocabulary import Vocabulary
+
+_LOG = ("step", "learning_rate", "loss", "loss_metacell", "validation_loss", "validation_metacell", "cells_per_second")
+_VALIDATION_WINDOWS = 64
+_VALIDATION_STREAM = 2**31  # a stream of windows of its own
+
+
+class Windows:
+    """Draws training windows: window i of step t is a pure function of (seed, t, i)."""
+
+    def __init__(self, sections: Sequence[Tokens], config: Config, *, seed: int) -> None:
+        self.sections = [section for section in sections if len(section.xy) >= 2]
+        if not self.sections:
+            raise UserError("pretrain: no section has two cells; give at least one section with cells.")
+        self.grids = [Grid(section.xy, config.window) for section in self.sections]
+        sizes = np.array([len(section.xy) for section in self.sections], dtype=np.float64)
+        self.share = sizes / sizes.sum()
+        self.config, self.seed = config, seed
+
+    def draw(self, step: int, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens (N,) and bins (N, 2) of one window."""
+        rng = np.random.default_rng((self.seed, step, i))
+        which = rng.choice(len(self.sections), p=self.share)
+        return crop(
+            self.sections[which],
+            self.grids[which],
+            window=self.config.window,
+            n_bins=self.config.model.position_bins,
+            order=self.config.serialisation.order,
+            sharpness=self.config.serialisation.sharpness,
+            rotate=self.config.pretraining.rotate and step < _VALIDATION_STREAM,
+            rng=rng,
+        )
+
+    def batch(self, step: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens (B, N), bins (B, N, 2), padded at the end, and lengths (B,)."""
+        drawn = [self.draw(step, i) for i in range(size)]
+        lengths = torch.tensor([len(tokens) for tokens, _ in drawn])
+        pad = torch.nn.utils.rnn.pad_sequence
+        tokens = pad([torch.from_numpy(tokens) for tokens, _ in drawn], batch_first=True)
+        bins = pad([torch.from_numpy(bins) for _, bins in drawn], batch_first=True)
+        return tokens.to(device), bins.to(device), lengths.to(device)
+
+
+def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor) -> Tensor:
+    """(4,) mean losses of all targets of a batch of windows, level by level."""
+    targets = tokens[:, 1:]
+    real = torch.arange(targets.shape[1], device=tokens.device) < lengths[:, None] - 1
+    h = model.encode(tokens, bins)[real]  # (targets, D): nothing is spent on padding
+    return level_losses(model.logits(h).float(), targets[real], model.levels)
+
+
+def pretrain(
+    sections: Sequence[Any],
+    vocabulary: Vocabulary,
+    config: Any = None,
+    *,
+    out: str | os.PathLike,
+    validation: Sequence[Any] = (),
+    state: str | os.PathLike | None = None,
+    seed: int = 0,
+) -> GeST:
+    """Train a model from nothing and write it to `out`.
+
+    Parameters
+    ----------
+    sections
+        Sections (AnnData with `obsm["spatial"]` in µm) or `windows.Tokens`.
+    config
+        A `Config` or a mapping with the keys of `config/config.yaml`.
+    out
+        The model directory to write: weights, configuration, vocabulary, metrics, `log.csv`.
+    validation
+        Sections held out: their loss is logged, and the weights with the lowest are the ones kept.
+    state
+        Folder for what a killed run resumes from; beside `out` by default. It is keyed by configuration, data and
+        seed, and kept until a later start finds the model whole in `out`.
+
+    Raises
+    ------
+    UserError
+        No cells to train on, or another process is training the same model.
+    FloatingPointError
+        The loss is not finite; nothing was updated with it.
+    """
+    config = Config.of(config)
+    out = Path(out)
+    training, held_out = _tokens(sections, vocabulary), _tokens(validation, vocabulary)
+    torch.manual_seed(seed)
+    model = GeST(config, vocabulary).to("cuda" if torch.cuda.is_available() else "cpu")
+    key = _key(config, training, held_out, vocabulary, seed)
+    folder = Path(state) if state is not None else out.with_name(f"{out.name}.state")
+    if (trained := _already(out, key)) is not None:
+        shutil.rmtree(folder / key, ignore_errors=True)
+        print(f"pretrain: {out} holds this very model; nothing to do", file=sys.stderr)
+        return trained
+    with Checkpoints(folder / key) as checkpoints:
+        log = _train(model, training, held_out, seed=seed, checkpoints=checkpoints)
+        last = log[-1]
+        model.metrics = {
+            "run_key": key,
+            "seed": seed,
+            "steps": config.pretraining.steps,
+            "kept_step": last["kept_step"],
+            "training_cells": int(sum(len(s.xy) for s in training)),
+            "target_cells_seen": last["cells"],
+            "loss": last["loss"],
+            "validation_loss": last["kept_loss"],
+            "marginal_loss": _marginal_loss(training, held_out or training, vocabulary, config),
+            "device": str(model.device),
+        }
+        model.cpu().eval().save(out)
+        _write_log(out / "log.csv", log)
+    return model
+
+
+def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0, learning_rate: float = 2e-4) -> GeST:
+    """Continue generative training on other sections (section 4.2, "Ours-FT"); the model given is left as it is.
+
+    Parameters
+    ----------
+    sections
+        Sections or `windows.Tokens`; only cells that may be seen.
+    steps
+        How many; the rate warms up over a tenth of them and falls to zero.
+
+    Returns
+    -------
+    A new model, on the same device.
+    """
+    settings = model.config.to_dict()
+    settings["pretraining"] |= {"steps": steps, "warmup_steps": max(steps // 10, 1), "learning_rate": learning_rate}
+    tuned = GeST(settings, model.vocabulary).to(model.device)
+    tuned.load_state_dict(model.state_dict())
+    _train(tuned, _tokens(sections, model.vocabulary), [], seed=seed, checkpoints=None)
+    tuned.config, tuned.metrics = model.config, model.metrics | {"continued_steps": steps, "continued_seed": seed}
+    return tuned.eval()
+
+
+def _train(
+    model: GeST, training: Sequence[Tokens], held_out: Sequence[Tokens], *, seed: int, checkpoints: Checkpoints | None
+) -> list[dict[str, Any]]:
+    """Run the loop from the newest whole checkpoint; the model ends with the weights kept."""
+    plan = model.config.pretraining
+    windows = Windows(training, model.config, seed=seed)
+    optimiser = torch.optim.AdamW(_parameter_groups(model, plan.weight_decay), lr=plan.learning_rate, betas=(0.9, 0.98))
+    alphas = torch.tensor(model.config.loss.weights, device=model.device)
+    half = torch.autocast("cuda", torch.bfloat16) if model.device.type == "cuda" else nullcontext()
+    log: list[dict[str, Any]] = []
+    cells, kept, start = 0, None, 0
+    if checkpoints and (found := checkpoints.newest(map_location=model.device)):
+        model.load_state_dict(found["model"])
+        optimiser.load_state_dict(found["optimiser"])
+        log, cells, kept, start = found["log"], found["cells"], found["kept"], found["step"]
+        print(f"pretrain: resumed at step {start} of {plan.steps} from {checkpoints.folder}", file=sys.stderr)
+    # One line each ten seconds where the output is a file, a moving bar on a terminal.
+    interval = 0.5 if sys.stderr.isatty() else 10
+    bar = tqdm(total=plan.steps, initial=start, unit="step", mininterval=interval, desc="training")
+    began, counted = time.perf_counter(), cells
+    for step in range(start + 1, plan.steps + 1):
+        model.train()
+        torch.manual_seed((seed << 32) + step)  # dropout, too, is a function of (seed, step)
+        for group in optimiser.param_groups:
+            group["lr"] = plan.learning_rate * _schedule(step, plan.warmup_steps, plan.steps)
+        tokens, bins, lengths = windows.batch(step, plan.batch_size, model.device)
+        with half:
+            losses = window_losses(model, tokens, bins, lengths)
+        loss = (losses * alphas).sum()  # Eq. 10
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"pretrain: the loss is {loss.item()} at step {step} (windows 0 to {plan.batch_size - 1} of "
+                f"seed {seed}); nothing was updated with it. Lower 'pretraining.learning_rate'."
+            )
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
+        optimiser.step()
+        cells += int(lengths.sum()) - len(lengths)
+        bar.update()
+        if step % plan.validate_every == 0 or step == plan.steps:
+            validation = validate(model, held_out, seed=seed) if held_out else None
+            rate = (cells - counted) / (time.perf_counter() - began)
+            row = {
+                "step": step,
+                "learning_rate": optimiser.param_groups[0]["lr"],
+                "loss": loss.item(),
+                "loss_metacell": losses[0].item(),
+                "validation_loss": validation and validation[0],
+                "validation_metacell": validation and validation[1],
+                "cells_per_second": round(rate),
+                "cells": cells,
+            }
+            log.append(row)
+            shown = f", validation {validation[0]:.4f}" if validation else ""
+            bar.set_postfix_str(f"loss {row['loss']:.4f}{shown}, {rate:,.0f} cells/s")
+            if validation is None or kept is None or validation[0] <= kept["loss"]:
+                weights = {name: w.detach().cpu().clone() for name, w in model.state_dict().items()}
+                kept = {"step": step, "loss": validation and validation[0], "model": weights}
+        if checkpoints and (step % plan.checkpoint_every == 0 or step == plan.steps):
+            now = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+            checkpoints.save(step, now | {"step": step, "log": log, "cells": cells, "kept": kept})
+    bar.close()
+    model.load_state_dict(kept["model"])
+    log[-1] = log[-1] | {"kept_step": kept["step"], "kept_loss": kept["loss"]}
+    return log
+
+
+@torch.no_grad()
+def validate(model: GeST, sections: Sequence[Tokens], *, seed: int) -> tuple[float, float]:
+    """Loss (Eq. 10) and its meta-cell level on a fixed set of windows of held-out sections."""
+    was_training = model.training
+    model.eval()
+    windows = Windows(sections, model.config, seed=seed)
+    size = min(8, _VALIDATION_WINDOWS)
+    total, n = torch.zeros(4, device=model.device), 0
+    for i in range(_VALIDATION_WINDOWS // size):
+        tokens, bins, lengths = windows.batch(_VALIDATION_STREAM + i, size, model.device)
+        targets = int((lengths - 1).sum())
+        total += window_losses(model, tokens, bins, lengths) * targets
+        n += targets
+    model.train(was_training)
+    losses = total / n
+    return float((losses * losses.new_tensor(model.config.loss.weights)).sum()), float(losses[0])
+
+
+def _schedule(step: int, warmup: int, steps: int) -> float:
+    """Linear warm-up, then half a cosine to zero."""
+    if step <= warmup:
+        return step / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+
+
+def _parameter_groups(model: GeST, weight_decay: float) -> list[dict[str, Any]]:
+    """Decay matrices; leave biases and norms alone, as is usual for transformers."""
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _tokens(sections: Sequence[Any], vocabulary: Vocabulary) -> list[Tokens]:
+    def each() -> Iterator[Tokens]:
+        for section in sections:
+            if isinstance(section, Tokens):
+                yield section
+            else:
+                from gest.tokens import tokenize
+
+                yield tokenize(section, vocabulary)
+
+    return list(each())
+
+
+def _key(
+    config: Config, training: Sequence[Tokens], held_out: Sequence[Tokens], vocabulary: Vocabulary, seed: int
+) -> str:
+    """Name a training run by what decides its result: configuration, data, seed, and the format of the state."""
+    digest = hashlib.sha256(json.dumps([Checkpoints.FORMAT, asdict(config), seed], sort_keys=True).encode())
+    digest.update(vocabulary.expression.tobytes() + vocabulary.levels.tobytes())
+    for group in (training, held_out):
+        digest.update(str(len(group)).encode())
+        for section in group:
+            digest.update(np.ascontiguousarray(section.xy).tobytes() + section.tokens.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _already(out: Path, key: str) -> GeST | None:
+    """Load the model of an earlier, finished start of this very run."""
+    try:
+        model = load(out)
+    except UserError:
+        return None
+    return model if model.metrics.get("run_key") == key and (out / "log.csv").is_file() else None
+
+
+def _marginal_loss(
+    training: Sequence[Tokens], scored: Sequence[Tokens], vocabulary: Vocabulary, config: Config
+) -> float:
+    """Loss of a model that knows the training frequencies alone: what a trained one has to beat."""
+    counts = np.bincount(np.concatenate([s.tokens for s in training]), minlength=len(vocabulary)) + 0.5
+    logits = torch.tensor(np.log(counts / counts.sum()))
+    targets = torch.tensor(np.concatenate([s.tokens for s in scored]))
+    losses = level_losses(logits.expand(len(targets), -1), targets, torch.tensor(vocabulary.levels))
+    return float((losses * losses.new_tensor(config.loss.weights)).sum())
+
+
+def _write_log(path: Path, log: list[dict[str, Any]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, _LOG, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(log)

@@ -1,0 +1,184 @@
+"""Sections out of any user's ``.h5ad``, whether it holds one section or many."""
+
+import logging
+import math
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from scipy.spatial import KDTree
+
+from gest.errors import UserError
+from gest.sections import X_KINDS, open_h5ad, validate
+
+log = logging.getLogger(__name__)
+
+# Neighbouring cells, spots or bins lie this far apart on any platform, in µm.
+PLAUSIBLE_SPACING = (1.0, 500.0)
+
+
+def read(
+    path: str | Path,
+    *,
+    name: str,
+    section_key: str | None = None,
+    donor_key: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    microns_per_unit: float | None = None,
+    x: str = "counts",
+    layer: str | None = None,
+    spatial_key: str = "spatial",
+    drop: Mapping[str, Sequence[Any]] | None = None,
+) -> ad.AnnData:
+    """Read one section of an ``.h5ad``; the file's X stays on disk but for the section's rows.
+
+    Parameters
+    ----------
+    path
+        The file, of one or many sections.
+    name
+        The section: the value of ``obs[section_key]``, or what to call a file that is one section.
+    section_key, donor_key
+        Columns of ``obs`` naming section and donor. Without `section_key` the whole file is the section; without
+        `donor_key` the section stands for its own donor.
+    labels
+        Level of annotation (e.g. "region") to the column of ``obs`` that holds it; an empty string is unassigned.
+    microns_per_unit
+        Length of the file's unit of coordinates in µm; needed where the file says that it counts in pixels.
+    x
+        What the matrix holds, "counts" or "normalised" (log-normalised).
+    layer
+        Layer to take in the place of X.
+    spatial_key
+        Key of ``obsm`` with the coordinates, (n, 2).
+    drop
+        Column of ``obs`` to the values whose cells are left out.
+
+    Returns
+    -------
+    AnnData
+        One section as `gest.sections.validate` returns it; ``obs`` holds section, donor and the levels of `labels`.
+
+    Raises
+    ------
+    UserError
+        If the file, the section, a key or the unit is missing, or the section breaks the contract.
+    """
+    if x not in X_KINDS:
+        raise UserError(f"{path}: x is '{x}', where {' or '.join(X_KINDS)} is allowed; correct the `x` key")
+    if microns_per_unit is not None and not (math.isfinite(microns_per_unit) and microns_per_unit > 0):
+        raise UserError(
+            f"{path}: microns_per_unit is {microns_per_unit}, where a finite length above 0 is allowed; correct the key"
+        )
+    file = open_h5ad(path, backed=True)
+    try:
+        rows = _rows(file, path, name, section_key, drop or {})
+        _require(layer, file.layers, path, "layers", "layer")
+        _require(spatial_key, file.obsm, path, "obsm", "spatial_key")
+        stored = file.X if "X" in file.file else None
+        matrix = stored if layer is None else file.layers[layer]
+        section = ad.AnnData(
+            X=None if matrix is None else matrix[rows],
+            obs=_obs(file.obs.iloc[rows], path, name, donor_key, labels or {}),
+            var=file.var.copy(),
+            obsm={"spatial": np.asarray(file.obsm[spatial_key], dtype=np.float64)[rows]},
+            uns={"gest": {"x": x}},
+        )
+        if microns_per_unit is None:
+            _check_unit(file.uns, path)
+        else:
+            section.obsm["spatial"] *= microns_per_unit
+    finally:
+        file.file.close()
+    section = validate(section, name=f"{path}, section '{name}'")
+    _check_spacing(section, f"{path}, section '{name}'")
+    return section
+
+
+def _rows(
+    file: ad.AnnData, path: str | Path, name: str, section_key: str | None, drop: Mapping[str, Sequence[Any]]
+) -> np.ndarray:
+    """Return the indices of the section's cells in the file, the dropped ones left out."""
+    keep = np.ones(file.n_obs, dtype=bool)
+    if section_key is not None:
+        _require(section_key, file.obs, path, "obs", "section_key")
+        sections = file.obs[section_key].dropna().astype(str)
+        if name not in set(sections):
+            raise UserError(
+                f"{path}: there is no section '{name}' in obs['{section_key}'], which has {_some(sections.unique())}; "
+                "name one of these in the dataset's config"
+            )
+        keep = (file.obs[section_key].astype(str) == name).to_numpy()
+    for column, values in drop.items():
+        _require(column, file.obs, path, "obs", "drop")
+        # Compared as text too: a configuration's 1 may be a file's "1".
+        dropped = file.obs[column].isin(values) | file.obs[column].astype(str).isin([str(value) for value in values])
+        log.info("%s, section '%s': dropped %d cells by %s in %s", path, name, (keep & dropped).sum(), column, values)
+        keep = keep & ~dropped.to_numpy()
+    return np.flatnonzero(keep)
+
+
+def _obs(
+    obs: pd.DataFrame, path: str | Path, name: str, donor_key: str | None, labels: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return the section's own columns: section, donor and one per level of annotation."""
+    columns: dict[str, Any] = {"section": name, "donor": name}
+    if donor_key is not None:
+        _require(donor_key, obs, path, "obs", "donor_key")
+        columns["donor"] = obs[donor_key]
+    for level, column in labels.items():
+        _require(column, obs, path, "obs", "labels")
+        text = obs[column].astype(object).map(str, na_action="ignore")
+        # The empty index of categories needs its type, so that a level without any label can be written too.
+        categories = pd.Index(sorted(set(text.dropna()) - {""}), dtype=object)
+        columns[level] = pd.Categorical(text, categories=categories)
+    return pd.DataFrame(columns, index=obs.index.astype(str))
+
+
+def _check_unit(uns: Mapping[str, Any], path: str | Path) -> None:
+    """Raise UserError if the file says that its coordinates are pixels: by a word, or as scanpy reads Visium."""
+    unit = str(uns.get("spatial_units", ""))
+    images = uns.get("spatial")
+    visium = isinstance(images, Mapping) and any(
+        isinstance(image, Mapping) and "scalefactors" in image for image in images.values()
+    )
+    if visium or unit.lower().startswith("pixel"):
+        says = "uns['spatial'] has Visium's scalefactors" if visium else f"uns['spatial_units'] is '{unit}'"
+        raise UserError(
+            f"{path}: coordinates are in pixels ({says}), where µm are expected; set `microns_per_unit` in the "
+            "dataset's config to the µm per pixel (Visium: 100 over the pixels between neighbouring spots' centres)"
+        )
+
+
+def _check_spacing(section: ad.AnnData, name: str) -> None:
+    """Warn if neighbours lie too near or too far for the coordinates to be µm."""
+    if section.n_obs < 2:
+        return
+    xy = section.obsm["spatial"]
+    spacing = float(np.median(KDTree(xy).query(xy, k=2)[0][:, 1]))
+    low, high = PLAUSIBLE_SPACING
+    if not low <= spacing <= high:
+        warnings.warn(
+            f"{name}: the median distance to the nearest neighbour is {spacing:.3g} µm, where {low:g} to {high:g} µm "
+            "is plausible; set `microns_per_unit` in the dataset's config if the coordinates are not µm",
+            stacklevel=3,
+        )
+
+
+def _require(key: str | None, there: Iterable[str], path: str | Path, where: str, setting: str) -> None:
+    """Raise UserError if a configured key is not among those of the file."""
+    if key is not None and key not in there:
+        raise UserError(
+            f"{path}: {where} has no '{key}', only {_some(there)}; correct the `{setting}` key in the dataset's config"
+        )
+
+
+def _some(names: Iterable[str], limit: int = 20) -> str:
+    """Return the first names as text, and how many more there are."""
+    names = [str(name) for name in names]
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return (", ".join(names[:limit]) or "none") + more

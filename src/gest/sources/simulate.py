@@ -1,0 +1,239 @@
+"""A simulated tissue with layers, nuclei, cell types and four kinds of genes, for tests and the toy run.
+
+Everything is in fractions (u, v) of the section's extent; s in [0, 1] is its place along the axis, δ = 1 − v − h(u, s)
+the depth below the surface. All constants below belong to the tissue; an animal adds small offsets a to the anatomy.
+
+Anatomy. Surface h = Σ_k A_k sin(2πk(u + 0.15 s + φ_k + a)), thickness c = 0.42 + 0.05 sin(2π(0.5 s + φ_0 + a)).
+    Layer l where δ/c lies between its cumulative shares; fibre tract where c ≤ δ < c + 0.08; below it nucleus j where
+    ρ_j = ‖((u − u_j(s))/r_j(s), (v − v_j(s))/r_j(s))‖ < 1 + 0.15 cos(2θ + ψ_j) + 0.1 cos(3θ + ψ_j), else interstitium.
+Positions. Candidates uniform in the squares of a fine lattice, n of them kept with weights by region (Gumbel top-n).
+Types. t_i ~ Categorical(π_r) in region r, π_r ~ Dirichlet(0.3).
+Expression. log μ_ig = log b_g + e_ig, where e_ig is by kind of gene
+    marker     2 · 1[t_i = τ_g]
+    regional   α_{division(i), g} + β_{region(i), g},              α, β ~ N(0, 0.6²)
+    gradient   0.9 (cos ω_g (2 u_i − 1) + sin ω_g (2 v_i − 1))
+    neighbour  3 · (share of type τ_g among the other cells within 50 µm)
+    null       0
+Counts. x_ig ~ Poisson(ℓ_i μ_ig γ_ig), γ ~ Gamma(2, 1/2), so negative binomial with variance m + m²/2 given its mean m;
+    library size ℓ_i ~ LogNormal(0, 0.3²).
+Spots. A hexagonal grid of pitch 100 µm; each sums the cells within 27.5 µm and takes their most common labels.
+"""
+
+import hashlib
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from scipy.spatial import KDTree
+
+from gest.errors import UserError
+from gest.sections import validate
+
+PLATFORMS = ("cells", "spots")
+N_LAYERS, N_NUCLEI, N_TYPES = 4, 4, 8
+REGIONS = np.array(
+    [f"cortex_{i + 1}" for i in range(N_LAYERS)]
+    + [f"nucleus_{i + 1}" for i in range(N_NUCLEI)]
+    + ["fibre_tract", "interstitium"]
+)
+DIVISIONS = np.array(["cortex", "nuclei", "fibre_tract", "interstitium"])
+FIBRE_TRACT, INTERSTITIUM = N_LAYERS + N_NUCLEI, N_LAYERS + N_NUCLEI + 1
+DIVISION_OF_REGION = np.array([0] * N_LAYERS + [1] * N_NUCLEI + [2, 3])
+KINDS = ("marker", "regional", "gradient", "marker", "neighbour", "regional", "null")  # dealt to the genes in turn
+NEIGHBOUR_RADIUS = 50.0  # µm
+SPOT_PITCH, SPOT_RADIUS = 100.0, 27.5  # µm, Visium's
+
+
+def simulate(
+    name: str,
+    *,
+    donor: str,
+    platform: str = "cells",
+    n_cells: int = 1800,
+    width_um: float = 1200.0,
+    height_um: float = 1000.0,
+    n_genes: int = 60,
+    seed: int = 0,
+    slice: float = 0.0,
+) -> ad.AnnData:
+    """Simulate one section of the tissue that `seed` stands for; the module's text has the equations.
+
+    Parameters
+    ----------
+    name, donor
+        Section and animal; places, types and counts derive from (seed, name), the animal's anatomy from (seed, donor).
+    platform
+        "cells", or "spots": sparse spots of mixed cells.
+    n_cells
+        Cells in the tissue, before they are summed into spots. The default is 1,500 per mm².
+    width_um, height_um
+        Extent in µm.
+    n_genes
+        Genes, of the kinds in `KINDS` in turn.
+    seed
+        The tissue: anatomy, mixes of types and gene programmes.
+    slice
+        Place along the axis in [0, 1], over which boundaries move smoothly.
+
+    Returns
+    -------
+    AnnData
+        A section with ``obs`` levels "division" ⊃ "region" and "cell_type", and ``var`` "kind" and "cell_type" (the
+        type that a marker or neighbour gene answers to, else empty).
+
+    Raises
+    ------
+    UserError
+        If platform, slice, a count or an extent is out of range.
+    """
+    if platform not in PLATFORMS:
+        raise UserError(f"{name}: platform is '{platform}', where {' or '.join(PLATFORMS)} is allowed; correct the key")
+    if not 0 <= slice <= 1:
+        raise UserError(f"{name}: slice is {slice}, where 0 to 1 is allowed; correct `slice`")
+    for key, value in (("n_cells", n_cells), ("n_genes", n_genes), ("width_um", width_um), ("height_um", height_um)):
+        if not value > 0:
+            raise UserError(f"{name}: {key} is {value}, where a number above 0 is allowed; correct `{key}`")
+
+    rng = _rng(seed, "section", name)
+    anatomy = {"seed": seed, "donor": donor, "slice": slice}
+    uv = _positions(n_cells, width_um / height_um, anatomy, rng)
+    region = regions(uv, **anatomy)
+    mixes = _rng(seed, "types").dirichlet(np.full(N_TYPES, 0.3), size=len(REGIONS))
+    # Inverse of the cumulative mix; the last bin is open, lest rounding leave a draw without a type.
+    cell_type = (rng.random((n_cells, 1)) > mixes.cumsum(axis=1)[region, :-1]).sum(axis=1)
+    xy = uv * (width_um, height_um)
+    counts, var = _expression(uv, xy, region, cell_type, n_genes, seed, rng)
+
+    if platform == "spots":
+        xy, members = _spots(xy, width_um, height_um)
+        counts = members @ counts
+        region = _most_common(members, region, len(REGIONS))
+        cell_type = _most_common(members, cell_type, N_TYPES)
+    obs = pd.DataFrame(
+        {
+            "section": name,
+            "donor": donor,
+            "division": pd.Categorical(DIVISIONS[DIVISION_OF_REGION[region]]),
+            "region": pd.Categorical(REGIONS[region]),
+            "cell_type": pd.Categorical([f"type_{t + 1}" for t in cell_type]),
+        },
+        index=[f"{name}_{i}" for i in range(len(xy))],
+    )
+    section = ad.AnnData(sp.csr_matrix(counts), obs=obs, var=var, obsm={"spatial": xy}, uns={"gest": {"x": "counts"}})
+    return validate(section, name=name)
+
+
+def regions(uv: np.ndarray, *, seed: int, donor: str, slice: float) -> np.ndarray:
+    """Return the region at each place: index into `REGIONS`, (n,), from fractions of the extent (n, 2)."""
+    rng, animal = _rng(seed, "anatomy"), _rng(seed, "donor", donor)
+    u, v = uv.T
+    phase = rng.random(3) + animal.normal(0, 0.01, 3)
+    surface = sum(
+        amplitude * np.sin(2 * np.pi * k * (u + 0.15 * slice + phase[k])) for k, amplitude in ((1, 0.05), (2, 0.02))
+    )
+    thickness = 0.42 + 0.05 * np.sin(2 * np.pi * (0.5 * slice + phase[0]))
+    depth = 1 - v - surface
+    shares = np.cumsum(np.full(N_LAYERS, 1 / N_LAYERS) + rng.uniform(-0.05, 0.05, N_LAYERS))
+    layer = np.searchsorted(shares[:-1], depth / thickness, side="right")
+
+    j = np.arange(N_NUCLEI)
+    centre_phase, radius_phase, shape_phase = 2 * np.pi * rng.random((3, N_NUCLEI))
+    offset = animal.normal(0, 0.01, (2, N_NUCLEI))
+    centre_u = (j + 0.5) / N_NUCLEI + 0.03 * np.sin(np.pi * slice + centre_phase) + offset[0]
+    centre_v = 0.2 + 0.05 * np.cos(np.pi * slice + centre_phase) + offset[1]
+    radius = 0.105 + 0.02 * np.sin(np.pi * slice + radius_phase)
+    du, dv = (u[:, None] - centre_u) / radius, (v[:, None] - centre_v) / radius
+    angle = np.arctan2(dv, du)
+    outline = 1 + 0.15 * np.cos(2 * angle + shape_phase) + 0.1 * np.cos(3 * angle + shape_phase)
+    reach = np.hypot(du, dv) / outline
+    nucleus = np.where(reach.min(axis=1) < 1, N_LAYERS + reach.argmin(axis=1), INTERSTITIUM)
+    return np.select([depth < thickness, depth < thickness + 0.08], [layer, FIBRE_TRACT], nucleus)
+
+
+def _rng(seed: int, *words: str) -> np.random.Generator:
+    """Return the random stream of a purpose, the same on every machine."""
+    digest = hashlib.sha256("\0".join(words).encode()).digest()
+    return np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
+
+
+def _positions(n_cells: int, aspect: float, anatomy: dict, rng: np.random.Generator) -> np.ndarray:
+    """Draw the cells' places (n_cells, 2) in fractions of the extent, denser in some regions."""
+    rows = int(np.ceil(np.sqrt(3 * n_cells / aspect)))
+    columns = int(np.ceil(3 * n_cells / rows))
+    lattice = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
+    uv = (lattice + rng.random(lattice.shape)) / (columns, rows)
+    log_density = _rng(anatomy["seed"], "density").normal(0, 0.3, len(REGIONS))
+    key = log_density[regions(uv, **anatomy)] + rng.gumbel(size=len(uv))
+    return uv[np.argsort(-key, kind="stable")[:n_cells]]
+
+
+def _expression(
+    uv: np.ndarray,
+    xy: np.ndarray,
+    region: np.ndarray,
+    cell_type: np.ndarray,
+    n_genes: int,
+    seed: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return counts (n, T) float32 and the genes' table."""
+    tissue = _rng(seed, "genes")
+    kind = np.resize(KINDS, n_genes)
+    gene_type = tissue.integers(N_TYPES, size=n_genes)
+    base = tissue.normal(0, 0.5, n_genes)
+    division_effect = tissue.normal(0, 0.6, (len(DIVISIONS), n_genes))
+    region_effect = tissue.normal(0, 0.6, (len(REGIONS), n_genes))
+    axis = 2 * np.pi * tissue.random(n_genes)
+    is_type = np.eye(N_TYPES)[cell_type]
+
+    log_mean = np.tile(base, (len(uv), 1))
+    g = kind == "marker"
+    log_mean[:, g] += 2 * is_type[:, gene_type[g]]
+    g = kind == "regional"
+    log_mean[:, g] += (division_effect[DIVISION_OF_REGION] + region_effect)[:, g][region]
+    g = kind == "gradient"
+    log_mean[:, g] += 0.9 * (2 * uv - 1) @ np.stack([np.cos(axis[g]), np.sin(axis[g])])
+    g = kind == "neighbour"
+    log_mean[:, g] += 3 * _neighbour_share(xy, is_type)[:, gene_type[g]]
+
+    mean = np.exp(log_mean + rng.normal(0, 0.3, (len(uv), 1)))
+    counts = rng.poisson(mean * rng.gamma(2, 1 / 2, mean.shape)).astype(np.float32)
+    answers = np.isin(kind, ("marker", "neighbour"))
+    var = pd.DataFrame(
+        {"kind": kind, "cell_type": np.where(answers, [f"type_{t + 1}" for t in gene_type], "")},
+        index=[f"gene_{i + 1}" for i in range(n_genes)],
+    )
+    return counts, var
+
+
+def _neighbour_share(xy: np.ndarray, is_type: np.ndarray) -> np.ndarray:
+    """Return each type's share among a cell's neighbours (n, N_TYPES), itself left out; 0 without neighbours."""
+    a, b = KDTree(xy).query_pairs(NEIGHBOUR_RADIUS, output_type="ndarray").T
+    near = sp.csr_matrix((np.ones(a.size), (a, b)), shape=(len(xy), len(xy)))
+    number = (near + near.T) @ is_type
+    return number / np.maximum(number.sum(axis=1, keepdims=True), 1)
+
+
+def _spots(xy: np.ndarray, width_um: float, height_um: float) -> tuple[np.ndarray, sp.csr_matrix]:
+    """Return the spots that hold cells, centres (m, 2) in µm, and which cells each holds (m, n)."""
+    rise = SPOT_PITCH * np.sqrt(3) / 2
+    centres = np.array(
+        [
+            (x, y)
+            for row, y in enumerate(np.arange(SPOT_RADIUS, height_um, rise))
+            for x in np.arange(SPOT_RADIUS + row % 2 * SPOT_PITCH / 2, width_um, SPOT_PITCH)
+        ]
+    )
+    inside = KDTree(xy).query_ball_point(centres, SPOT_RADIUS, return_sorted=True)
+    sizes = np.array([len(cells) for cells in inside])
+    members = sp.csr_matrix(
+        (np.ones(sizes.sum(), dtype=np.float32), np.concatenate(inside).astype(int), np.append(0, sizes.cumsum())),
+        shape=(len(centres), len(xy)),
+    )
+    return centres[sizes > 0], members[sizes > 0]
+
+
+def _most_common(members: sp.csr_matrix, label: np.ndarray, n_labels: int) -> np.ndarray:
+    """Return the label held by most cells of each spot, the first one where two are level."""
+    return (members @ np.eye(n_labels)[label]).argmax(axis=1)

@@ -1,0 +1,134 @@
+"""The decoder: its size, what may reach what, and Eq. 7 unfolded."""
+
+import numpy as np
+import pytest
+import torch
+
+import gest
+from gest import GeST, Vocabulary
+from gest.errors import UserError
+
+
+def window(model, n, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randint(0, len(model.vocabulary), (1, n), generator=generator)
+    return tokens, torch.randint(0, 201, (1, n, 2), generator=generator)
+
+
+def test_default_size_at_1122_genes(rng):
+    big = Vocabulary.fit(rng.random((200, 1122)), n_metacells=20, n_components=5)
+    parameters = sum(p.numel() for p in GeST(None, big).parameters())
+    assert 0.9e6 < parameters < 1.2e6  # "about 1 million parameters"
+
+
+@torch.no_grad()
+def test_output_i_sees_cells_up_to_i_and_the_place_of_i_plus_1(model):
+    tokens, bins = window(model, 9)
+    before = model(tokens, bins)
+    assert before.shape == (1, 8, len(model.vocabulary))
+    for cell in range(9):
+        other = tokens.clone()
+        other[0, cell] = (other[0, cell] + 1) % len(model.vocabulary)
+        changed = (model(other, bins) != before).any(-1)[0]
+        assert changed.tolist() == [i >= cell for i in range(8)]  # the profile of cell c reaches outputs c and later
+        moved = bins.clone()
+        moved[0, cell] = (moved[0, cell] + 50) % 201
+        changed = (model(tokens, moved) != before).any(-1)[0]
+        assert changed.tolist() == [i >= cell - 1 for i in range(8)]  # its place also the output that predicts it
+
+
+@torch.no_grad()
+def test_logits_are_equation_7(model):
+    h = torch.randn(5, 16)
+    y = model.decode(model.hidden(model.norm(h)))  # ŷ (5, T)
+    torch.testing.assert_close(model.logits(h), y @ model.codebook.T, rtol=1e-4, atol=1e-4)
+
+
+def test_codebook_is_fixed(model):
+    assert "codebook" not in dict(model.named_parameters())
+    np.testing.assert_array_equal(model.codebook, model.vocabulary.expression)
+
+
+@torch.no_grad()
+def test_padding_changes_nothing(model):
+    tokens, bins = window(model, 9)
+    padded = torch.nn.functional.pad(tokens, (0, 4)), torch.nn.functional.pad(bins, (0, 0, 0, 4))
+    torch.testing.assert_close(model(*padded)[:, :8], model(tokens, bins))
+
+
+@torch.no_grad()
+def test_predict_is_the_forward_pass_for_the_next_cell(model):
+    """One target after all seen cells is what the training graph computes at its last place."""
+    tokens, bins = window(model, 9)
+    seen, places = tokens[:, :8], bins[:, 8:]
+    alone = model.predict(seen, bins[:, :8], torch.tensor([8]), places)
+    torch.testing.assert_close(alone[:, 0], model(tokens, bins)[:, -1])
+
+
+@torch.no_grad()
+def test_targets_do_not_see_each_other(model):
+    tokens, bins = window(model, 9)
+    many = model.predict(tokens[:, :6], bins[:, :6], torch.tensor([6]), bins[:, 6:])
+    for i in range(3):
+        one = model.predict(tokens[:, :6], bins[:, :6], torch.tensor([6]), bins[:, 6 + i : 7 + i])
+        torch.testing.assert_close(one[:, 0], many[:, i])
+
+
+@torch.no_grad()
+def test_saved_and_loaded(model, tmp_path):
+    model.metrics = {"loss": 1.5}
+    model.save(tmp_path / "m")
+    model.save(tmp_path / "m")  # over an older one
+    assert {p.name for p in (tmp_path / "m").iterdir()} == {
+        "model.safetensors", "config.json", "vocabulary.npz", "metrics.json",
+    }  # fmt: skip
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+    loaded = gest.load(tmp_path / "m")
+    assert loaded.metrics["loss"] == 1.5
+    assert loaded.metrics["parameters"] == sum(p.numel() for p in model.parameters())
+    assert loaded.config == model.config
+    torch.testing.assert_close(loaded(*window(model, 9)), model(*window(model, 9)), rtol=0, atol=0)
+
+
+def test_incomplete_directories(model, tmp_path):
+    with pytest.raises(UserError, match=r"model.safetensors.*missing"):
+        gest.load(tmp_path)
+    model.save(tmp_path / "m")
+    (tmp_path / "m/config.json").write_text('{"model": {"layers": 5, "heads": 2, "width": 16}}')
+    with pytest.raises(UserError, match="do not fit"):
+        gest.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"model": {"depth": 3}}, "'model.depth' is not a key; 'model' takes layers, heads"),
+        ({"model": {"width": 30}}, "multiple of 4"),
+        ({"model": {"width": 32, "heads": 3}}, "multiple of 'model.heads' = 3"),
+        ({"window": -1}, "length in µm above 0"),
+        ({"serialisation": {"order": "x"}}, "ordinal or random"),
+        ({"loss": {"weights": [1, 0]}}, "must have 4"),
+    ],
+)
+def test_config_errors(config, sentence):
+    with pytest.raises(UserError, match=sentence):
+        gest.Config.of(config)
+
+
+def test_config_round_trip():
+    config = gest.Config.of({"window": 200, "model": {"layers": 3}, "datasets": {"the workflow's": 1}})
+    assert gest.Config.of(config.to_dict()) == config
+    assert (config.window, config.model.layers, config.model.heads) == (200, 3, 8)
+
+
+def test_core_needs_torch_and_numpy_alone():
+    """The model runs on a bare GPU machine: importing it imports nothing of scanpy's world."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; import gest; "
+        "print([m for m in ('scanpy', 'anndata', 'pandas', 'scipy', 'sklearn', 'matplotlib') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "[]"

@@ -1,0 +1,224 @@
+"""The training loop: it learns, it resumes to the same bits, and it stops where it must."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY
+
+import gest
+from gest import GeST, checkpoint
+from gest.errors import UserError
+from gest.pretrain import Windows, validate, window_losses
+from gest.windows import Tokens
+
+module = sys.modules["gest.pretrain"]
+
+
+def weights(model):
+    return {name: w.clone() for name, w in model.state_dict().items()}
+
+
+def same(a, b):
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_overfits_one_window(vocabulary, rng):
+    """The machinery learns: one window of random cells is learnt by heart, at all four levels."""
+    tokens = torch.tensor(rng.integers(0, len(vocabulary), (1, 24)))
+    bins = torch.tensor(rng.integers(0, 201, (1, 24, 2)))
+    model = GeST(TINY, vocabulary)
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(200):
+        losses = window_losses(model, tokens, bins, torch.tensor([24]))
+        optimiser.zero_grad()
+        losses.mean().backward()
+        optimiser.step()
+    assert (losses < 0.05).all()
+
+
+def test_learns_tissue_better_than_frequencies(tokens, vocabulary, tmp_path):
+    config = TINY | {"pretraining": TINY["pretraining"] | {"steps": 150, "validate_every": 50, "batch_size": 8}}
+    model = gest.pretrain(tokens[:1], vocabulary, config, validation=tokens[1:], out=tmp_path / "m")
+    assert model.metrics["validation_loss"] < model.metrics["marginal_loss"]
+    shuffled = [Tokens(s.xy, np.random.default_rng(0).permutation(s.tokens)) for s in tokens[1:]]
+    assert validate(model, tokens[1:], seed=0)[0] < validate(model, shuffled, seed=0)[0]
+
+
+def test_same_seed_same_bytes(tokens, vocabulary, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        gest.pretrain(tokens, vocabulary, TINY, seed=seed, out=tmp_path / name)
+    a, b, c = ((tmp_path / name / "model.safetensors").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_resumed_equals_uninterrupted(tokens, vocabulary, tmp_path, monkeypatch, dropout):
+    config = TINY | {"model": TINY["model"] | {"dropout": dropout}}
+    whole = gest.pretrain(tokens[:1], vocabulary, config, validation=tokens[1:], out=tmp_path / "whole")
+
+    draw = Windows.batch
+
+    def killed(self, step, *rest):
+        if step == 11:  # after the checkpoint of step 8
+            raise KeyboardInterrupt
+        return draw(self, step, *rest)
+
+    arguments = {"validation": tokens[1:], "out": tmp_path / "cut", "state": tmp_path / "state"}
+    monkeypatch.setattr(Windows, "batch", killed)
+    with pytest.raises(KeyboardInterrupt):
+        gest.pretrain(tokens[:1], vocabulary, config, **arguments)
+    assert not (tmp_path / "cut").exists()
+    steps = []
+    monkeypatch.setattr(Windows, "batch", lambda self, step, *rest: (steps.append(step), draw(self, step, *rest))[1])
+    resumed = gest.pretrain(tokens[:1], vocabulary, config, **arguments)
+    assert [step for step in steps if step < 2**31] == [9, 10, 11, 12]
+    assert same(weights(resumed), weights(whole))
+    logs = [
+        [row.rsplit(",", 1)[0] for row in (tmp_path / n / "log.csv").read_text().splitlines()] for n in ("cut", "whole")
+    ]
+    assert logs[0] == logs[1]  # but for the cells per second
+
+
+def test_killed_process_resumes_to_the_same_bits(tokens, vocabulary, tmp_path):
+    """kill -9 in the middle of a real process, then the same command again."""
+    vocabulary.save(tmp_path / "v.npz")
+    np.savez(tmp_path / "t.npz", xy=tokens[0].xy, tokens=tokens[0].tokens)
+    config = TINY | {"pretraining": TINY["pretraining"] | {"steps": 60, "checkpoint_every": 5}}
+    (tmp_path / "c.json").write_text(json.dumps(config))
+    code = (
+        "import sys, json, numpy as np, torch, gest; from gest.windows import Tokens; torch.set_num_threads(1);"
+        "t = np.load('t.npz'); gest.pretrain([Tokens(t['xy'], t['tokens'])], gest.Vocabulary.load('v.npz'),"
+        " json.load(open('c.json')), out=sys.argv[1])"
+    )
+
+    def start(name):
+        return subprocess.Popen([sys.executable, "-c", code, name], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+
+    assert start("whole").wait() == 0
+    process = start("cut")
+    state = tmp_path / "cut.state"
+    while process.poll() is None and not list(state.glob("*/step-*15.pt")):
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "cut").exists()
+    again = start("cut")
+    assert "resumed at step" in again.communicate()[1]
+    assert (tmp_path / "cut/model.safetensors").read_bytes() == (tmp_path / "whole/model.safetensors").read_bytes()
+
+
+def test_a_finished_model_is_not_trained_again(tokens, vocabulary, tmp_path, monkeypatch):
+    first = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
+    assert list((tmp_path / "m.state").glob("*/step-*")), "the state is kept until the model is found whole"
+    monkeypatch.setattr(Windows, "batch", None)
+    again = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
+    assert same(weights(first), weights(again))
+    assert not list((tmp_path / "m.state").glob("*/step-*"))
+
+
+def test_a_lost_model_comes_back_from_its_state(tokens, vocabulary, tmp_path):
+    import shutil
+
+    first = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
+    content = (tmp_path / "m/model.safetensors").read_bytes()
+    shutil.rmtree(tmp_path / "m")  # as Snakemake does when a job fails after it has written its output
+    again = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
+    assert same(weights(first), weights(again))
+    assert (tmp_path / "m/model.safetensors").read_bytes() == content
+
+
+def test_the_weights_kept_are_those_of_the_lowest_validation_loss(tokens, vocabulary, tmp_path):
+    config = TINY | {"pretraining": TINY["pretraining"] | {"steps": 40, "learning_rate": 0.3, "clip": 100.0}}
+    model = gest.pretrain(tokens[:1], vocabulary, config, validation=tokens[1:], out=tmp_path / "m")
+    rows = [line.split(",") for line in (tmp_path / "m/log.csv").read_text().splitlines()[1:]]
+    lowest = min(rows, key=lambda row: float(row[4]))
+    assert model.metrics["kept_step"] == int(lowest[0])
+    assert validate(model, tokens[1:], seed=0)[0] == pytest.approx(float(lowest[4]), rel=1e-5)
+
+
+def test_non_finite_loss_stops_before_the_update(tokens, vocabulary, tmp_path, monkeypatch):
+    losses = module.window_losses
+
+    def broken(model, *batch):
+        broken.calls += 1
+        broken.before = weights(model)
+        broken.model = model
+        return losses(model, *batch) * (float("nan") if broken.calls == 3 else 1)
+
+    broken.calls = 0
+    monkeypatch.setattr(module, "window_losses", broken)
+    with pytest.raises(FloatingPointError, match=r"nan at step 3 .*seed 5.*nothing was updated"):
+        gest.pretrain(tokens, vocabulary, TINY, seed=5, out=tmp_path / "m")
+    assert same(weights(broken.model), broken.before)
+    assert not (tmp_path / "m").exists()
+
+
+def test_two_owners(tokens, vocabulary, tmp_path):
+    config = gest.Config.of(TINY)
+    key = module._key(config, tokens, [], vocabulary, 0)
+    with (
+        checkpoint.Checkpoints(tmp_path / "state" / key),
+        pytest.raises(UserError, match="another process is training this very model"),
+    ):
+        gest.pretrain(tokens, vocabulary, config, out=tmp_path / "m", state=tmp_path / "state")
+
+
+def test_damaged_state_is_passed_over(tmp_path, capsys):
+    with checkpoint.Checkpoints(tmp_path) as states:
+        assert states.newest() is None
+        for step in (1, 2, 3):
+            states.save(step, {"step": step})
+        assert [path.name for path in states._saved()] == ["step-000000002.pt", "step-000000003.pt"]
+        newest = states._saved()[-1]
+        newest.write_bytes(newest.read_bytes()[:-7])
+        assert states.newest() == {"step": 2}
+    assert "damaged" in capsys.readouterr().err
+
+
+def test_disk_full_keeps_the_previous_state(tmp_path, monkeypatch):
+    with checkpoint.Checkpoints(tmp_path) as states:
+        states.save(1, {"step": 1})
+        monkeypatch.setattr(checkpoint.os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
+        with pytest.raises(OSError, match="No space"):
+            states.save(2, {"step": 2})
+        assert states.newest() == {"step": 1}
+
+
+def test_windows_are_a_function_of_seed_and_step(tokens):
+    config = gest.Config.of(TINY)
+    a, b = (Windows(tokens, config, seed=3) for _ in range(2))
+    b.batch(7, 2, "cpu")  # what was drawn before does not matter
+    for x, y in zip(a.batch(9, 4, "cpu"), b.batch(9, 4, "cpu"), strict=True):
+        assert torch.equal(x, y)
+    assert not torch.equal(a.batch(9, 4, "cpu")[1], a.batch(10, 4, "cpu")[1])
+
+
+def test_loss_counts_real_targets_alone(model, tokens):
+    """A batch's loss is the mean over targets of its windows run one by one."""
+    windows = Windows(tokens, model.config, seed=0)
+    batch, bins, lengths = windows.batch(1, 3, torch.device("cpu"))
+    singles = [
+        window_losses(model, batch[i : i + 1, :n], bins[i : i + 1, :n], lengths[i : i + 1])
+        for i, n in enumerate(lengths)
+    ]
+    expected = sum(loss * (n - 1) for loss, n in zip(singles, lengths, strict=True)) / (lengths - 1).sum()
+    torch.testing.assert_close(window_losses(model, batch, bins, lengths), expected)
+
+
+def test_finetune_leaves_the_model_alone_and_learns(model, tokens):
+    before = weights(model)
+    tuned = gest.finetune(tokens[:1], model, steps=60)
+    assert same(weights(model), before)
+    assert validate(tuned, tokens[:1], seed=9)[0] < validate(model, tokens[:1], seed=9)[0]
+    assert same(weights(gest.finetune(tokens[:1], model, steps=60)), weights(tuned))
+    assert tuned.config == model.config
+
+
+def test_no_cells(vocabulary, tmp_path):
+    with pytest.raises(UserError, match="no section has two cells"):
+        gest.pretrain([Tokens(np.zeros((1, 2)), np.zeros(1, int))], vocabulary, TINY, out=tmp_path / "m")

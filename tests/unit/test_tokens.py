@@ -1,0 +1,60 @@
+"""Matching genes, and refusing what cannot be matched."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from gest.errors import UserError
+from gest.tokens import expression, match_genes, tokenize
+from gest.vocabulary import normalise
+
+
+def test_order_of_genes_does_not_matter(sections, vocabulary):
+    straight, reversed_ = expression(sections[0], vocabulary), expression(sections[0][:, ::-1].copy(), vocabulary)
+    np.testing.assert_allclose(straight.toarray(), reversed_.toarray(), rtol=1e-6)
+    np.testing.assert_allclose(
+        straight.toarray(), normalise(sections[0].X, vocabulary.normalisation).toarray(), rtol=1e-6
+    )
+
+
+def test_ids_in_another_column_match(sections, vocabulary):
+    adata = sections[0].copy()
+    adata.var["symbol"] = adata.var_names
+    adata.var_names = [f"ENSMUSG{i:011d}" for i in range(adata.n_vars)]
+    np.testing.assert_array_equal(match_genes(adata, vocabulary), np.arange(adata.n_vars))
+
+
+def test_missing_genes_take_their_mean_and_are_counted(sections, vocabulary):
+    fewer = sections[0][:, 4:].copy()
+    with pytest.warns(UserWarning, match="4 of 40 genes"):
+        filled = expression(fewer, vocabulary).toarray()
+    np.testing.assert_allclose(filled[:, :4], np.broadcast_to(vocabulary.mean[:4], (fewer.n_obs, 4)), rtol=1e-6)
+    whole = expression(sections[0], vocabulary).toarray()
+    assert np.abs(filled[:, 4:].mean(0) - whole[:, 4:].mean(0)).max() < 0.1  # still on the same scale
+
+
+def test_too_few_shared_genes(sections, vocabulary):
+    with pytest.raises(UserError, match="only 10 of the model's 40 genes"):
+        expression(sections[0][:, :10].copy(), vocabulary)
+
+
+def test_counts_and_normalised_values_do_not_mix(sections, vocabulary):
+    adata = sections[0].copy()
+    adata.uns["gest"] = {"x": "normalised"}
+    with pytest.raises(UserError, match="holds normalised values, and the model was trained on counts"):
+        expression(adata, vocabulary)
+
+
+@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (-1.0, "down to -1"), (0.5, "no integers")])
+def test_bad_values(sections, vocabulary, value, word):
+    adata = sections[0].copy()
+    adata.X = sp.csr_matrix(adata.X)
+    adata.X.data[3] = value
+    with pytest.raises(UserError, match=word):
+        expression(adata, vocabulary)
+
+
+def test_tokens_are_those_of_the_vocabulary(sections, vocabulary):
+    made = tokenize(sections[0], vocabulary)
+    np.testing.assert_array_equal(made.xy, sections[0].obsm["spatial"])
+    np.testing.assert_array_equal(made.tokens, vocabulary.tokenize(normalise(sections[0].X, vocabulary.normalisation)))

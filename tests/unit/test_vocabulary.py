@@ -1,0 +1,152 @@
+"""Algorithms 1 and 2 against scikit-learn."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.metrics import adjusted_rand_score
+from sklearn.neighbors import NearestNeighbors
+
+from gest import Vocabulary
+from gest.errors import UserError
+from gest.vocabulary import fit_sections, normalise
+
+
+@pytest.fixture
+def expression(rng) -> np.ndarray:
+    """600 cells of 12 well separated types, 40 genes, some zero."""
+    centres = rng.gamma(1, 2, (12, 40))
+    x = centres[rng.integers(0, 12, 600)] + rng.normal(0, 0.15, (600, 40))
+    return np.where(x > 0.5, x, 0).astype(np.float32)
+
+
+@pytest.fixture
+def fitted(expression) -> Vocabulary:
+    return Vocabulary.fit(expression, n_metacells=12, n_components=8, hierarchy=(6, 4, 2))
+
+
+def test_pca_equals_scikit_learn(expression, fitted):
+    pca = PCA(8, svd_solver="full").fit(expression.astype(np.float64))
+    np.testing.assert_allclose(fitted.mean, pca.mean_, atol=1e-6)
+    np.testing.assert_allclose(np.abs((fitted.components * pca.components_).sum(1)), 1, atol=1e-6)
+
+
+def test_clusters_equal_scikit_learn(expression, fitted):
+    points = PCA(8, svd_solver="full").fit_transform(expression.astype(np.float64))
+    labels = KMeans(12, n_init=10, random_state=0).fit_predict(points)
+    assert adjusted_rand_score(labels, fitted.tokenize(expression)) > 0.99
+
+
+def test_a_meta_cell_is_the_mean_of_its_cells(expression, fitted):
+    tokens = fitted.tokenize(expression)
+    projected = (expression - fitted.mean) @ fitted.components.T
+    for k in range(12):
+        np.testing.assert_allclose(fitted.expression[k], expression[tokens == k].mean(0), atol=1e-5)
+        np.testing.assert_allclose(fitted.pca[k], projected[tokens == k].mean(0), atol=1e-4)
+    np.testing.assert_array_equal(fitted.sizes, np.bincount(tokens))
+
+
+def test_levels_are_k_means_of_the_meta_cells(fitted):
+    assert fitted.levels.shape == (3, 12)
+    for labels, k in zip(fitted.levels, (6, 4, 2), strict=True):
+        assert set(labels) == set(range(k))
+        expected = KMeans(k, n_init=1, random_state=0, tol=0).fit_predict(fitted.pca.astype(np.float64))
+        assert adjusted_rand_score(labels, expected) == 1
+
+
+def test_tokenize_is_the_nearest_meta_cell_in_pca_space(fitted, rng):
+    new = rng.gamma(1, 2, (200, 40)).astype(np.float32)
+    points = (new - fitted.mean) @ fitted.components.T
+    expected = NearestNeighbors(n_neighbors=1).fit(fitted.pca).kneighbors(points, return_distance=False)[:, 0]
+    np.testing.assert_array_equal(fitted.tokenize(new), expected)
+
+
+def test_dense_and_sparse_are_alike(expression, fitted):
+    sparse = Vocabulary.fit(sp.csr_matrix(expression), n_metacells=12, n_components=8, hierarchy=(6, 4, 2))
+    np.testing.assert_allclose(sparse.expression, fitted.expression, atol=1e-5)
+    np.testing.assert_array_equal(sparse.tokenize(sp.csr_matrix(expression)), fitted.tokenize(expression))
+
+
+def test_blocks_do_not_matter(expression, fitted, monkeypatch):
+    monkeypatch.setattr("gest.vocabulary._CHUNK", 17)
+    again = Vocabulary.fit(expression, n_metacells=12, n_components=8, hierarchy=(6, 4, 2))
+    np.testing.assert_allclose(again.expression, fitted.expression, atol=1e-5)
+    np.testing.assert_array_equal(again.tokenize(expression), fitted.tokenize(expression))
+
+
+def test_no_more_components_or_labels_than_there_can_be(expression):
+    small = Vocabulary.fit(expression[:, :5], n_metacells=4, n_components=50)
+    assert small.pca.shape == (4, 4)
+    assert small.levels.max() < 4
+
+
+def test_saved_and_loaded(fitted, tmp_path, expression):
+    named = Vocabulary.fit(
+        expression, n_metacells=3, genes=[f"g{i}" for i in range(40)], normalisation={"target_sum": 5}
+    )
+    named.save(tmp_path / "v.npz")
+    loaded = Vocabulary.load(tmp_path / "v.npz")
+    for name in ("expression", "pca", "levels", "genes", "mean", "components", "sizes"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(named, name))
+    assert loaded.normalisation == {"target_sum": 5}
+    fitted.save(tmp_path / "w.npz")
+    assert Vocabulary.load(tmp_path / "w.npz").normalisation is None
+
+
+def test_same_seed_same_bytes(expression, tmp_path):
+    for name in ("a", "b"):
+        Vocabulary.fit(expression, n_metacells=30, seed=3).save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_normalise_is_scanpys(rng):
+    import scanpy as sc
+    from anndata import AnnData
+
+    counts = sp.csr_matrix(rng.poisson(2, (30, 12)).astype(np.float32))
+    adata = AnnData(counts.copy())
+    sc.pp.normalize_total(adata, target_sum=50)
+    sc.pp.log1p(adata)
+    np.testing.assert_allclose(normalise(counts, {"target_sum": 50}).toarray(), adata.X.toarray(), rtol=1e-5)
+
+
+def test_normalise_leaves_empty_cells_empty():
+    assert normalise(sp.csr_matrix((2, 3)), {"target_sum": 5}).nnz == 0
+
+
+def test_sections_are_normalised_by_their_median_total(sections):
+    totals = np.concatenate([np.asarray(s.X.sum(1)).ravel() for s in sections])
+    fitted = fit_sections(sections, {"n_metacells": 10_000})
+    assert fitted.normalisation == {"target_sum": pytest.approx(np.median(totals))}
+    assert len(fitted) == len(totals) // 20  # decision 3
+    assert list(fitted.genes) == list(sections[0].var_names)
+
+
+def test_reestimated_means_follow_the_section(expression, fitted):
+    tokens = fitted.tokenize(expression)
+    shifted = fitted.reestimate(expression + 1, tokens, prior_cells=0)
+    np.testing.assert_allclose(shifted, fitted.expression + 1, atol=1e-4)
+    lone = fitted.reestimate(expression[:1] + 1, tokens[:1], prior_cells=9)
+    k = tokens[0]
+    np.testing.assert_allclose(lone[k], 0.9 * fitted.expression[k] + 0.1 * (expression[0] + 1), atol=1e-4)
+    others = np.arange(12) != k
+    np.testing.assert_allclose(lone[others], fitted.expression[others], rtol=1e-6)
+
+
+def test_user_errors(expression, fitted, sections, tmp_path):
+    with pytest.raises(UserError, match="cannot be made of 600 cells"):
+        Vocabulary.fit(expression, n_metacells=601)
+    with pytest.raises(UserError, match="told apart"):
+        Vocabulary.fit(np.repeat(expression[:3], 50, 0), n_metacells=10)
+    with pytest.raises(UserError, match="NaN"):
+        Vocabulary.fit(np.where(expression > 5, np.nan, expression), n_metacells=5)
+    with pytest.raises(UserError, match="39 genes"):
+        fitted.tokenize(expression[:, :39])
+    with pytest.raises(UserError, match="not a vocabulary"):
+        Vocabulary.load(tmp_path / "nothing.npz")
+    (tmp_path / "text.npz").write_text("no")
+    with pytest.raises(UserError, match="not a vocabulary"):
+        Vocabulary.load(tmp_path / "text.npz")
+    with pytest.raises(UserError, match="other genes"):
+        fit_sections([sections[0], sections[1][:, ::-1]], {})

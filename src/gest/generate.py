@@ -142,10 +142,10 @@ def generate_tokens(
         windows = _reference_windows(model, grid, tokens, seed=seed, number=number)
         if not windows:
             lost = np.flatnonzero(tokens < 0)
+            first = f"the first is cell {lost[0]} at {xy[lost[0]].round(1).tolist()} µm"
             raise UserError(
-                f"generate: {len(lost)} unseen cells (the first is cell {lost[0]} at {xy[lost[0]].round(1).tolist()} µm) "
-                f"lie further than {model.config.window / 2:g} µm, half a window, from every seen or generated cell; "
-                "leave them out, or use a model with a larger window."
+                f"generate: {len(lost)} unseen cells ({first}) lie further than {model.config.window / 2:g} µm, half a "
+                "window, from every seen or generated cell; leave them out, or use a model with a larger window."
             )
         for targets, probabilities in _estimates(model, xy, tokens, windows, batch_size or _BATCH):
             mean[place[targets]] += probabilities
@@ -170,7 +170,7 @@ def _reference_windows(model: GeST, grid: Grid, tokens: np.ndarray, *, seed: int
     side, order = model.config.window, model.config.serialisation
     near = np.zeros(len(tokens), dtype=bool)
     for cell in np.flatnonzero(tokens < 0):
-        near[grid.window(grid.xy[cell], 1.01 * side)] = True  # a little more: windows are open on one side
+        near[grid.window(grid.xy[cell], 1.001 * side)] = True  # a little more: rounding decides on the border
     windows = []
     for reference in np.flatnonzero(near & (tokens >= 0)):
         origin = grid.xy[reference]

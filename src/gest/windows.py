@@ -1,6 +1,6 @@
 """Windows of a section: finding their cells, ordering them (Eq. 5), binning their positions (A.3).
 
-All coordinates are in µm; a window is a square, closed at its lower and left side.
+All coordinates are in µm; a window is a closed square: cells on its border are in it.
 """
 
 from typing import NamedTuple
@@ -58,7 +58,7 @@ class Grid:
                 for i in range(i0, i1 + 1)]  # fmt: skip
         near = np.concatenate(rows)
         xy = self.xy[near]
-        return np.sort(near[((xy >= low) & (xy < high)).all(1)])
+        return np.sort(near[((xy >= low) & (xy <= high)).all(1)])
 
 
 def serialize(

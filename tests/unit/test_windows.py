@@ -70,8 +70,15 @@ def test_grid_finds_what_brute_force_finds(side, rng):
     grid = Grid(xy, 120)
     for centre in rng.uniform(-500, 1100, (50, 2)):
         low, high = centre - side / 2, centre + side / 2
-        expected = np.flatnonzero(((xy >= low) & (xy < high)).all(1))
+        expected = np.flatnonzero(((xy >= low) & (xy <= high)).all(1))
         np.testing.assert_array_equal(grid.window(centre, side), expected)
+
+
+def test_grid_windows_are_closed():
+    """Spots of a regular grid lie exactly on the border, and each must see the other."""
+    grid = Grid(np.array([[0.0, 0], [150, 0], [0, 300]]), 300)
+    assert grid.window(np.zeros(2), 300).tolist() == [0, 1]
+    assert grid.window(np.array([150.0, 0]), 300).tolist() == [0, 1]
 
 
 def test_position_bins():

@@ -19,7 +19,7 @@ def section():
 
 
 def test_it_predicts_a_hole_and_repeats_without_touching_the_global_generator(section, monkeypatch):
-    monkeypatch.setattr(mlp, "STEPS", (300,))
+    monkeypatch.setattr(mlp, "EPOCHS", (100,))
     monkeypatch.setattr(mlp, "WIDTHS", (32,))
     xy, expression, signal = section
     hole = (np.abs(xy - [400, 600]) < 120).all(axis=1)
@@ -42,15 +42,15 @@ def test_the_best_candidate_on_held_out_blocks_is_refitted_on_all_cells_and_shru
     tree = cKDTree((xy - xy.mean(axis=0)) / xy.std())
     calls = []
 
-    def fit(x, y, width, steps, seed):
-        calls.append((len(x), width, steps))
+    def fit(x, y, width, epochs, seed):
+        calls.append((len(x), width, epochs))
         # One candidate knows the truth, twice too large; the others know its opposite.
-        factor = 2.0 if (width, steps) == (mlp.WIDTHS[1], mlp.STEPS[0]) else -0.1
+        factor = 2.0 if (width, epochs) == (mlp.WIDTHS[1], mlp.EPOCHS[0]) else -0.1
         return lambda x_new: torch.as_tensor(factor * truth[tree.query(x_new.numpy())[1]], dtype=torch.float32)
 
     monkeypatch.setattr(mlp, "fit", fit)
     prediction = mlp.predict(xy, expression, xy[:50], seed=0)
-    assert calls[-1] == (600, mlp.WIDTHS[1], mlp.STEPS[0])
+    assert calls[-1] == (600, mlp.WIDTHS[1], mlp.EPOCHS[0])
     assert all(n < 600 for n, _, _ in calls[:-1])
     np.testing.assert_allclose(prediction, expression[:50], atol=1e-4)
 
@@ -74,6 +74,6 @@ def test_two_cells_are_enough_to_hold_one_out():
 def test_a_linear_field_is_fitted_like_least_squares():
     x = torch.as_tensor(np.random.default_rng(0).normal(size=(500, 2)), dtype=torch.float32)
     y = x @ torch.tensor([[1.0, -0.5], [0.3, 0.8]])
-    network = mlp.fit(x, y, 64, 300, 0)
+    network = mlp.fit(x, y, 64, 150, 0)
     assert float((network(x) - y).square().mean()) < 1e-2
     assert not any(p.requires_grad for p in network.parameters())

@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # this file runs where only torch and numpy are
 
 _LOG = ("step", "learning_rate", "loss", "loss_metacell", "validation_loss", "validation_metacell", "cells_per_second")
 _VALIDATION_WINDOWS = 64
+_ROUND = 32
 _VALIDATION_STREAM = 2**31  # a stream of windows of its own
 
 
@@ -70,9 +71,12 @@ class Windows:
         """Tokens (B, N), bins (B, N, 2), padded at the end, and lengths (B,)."""
         drawn = [self.draw(step, i) for i in range(size)]
         lengths = torch.tensor([len(tokens) for tokens, _ in drawn])
-        pad = torch.nn.utils.rnn.pad_sequence
-        tokens = pad([torch.from_numpy(tokens) for tokens, _ in drawn], batch_first=True)
-        bins = pad([torch.from_numpy(bins) for _, bins in drawn], batch_first=True)
+        # N − 1 is a multiple of _ROUND: the CPU's kernels keep a plan for every new shape, in memory, and make it slowly.
+        N = -(-(int(lengths.max()) - 1) // _ROUND) * _ROUND + 1
+        tokens, bins = torch.zeros(size, N, dtype=torch.int64), torch.zeros(size, N, 2, dtype=torch.int64)
+        for row, (cells, places) in enumerate(drawn):
+            tokens[row, : len(cells)] = torch.from_numpy(cells)
+            bins[row, : len(cells)] = torch.from_numpy(places)
         return tokens.to(device), bins.to(device), lengths.to(device)
 
 
@@ -80,8 +84,8 @@ def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor) ->
     """(4,) mean losses of all targets of a batch of windows, level by level."""
     targets = tokens[:, 1:]
     real = torch.arange(targets.shape[1], device=tokens.device) < lengths[:, None] - 1
-    h = model.encode(tokens, bins)[real]  # (targets, D): nothing is spent on padding
-    return level_losses(model.logits(h).float(), targets[real], model.levels)
+    logits = model.logits(model.encode(tokens, bins))  # (B, N − 1, K)
+    return level_losses(logits.float()[real], targets[real], model.levels)
 
 
 def pretrain(

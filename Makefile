@@ -1,0 +1,39 @@
+# `make toy` and `make test` set up what they need: a .venv with the pinned packages, on Python 3.11 or newer.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+# `toy` is also a link to a profile.
+.PHONY: toy test lint clean
+
+toy: $(READY)
+	$(BIN)/snakemake --profile toy
+	@echo
+	@cat results/toy/tables/generation.md
+	@echo
+	@echo "Table:  results/toy/tables/generation.csv"
+	@echo "Figure: results/toy/figures/generation_genes.png"
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check .
+	@# Software comes from requirements.lock: that rules have no conda or container is the one remark expected.
+	! $(BIN)/snakemake --lint 2>&1 | grep '^ *\* ' | grep -v 'Specify a conda environment or container for each rule'
+	$(BIN)/snakemake --profile toy --dry-run --quiet
+
+clean:
+	rm -rf results/toy logs/toy .venv .snakemake .pytest_cache .ruff_cache
+
+# pip checks the whole lock each time the stamp is older than what it depends on.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo "GeST needs Python 3.11 or newer, and '$(PYTHON)' is older or missing; name one: make PYTHON=python3.11"; exit 1; }
+	@echo "Setting up .venv with the packages of requirements.lock (some minutes the first time)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,64 @@
+# Table of contents. `snakemake NAME` makes one deliverable by the name of its rule, `snakemake all` every one;
+# `--profile toy` and `--profile slurm` say what and where, `--configfile` takes another run.
+# Everything of a run lies under results/{run}; config/README.md explains the configuration.
+
+import os
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+# `gest` is installed beside this Python, be its environment activated or not.
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+# Threads that wait must sleep: spinning ones slow small models many times over when cores are shared.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+check_schema(config, Path(workflow.basedir, "workflow", "schemas", "config.schema.yaml"))
+DATASETS = resolve_datasets(config)
+
+
+pathvars:
+    results=f"results/{config['run']}",
+    logs=f"logs/{config['run']}",
+    benchmarks=f"results/{config['run']}/benchmarks",
+
+
+wildcard_constraints:
+    dataset=one_of(DATASETS),
+    section="[^/]+",
+    stage=one_of(STAGES),
+    method=one_of(METHODS),
+    model_seed=r"\d+",
+    seed=r"\d+",
+
+
+report: "workflow/report/workflow.rst"
+
+
+localrules:
+    all,
+    configuration,
+
+
+rule all:
+    default_target: True
+    input:
+        deliverables,
+
+
+# In the order in which they run.
+include: "workflow/rules/data.smk"
+include: "workflow/rules/vocabulary.smk"
+include: "workflow/rules/pretraining.smk"
+include: "workflow/rules/generation.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"

@@ -1,0 +1,60 @@
+"""The whole way on real tissue, cut short: does what is learnt on one animal say anything of another?"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import rankdata
+
+import gest
+from gest.crops import draw_crops
+from gest.holdout import predict_crops
+from gest.metrics import rmse_z
+from gest.sources.anndata import read
+from gest.tokens import expression, tokenize
+from gest.vocabulary import fit_sections
+
+pytestmark = pytest.mark.real
+
+CONFIG = {
+    "window": 500,
+    "model": {"layers": 2, "heads": 2, "width": 32},
+    "pretraining": {
+        "steps": 160, "batch_size": 8, "learning_rate": 3e-3, "warmup_steps": 20, "validate_every": 40,
+        "checkpoint_every": 80,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def animals():
+    if not os.environ.get("GEST_REAL_DATA"):
+        pytest.skip("GEST_REAL_DATA does not name the folder of real sections")
+    path = Path(os.environ["GEST_REAL_DATA"]) / "merfish_moffitt_poa.h5ad"
+    names = ("A1_bregma_+0.21", "A1_bregma_-0.29", "A18_bregma_+0.11")
+    *one, other = (read(path, name=n, section_key="section", drop={"cell_type": ["Ambiguous"]}) for n in names)
+    return one, other
+
+
+def test_one_animal_teaches_of_another(animals, tmp_path):
+    one, other = animals
+    vocabulary = fit_sections(one, {"n_metacells": 100})
+    model = gest.pretrain(one, vocabulary, CONFIG, validation=[other], out=tmp_path / "m")
+    assert model.metrics["validation_loss"] < model.metrics["marginal_loss"] - 0.05
+
+    crops = draw_crops(other.obsm["spatial"], name="A18", n=1, sides=[600, 700], min_cells=300)
+    made = predict_crops(other, crops, "gest", vocabulary=vocabulary, model=model)
+    truth = expression(other, vocabulary)[other.obs_names.get_indexer(made.obs["cell"])].toarray()
+    assert rmse_z(truth, made.layers["weighted"]).value < np.sqrt(2) - 0.01
+
+    # A meta cell stands for cells of one type far more often than chance.
+    tokens = tokenize(other, vocabulary).tokens
+    gad, slc = (rankdata(truth_of) for truth_of in expression(other, vocabulary)[:, _columns(vocabulary)].toarray().T)
+    book = vocabulary.expression[tokens][:, _columns(vocabulary)]
+    assert np.corrcoef(book[:, 0], gad)[0, 1] > 0.5
+    assert np.corrcoef(book[:, 1], slc)[0, 1] > 0.5
+
+
+def _columns(vocabulary):
+    return [list(vocabulary.genes).index(gene) for gene in ("Gad1", "Slc17a6")]

@@ -1,0 +1,81 @@
+"""The table to be read and the figure: do they show what they were given?"""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+from gest.plots.generation import draw_generation
+from gest.plots.table import METRICS, to_markdown
+from gest.scores import COLUMNS, summarise
+
+matplotlib.use("Agg")
+
+
+def scores(values, **columns):
+    """Scores of one method: section and crop to value, for every metric."""
+    rows = [
+        dict.fromkeys(COLUMNS, "")
+        | {"run": "r", "task": "generation", "dataset": "d", "method": "gp", "variant": "default", "gene_set": "all"}
+        | {"section": section, "crop": crop, "metric": metric, "value": value, "n": 50, "seed": 0, "status": "ok"}
+        | columns
+        for (section, crop), value in values.items()
+        for metric in METRICS
+    ]
+    return pd.DataFrame(rows)[list(COLUMNS)].assign(model_seed=None)
+
+
+def cells(text, method):
+    line = next(line for line in text.splitlines() if line.startswith(f"| {method}"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_table_shows_sd_over_sections():
+    text = to_markdown(summarise(scores({("a", "0"): 1.0, ("a", "1"): 2.0, ("b", "0"): 3.5})))
+    # Sections' means are 1.5 and 3.5.
+    assert cells(text, "gp") == ["gp", "default", *["2.500 ± 1.414"] * 4, "2", "3", "1"]
+    assert "sd over sections" in text
+
+
+def test_table_of_one_section_shows_sd_over_crops():
+    text = to_markdown(summarise(scores({("a", "0"): 1.0, ("a", "1"): 2.0})))
+    assert cells(text, "gp")[2] == "1.500 ± 0.707"
+    assert "sd over the section's crops" in text
+
+
+def test_table_says_why_a_method_has_no_number():
+    failed = scores({("a", "0"): np.nan}, method="mlp", status="out of memory")
+    text = to_markdown(summarise(pd.concat([scores({("a", "0"): 1.0}), failed])))
+    assert cells(text, "mlp")[2] == "–"
+    assert "out of memory" in text
+
+
+@pytest.fixture
+def drawn():
+    rng = np.random.default_rng(0)
+    xy = rng.uniform(0, 1000, (300, 2))
+    unseen = (xy < 400).all(axis=1)
+    truth = rng.random((unseen.sum(), 2)) * [1, 10]
+    predictions = {"gp": truth / 2, "mlp": truth * 0}
+    return xy, unseen, truth, predictions, draw_generation(xy, unseen, truth, predictions, ["Gad1", "Mbp"])
+
+
+def test_figure_places_values_where_the_cells_are(drawn):
+    xy, unseen, truth, predictions, figure = drawn
+    section, panels = figure.axes[0], [ax for ax in figure.axes if len(ax.collections) == 1 and ax.get_aspect() == 1]
+    assert len(panels) == 2 * 3
+    seen, hidden = (np.asarray(points.get_offsets()) for points in section.collections)
+    np.testing.assert_array_equal(seen, xy[~unseen])
+    np.testing.assert_array_equal(hidden, xy[unseen])
+    for row in range(2):
+        for ax, values in zip(panels[3 * row : 3 * row + 3], [truth, *predictions.values()], strict=True):
+            np.testing.assert_array_equal(ax.collections[0].get_offsets(), xy[unseen])
+            np.testing.assert_array_equal(ax.collections[0].get_array(), values[:, row])
+
+
+def test_figure_has_one_colour_scale_per_gene(drawn):
+    *_, figure = drawn
+    panels = [ax for ax in figure.axes if len(ax.collections) == 1 and ax.get_aspect() == 1]
+    scales = [panel.collections[0].get_clim() for panel in panels]
+    assert len(set(scales[:3])) == len(set(scales[3:])) == 1
+    assert scales[0] != scales[3]

@@ -1,0 +1,99 @@
+# Needs: the test sections of a dataset, its vocabulary and, for GeST, a model.
+# Makes: per test section the crops whose cells are hidden and the spatially variable genes; per method and seed the
+# predicted expression of the hidden cells and its scores. One job per (section, method, seed); crops are loops inside.
+
+
+rule crops:
+    input:
+        section="<results>/{dataset}/sections/{section}.h5ad",
+        config="<results>/{dataset}/config/crops.json",
+    output:
+        "<results>/{dataset}/generation/{section}/crops.json",
+    log:
+        "<logs>/crops/{dataset}/{section}.log",
+    benchmark:
+        "<benchmarks>/crops/{dataset}/{section}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    message:
+        "Crops of section {wildcards.section}; log in {log}"
+    shell:
+        "gest crops {input.section:q} --config {input.config:q} --out {output:q} 2> {log:q}"
+
+
+rule spatially_variable_genes:
+    input:
+        section="<results>/{dataset}/sections/{section}.h5ad",
+        vocabulary="<results>/{dataset}/vocabulary.npz",
+        config="<results>/{dataset}/config/svg.json",
+    output:
+        "<results>/{dataset}/generation/{section}/svg.csv",
+    log:
+        "<logs>/spatially_variable_genes/{dataset}/{section}.log",
+    benchmark:
+        "<benchmarks>/spatially_variable_genes/{dataset}/{section}.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    message:
+        "Spatially variable genes of section {wildcards.section}; log in {log}"
+    shell:
+        "gest svg {input.section:q} --vocabulary {input.vocabulary:q} --config {input.config:q} --out {output:q} 2> {log:q}"
+
+
+rule predict:
+    input:
+        section="<results>/{dataset}/sections/{section}.h5ad",
+        crops="<results>/{dataset}/generation/{section}/crops.json",
+        learnt=branch(
+            needs_model,
+            then="<results>/{dataset}/model-s{model_seed}",
+            otherwise="<results>/{dataset}/vocabulary.npz",
+        ),
+        config="<results>/{dataset}/config/prediction.json",
+    output:
+        "<results>/{dataset}/generation/{section}/{method}-m{model_seed}-s{seed}.h5ad",
+    log:
+        "<logs>/predict/{dataset}/{section}/{method}-m{model_seed}-s{seed}.log",
+    benchmark:
+        "<benchmarks>/predict/{dataset}/{section}/{method}-m{model_seed}-s{seed}.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        learnt=branch(needs_model, then="--model", otherwise="--vocabulary"),
+    message:
+        "Unseen cells of section {wildcards.section} by {wildcards.method}, seed {wildcards.seed}; log in {log}"
+    shell:
+        "gest predict {input.section:q} --method {wildcards.method} --crops {input.crops:q} {params.learnt} {input.learnt:q}"
+        " --config {input.config:q} --seed {wildcards.seed} --out {output:q} 2> {log:q}"
+
+
+rule score:
+    input:
+        predictions="<results>/{dataset}/generation/{section}/{method}-m{model_seed}-s{seed}.h5ad",
+        section="<results>/{dataset}/sections/{section}.h5ad",
+        vocabulary="<results>/{dataset}/vocabulary.npz",
+        svg="<results>/{dataset}/generation/{section}/svg.csv",
+    output:
+        "<results>/{dataset}/generation/{section}/{method}-m{model_seed}-s{seed}.csv",
+    log:
+        "<logs>/score/{dataset}/{section}/{method}-m{model_seed}-s{seed}.log",
+    benchmark:
+        "<benchmarks>/score/{dataset}/{section}/{method}-m{model_seed}-s{seed}.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        run=config["run"],
+        top=svg_top,
+    message:
+        "Scores of {wildcards.method} on section {wildcards.section}, seed {wildcards.seed}; log in {log}"
+    shell:
+        "gest score {input.predictions:q} --section {input.section:q} --vocabulary {input.vocabulary:q}"
+        " --svg {input.svg:q} --top {params.top} --run {params.run} --dataset {wildcards.dataset} --out {output:q} 2> {log:q}"

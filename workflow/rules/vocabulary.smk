@@ -1,0 +1,24 @@
+# Needs: the training sections of a dataset.
+# Makes: its vocabulary of meta cells, which also holds the gene order and the normalisation.
+
+
+rule vocabulary:
+    input:
+        sections=sections_for("train"),
+        config="<results>/{dataset}/config/vocabulary.json",
+    output:
+        "<results>/{dataset}/vocabulary.npz",
+    log:
+        "<logs>/vocabulary/{dataset}.log",
+    benchmark:
+        "<benchmarks>/vocabulary/{dataset}.tsv"
+    threads: 2
+    resources:
+        mem_mb=16000,
+        runtime=120,
+    params:
+        seed=config["seed"],
+    message:
+        "Vocabulary of {wildcards.dataset}; log in {log}"
+    shell:
+        "gest vocabulary {input.sections:q} --config {input.config:q} --seed {params.seed} --out {output:q} 2> {log:q}"

@@ -1,0 +1,16 @@
+"""The table of generation: every score in one file, and its summary to compute with and to read."""
+
+import logging
+from pathlib import Path
+
+from gest.plots.table import to_markdown
+from gest.scores import read_scores, summarise, write_scores
+
+logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+
+scores = read_scores(snakemake.input.scores)
+summary = summarise(scores)
+write_scores(scores, snakemake.output.scores)
+summary.to_csv(snakemake.output.table, index=False)
+Path(snakemake.output.text).write_text(to_markdown(summary), encoding="utf-8")
+logging.info("%d scores of %d files", len(scores), len(snakemake.input.scores))

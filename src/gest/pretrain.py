@@ -71,7 +71,7 @@ class Windows:
         """Tokens (B, N), bins (B, N, 2), padded at the end, and lengths (B,)."""
         drawn = [self.draw(step, i) for i in range(size)]
         lengths = torch.tensor([len(tokens) for tokens, _ in drawn])
-        # N − 1 is a multiple of _ROUND: the CPU's kernels keep a plan for every new shape, in memory, and make it slowly.
+        # A multiple of _ROUND targets: the CPU's kernels keep a plan in memory for every new shape they meet.
         N = -(-(int(lengths.max()) - 1) // _ROUND) * _ROUND + 1
         tokens, bins = torch.zeros(size, N, dtype=torch.int64), torch.zeros(size, N, 2, dtype=torch.int64)
         for row, (cells, places) in enumerate(drawn):

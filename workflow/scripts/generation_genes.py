@@ -1,12 +1,12 @@
 """The figure of generated genes: truth and predictions in one crop of one section."""
 
-import json
 import logging
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 
+from gest.crops import read_crops
 from gest.plots.generation import draw_generation
 from gest.sections import read_section
 from gest.tokens import expression
@@ -19,8 +19,7 @@ vocabulary = Vocabulary.load(snakemake.input.vocabulary)
 ranks = pd.read_csv(snakemake.input.svg).sort_values("rank")
 genes = ranks["gene"].head(snakemake.params.genes).tolist()
 columns = [list(vocabulary.genes).index(gene) for gene in genes]
-with open(snakemake.input.crops) as file:
-    crop = json.load(file)[0]["crop"]
+crop = max(read_crops(snakemake.input.crops), key=lambda crop: crop.contains(section.obsm["spatial"]).sum()).crop
 
 predictions = {}
 for path in snakemake.input.predictions:

@@ -51,6 +51,8 @@ class PretrainingConfig:
     """Largest norm of the gradient."""
     rotate: bool = False
     """Rotate and reflect each window at random; off is the paper."""
+    thinning: float = 0.0
+    """Share of windows that are thinned at random (`windows.thin`); 0 is the paper."""
     validate_every: int = 500
     checkpoint_every: int = 500
 
@@ -106,6 +108,7 @@ class Config:
             (self.serialisation.sharpness >= 0, "'serialisation.sharpness' must not be negative"),
             (len(self.loss.weights) == 4, f"'loss.weights' has {len(self.loss.weights)} values, and must have 4"),
             (self.pretraining.batch_size >= 1, "'pretraining.batch_size' must be at least 1"),
+            (0 <= self.pretraining.thinning <= 1, "'pretraining.thinning' must lie between 0 and 1"),
             (self.pretraining.steps >= 1, "'pretraining.steps' must be at least 1"),
         )
         for holds, sentence in checks:

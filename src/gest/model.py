@@ -81,7 +81,17 @@ class GeST(nn.Module):
         self.decode = nn.Linear(D, T)
         self._initialise()
 
+    @torch.no_grad()
     def _initialise(self) -> None:
+        """Start from the vocabulary: profiles enter and leave along its principal components."""
+        pca = torch.tensor(self.vocabulary.components[: self.config.model.width])  # (p, T)
+        centred = self.codebook - torch.tensor(self.vocabulary.mean)
+        spread = (centred @ pca.T).std(0, correction=0).clamp_min(1e-6)
+        self.embed.weight.zero_()
+        self.embed.weight[: len(pca)] = pca / spread[:, None]  # whitened over the meta cells
+        self.embed.bias.zero_()
+        self.embed.bias[: len(pca)] = -(pca @ torch.tensor(self.vocabulary.mean)) / spread
+        self.decode.weight[:, : len(pca)] = 0.1 * pca.T
         for block in self.blocks:
             for layer in (block.project, block.feed[2]):  # residual branches start small, as in GPT-2
                 nn.init.normal_(layer.weight, std=0.02 / (2 * len(self.blocks)) ** 0.5)

@@ -41,21 +41,30 @@ _VALIDATION_STREAM = 2**31  # a stream of windows of its own
 
 
 class Windows:
-    """Draws training windows: window i of step t is a pure function of (seed, t, i)."""
+    """Draws training windows: window i of step t is a pure function of (seed, t, i).
 
-    def __init__(self, sections: Sequence[Tokens], config: Config, *, seed: int) -> None:
+    Parameters
+    ----------
+    states
+        (K, P) of the meta cells, by which windows may be thinned; None where they are taken as they are.
+    """
+
+    def __init__(
+        self, sections: Sequence[Tokens], config: Config, *, seed: int, states: np.ndarray | None = None
+    ) -> None:
         self.sections = [section for section in sections if len(section.xy) >= 2]
         if not self.sections:
             raise UserError("pretrain: no section has two cells; give at least one section with cells.")
         self.grids = [Grid(section.xy, config.window) for section in self.sections]
         sizes = np.array([len(section.xy) for section in self.sections], dtype=np.float64)
         self.share = sizes / sizes.sum()
-        self.config, self.seed = config, seed
+        self.config, self.seed, self.states = config, seed, states
 
     def draw(self, step: int, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Tokens (N,) and bins (N, 2) of one window."""
         rng = np.random.default_rng((self.seed, step, i))
         which = rng.choice(len(self.sections), p=self.share)
+        thinned = self.states is not None and rng.random() < self.config.pretraining.thinning
         return crop(
             self.sections[which],
             self.grids[which],
@@ -64,6 +73,7 @@ class Windows:
             order=self.config.serialisation.order,
             sharpness=self.config.serialisation.sharpness,
             rotate=self.config.pretraining.rotate and step < _VALIDATION_STREAM,
+            states=self.states if thinned else None,
             rng=rng,
         )
 
@@ -152,7 +162,7 @@ def pretrain(
     return model
 
 
-def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0, learning_rate: float = 2e-4) -> GeST:
+def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0) -> GeST:
     """Continue generative training on other sections (section 4.2, "Ours-FT"); the model given is left as it is.
 
     Parameters
@@ -160,14 +170,17 @@ def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0,
     sections
         Sections or `windows.Tokens`; only cells that may be seen.
     steps
-        How many; the rate warms up over a tenth of them and falls to zero.
+        How many; the rate warms up to half that of pre-training over a tenth of them, and falls to zero.
 
     Returns
     -------
     A new model, on the same device.
     """
     settings = model.config.to_dict()
-    settings["pretraining"] |= {"steps": steps, "warmup_steps": max(steps // 10, 1), "learning_rate": learning_rate}
+    # Not thinned: what kinds of cells stand where in these very sections is what is to be learnt.
+    rate = model.config.pretraining.learning_rate / 2
+    schedule = {"steps": steps, "warmup_steps": max(steps // 10, 1), "learning_rate": rate}
+    settings["pretraining"] |= schedule | {"thinning": 0.0}
     tuned = GeST(settings, model.vocabulary).to(model.device)
     tuned.load_state_dict(model.state_dict())
     _train(tuned, _tokens(sections, model.vocabulary), [], seed=seed, checkpoints=None)
@@ -180,7 +193,7 @@ def _train(
 ) -> list[dict[str, Any]]:
     """Run the loop from the newest whole checkpoint; the model ends with the weights kept."""
     plan = model.config.pretraining
-    windows = Windows(training, model.config, seed=seed)
+    windows = Windows(training, model.config, seed=seed, states=model.vocabulary.states())
     optimiser = torch.optim.AdamW(_parameter_groups(model, plan.weight_decay), lr=plan.learning_rate, betas=(0.9, 0.98))
     alphas = torch.tensor(model.config.loss.weights, device=model.device)
     half = torch.autocast("cuda", torch.bfloat16) if model.device.type == "cuda" else nullcontext()

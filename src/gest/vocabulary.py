@@ -190,6 +190,13 @@ class Vocabulary:
         size = np.bincount(tokens, minlength=len(self))[:, None]
         return ((total + prior_cells * self.expression) / (size + prior_cells)).astype(np.float32)
 
+    def states(self, n: int = 8) -> np.ndarray:
+        """(K, n) first principal components of the meta cells, of mean 0 and variance 1 over the training cells."""
+        pca = self.pca[:, :n]
+        mean = np.average(pca, axis=0, weights=self.sizes)
+        spread = np.sqrt(np.average((pca - mean) ** 2, axis=0, weights=self.sizes))
+        return (pca - mean) / np.where(spread > 0, spread, 1)
+
     def save(self, path: str | os.PathLike) -> None:
         """Write one `.npz` with everything in it; the same vocabulary gives the same bytes."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}

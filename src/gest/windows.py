@@ -119,6 +119,36 @@ def position_bins(xy: np.ndarray, origin: np.ndarray, *, window: float, n_bins: 
     return np.clip(np.floor(scaled + 0.5), 0, n_bins).astype(np.int64)
 
 
+def thin(xy: np.ndarray, states: np.ndarray, *, window: float, rng: np.random.Generator) -> np.ndarray:
+    """Choose cells to keep, so that what kinds of cells there are varies over the window in a way of its own.
+
+    A smooth random field over the window says which states are favoured where; cells are kept with odds exp(3 s), where
+    s is the field's product with the cell's state. What stands in one window then tells nothing of another: a model
+    has to read it off the cells it sees, instead of learning the training tissue by heart. Not in the paper.
+
+    Parameters
+    ----------
+    xy
+        (n, 2) µm.
+    states
+        (n, P) the cells' states, about standard normal over all cells.
+    window
+        Side of the window, µm; the field's waves are an eighth of it to once its length.
+    rng
+        Where the randomness comes from.
+
+    Returns
+    -------
+    (n,) booleans; all true where fewer than 8 cells would be left.
+    """
+    P = states.shape[1]
+    length = window * np.exp(rng.uniform(np.log(1 / 8), 0))
+    waves, phases, heights = rng.normal(0, 1 / length, (2, P)), rng.uniform(0, 2 * np.pi, P), rng.normal(size=P)
+    field = heights * np.sqrt(2 / P) * np.cos(xy @ waves + phases)  # (n, P)
+    keep = rng.random(len(xy)) < 1 / (1 + np.exp(-3 * (states * field).sum(1)))
+    return keep if keep.sum() >= 8 else np.ones(len(xy), dtype=bool)
+
+
 def crop(
     section: Tokens,
     grid: Grid,
@@ -128,9 +158,12 @@ def crop(
     order: str,
     sharpness: float,
     rotate: bool,
+    states: np.ndarray | None = None,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw one training window: a square with at least two cells, serialised (section 3.1).
+
+    With `states` (K, P) of the meta cells the window is thinned (`thin`); with `rotate` it is turned and reflected.
 
     Returns
     -------
@@ -153,6 +186,9 @@ def crop(
             "coordinates are in µm."
         )
     xy = section.xy[cells] - centre
+    if states is not None:
+        kept = thin(xy, states[section.tokens[cells]], window=window, rng=rng)
+        cells, xy = cells[kept], xy[kept]
     if rotate:  # one of the eight symmetries of the square: tissue has no up
         xy = xy[:, ::-1] if rng.integers(2) else xy
         xy = xy * (2 * rng.integers(2, size=2) - 1)

@@ -50,6 +50,16 @@ def test_codebook_is_fixed(model):
 
 
 @torch.no_grad()
+def test_starts_from_the_principal_components(vocabulary):
+    """Before training, a meta cell's embedding is its principal components, whitened over the meta cells."""
+    fresh = GeST({"model": {"width": 16, "heads": 2}}, vocabulary)
+    embedded = fresh.embed(fresh.codebook).numpy()  # 10 components, 16 wide
+    expected = vocabulary.pca / vocabulary.pca.std(0)
+    np.testing.assert_allclose(embedded[:, :10], expected, atol=1e-3)
+    np.testing.assert_array_equal(embedded[:, 10:], 0)
+
+
+@torch.no_grad()
 def test_padding_changes_nothing(model):
     tokens, bins = window(model, 9)
     padded = torch.nn.functional.pad(tokens, (0, 4)), torch.nn.functional.pad(bins, (0, 0, 0, 4))

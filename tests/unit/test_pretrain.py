@@ -56,9 +56,10 @@ def test_same_seed_same_bytes(tokens, vocabulary, tmp_path):
     assert a == b != c
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.2])
-def test_resumed_equals_uninterrupted(tokens, vocabulary, tmp_path, monkeypatch, dropout):
+@pytest.mark.parametrize(("dropout", "thinning", "rotate"), [(0.0, 0.0, False), (0.2, 0.8, True)])
+def test_resumed_equals_uninterrupted(tokens, vocabulary, tmp_path, monkeypatch, dropout, thinning, rotate):
     config = TINY | {"model": TINY["model"] | {"dropout": dropout}}
+    config["pretraining"] = TINY["pretraining"] | {"thinning": thinning, "rotate": rotate}
     whole = gest.pretrain(tokens[:1], vocabulary, config, validation=tokens[1:], out=tmp_path / "whole")
 
     draw = Windows.batch
@@ -196,6 +197,17 @@ def test_windows_are_a_function_of_seed_and_step(tokens):
     for x, y in zip(a.batch(9, 4, "cpu"), b.batch(9, 4, "cpu"), strict=True):
         assert torch.equal(x, y)
     assert not torch.equal(a.batch(9, 4, "cpu")[1], a.batch(10, 4, "cpu")[1])
+
+
+def test_windows_are_thinned_in_training_alone(tokens, vocabulary):
+    config = gest.Config.of(TINY | {"pretraining": {"thinning": 1.0}})
+    whole, thinned = (Windows(tokens, config, seed=0, states=states) for states in (None, vocabulary.states()))
+    sizes = np.array([[len(windows.draw(1, i)[0]) for windows in (whole, thinned)] for i in range(40)])
+    assert 0.3 < sizes[:, 1].sum() / sizes[:, 0].sum() < 0.7
+    model = GeST(config, vocabulary)
+    plain = GeST(TINY, vocabulary)
+    plain.load_state_dict(model.state_dict())
+    assert validate(model, tokens, seed=0) == validate(plain, tokens, seed=0)
 
 
 def test_loss_counts_real_targets_alone(model, tokens):

@@ -123,6 +123,12 @@ def test_sections_are_normalised_by_their_median_total(sections):
     assert list(fitted.genes) == list(sections[0].var_names)
 
 
+def test_states_are_standardised_over_cells(expression, fitted):
+    states = fitted.states(3)[fitted.tokenize(expression)]
+    np.testing.assert_allclose(states.mean(0), 0, atol=1e-4)
+    np.testing.assert_allclose(states.std(0), 1, atol=1e-4)
+
+
 def test_reestimated_means_follow_the_section(expression, fitted):
     tokens = fitted.tokenize(expression)
     shifted = fitted.reestimate(expression + 1, tokens, prior_cells=0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gest.errors import UserError
-from gest.windows import Grid, Tokens, crop, position_bins, serialize
+from gest.windows import Grid, Tokens, crop, position_bins, serialize, thin
 
 
 def exact_places(weights: np.ndarray) -> np.ndarray:
@@ -128,3 +128,22 @@ def test_cells_too_far_apart_are_an_error(rng):
     with pytest.raises(UserError, match="held two cells"):
         crop(Tokens(xy, np.zeros(2, int)), Grid(xy, 300), window=300, n_bins=200, order="ordinal", sharpness=1,
              rotate=False, rng=rng)  # fmt: skip
+
+
+def test_thinning_makes_the_mix_of_cells_vary_over_windows_and_within_them(rng):
+    xy = rng.uniform(-150, 150, (4000, 2))
+    states = rng.normal(size=(4000, 4))  # no state favours any place
+    left, halves = [], []
+    for _ in range(60):
+        kept = thin(xy, states, window=300, rng=rng)
+        left.append(kept.mean())
+        sides = [states[kept & side].mean(0) for side in (xy[:, 0] < 0, xy[:, 0] >= 0)]
+        halves.append(np.abs(sides[0] - sides[1]).max())
+    assert 0.4 < np.mean(left) < 0.6
+    even = np.abs(states[xy[:, 0] < 0].mean(0) - states[xy[:, 0] >= 0].mean(0)).max()
+    assert np.median(halves) > 3 * even
+
+
+def test_thinning_leaves_enough_cells(rng):
+    xy, states = rng.uniform(-150, 150, (9, 2)), rng.normal(size=(9, 4))
+    assert min(thin(xy, states, window=300, rng=rng).sum() for _ in range(50)) >= 8

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from gest.errors import UserError
 from gest.model import GeST
-from gest.windows import CORNERS, Grid, position_bins, serialize
+from gest.windows import CORNERS, Grid, position_bins, serialize, stack
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -192,23 +192,16 @@ def _estimates(
     """Run windows in batches of similar length; yield each window's targets and their probabilities (U, K)."""
     window, n_bins, device = model.config.window, model.config.model.position_bins, model.device
     by_length = sorted(windows, key=lambda w: len(w.seen))
-    pad = torch.nn.utils.rnn.pad_sequence
     model.eval()
     for start in range(0, len(by_length), batch_size):
         batch = by_length[start : start + batch_size]
-        seen = pad([torch.from_numpy(tokens[w.seen]) for w in batch], batch_first=True)
+        seen = stack([tokens[w.seen] for w in batch])
         bins, places = (
-            pad(
-                [
-                    torch.from_numpy(position_bins(xy[cells], w.origin, window=window, n_bins=n_bins))
-                    for w, cells in pairs
-                ],
-                batch_first=True,
-            )
+            stack([position_bins(xy[cells], w.origin, window=window, n_bins=n_bins) for w, cells in pairs])
             for pairs in ([(w, w.seen) for w in batch], [(w, w.targets) for w in batch])
         )
-        n_seen = torch.tensor([len(w.seen) for w in batch])
-        logits = model.predict(*(x.to(device) for x in (seen, bins, n_seen, places)))
+        n_seen = np.array([len(w.seen) for w in batch])
+        logits = model.predict(*(torch.from_numpy(x).to(device) for x in (seen, bins, n_seen, places)))
         probabilities = logits.float().softmax(-1).cpu().numpy()  # Eq. 8
         for w, p in zip(batch, probabilities, strict=True):
             yield w.targets, p[: len(w.targets)]

@@ -29,14 +29,13 @@ from gest.config import Config
 from gest.errors import UserError
 from gest.loss import level_losses
 from gest.model import GeST, load
-from gest.windows import Grid, Tokens, crop
+from gest.windows import Grid, Tokens, crop, stack
 
 if TYPE_CHECKING:  # this file runs where only torch and numpy are
     from gest.vocabulary import Vocabulary
 
 _LOG = ("step", "learning_rate", "loss", "loss_metacell", "validation_loss", "validation_metacell", "cells_per_second")
 _VALIDATION_WINDOWS = 64
-_ROUND = 32
 _VALIDATION_STREAM = 2**31  # a stream of windows of its own
 
 
@@ -81,12 +80,7 @@ class Windows:
         """Tokens (B, N), bins (B, N, 2), padded at the end, and lengths (B,)."""
         drawn = [self.draw(step, i) for i in range(size)]
         lengths = torch.tensor([len(tokens) for tokens, _ in drawn])
-        # A multiple of _ROUND targets: the CPU's kernels keep a plan in memory for every new shape they meet.
-        N = -(-(int(lengths.max()) - 1) // _ROUND) * _ROUND + 1
-        tokens, bins = torch.zeros(size, N, dtype=torch.int64), torch.zeros(size, N, 2, dtype=torch.int64)
-        for row, (cells, places) in enumerate(drawn):
-            tokens[row, : len(cells)] = torch.from_numpy(cells)
-            bins[row, : len(cells)] = torch.from_numpy(places)
+        tokens, bins = (torch.from_numpy(stack(rows)) for rows in zip(*drawn, strict=True))
         return tokens.to(device), bins.to(device), lengths.to(device)
 
 

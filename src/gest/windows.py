@@ -3,6 +3,7 @@
 All coordinates are in µm; a window is a closed square: cells on its border are in it.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -97,6 +98,18 @@ def serialize(
         keys = sharpness * np.log(distance) + noise  # Eq. 5
     keys[distance == 0] = -np.inf
     return np.lexsort((-noise, -keys))
+
+
+def stack(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Stack rows (n_i, ...) of integers into one array (B, n, ...), padded with zeros at the end.
+
+    n is rounded up to a multiple of 32: the CPU's kernels keep a plan in memory for every new shape they meet.
+    """
+    n = -(-max(len(row) for row in rows) // 32) * 32
+    stacked = np.zeros((len(rows), n, *rows[0].shape[1:]), dtype=np.int64)
+    for target, row in zip(stacked, rows, strict=True):
+        target[: len(row)] = row
+    return stacked
 
 
 def position_bins(xy: np.ndarray, origin: np.ndarray, *, window: float, n_bins: int = 200) -> np.ndarray:

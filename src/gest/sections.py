@@ -118,8 +118,8 @@ def _check_unique_names(section: ad.AnnData, name: str) -> None:
 
 def values(section: ad.AnnData, name: str) -> sp.csr_matrix:
     """Check X (n, T) and return it as CSR float32 without stored zeros; `validate` lists the errors."""
-    kind = section.uns.get("gest", {}).get("x", "counts")
-    if kind not in X_KINDS:
+    kind = section.uns.get("gest", {}).get("x")
+    if kind is not None and kind not in X_KINDS:
         raise UserError(f"{name}: x is '{kind}', where {' or '.join(X_KINDS)} is allowed; correct the `x` key")
     X = sp.csr_matrix(section.X, dtype=np.float32)
     X.sum_duplicates()

@@ -43,11 +43,15 @@ def expression(section: AnnData, vocabulary: Vocabulary) -> sp.csr_matrix:
             f"section: only {found.sum()} of the model's {len(found)} genes are in its var_names or var columns "
             f"(at least {_FEWEST_SHARED:.0%} are needed); give gene symbols or Ensembl ids like {vocabulary.genes[0]}."
         )
-    is_counts = section.uns.get("gest", {}).get("x", "counts") == "counts"
-    if is_counts != (vocabulary.normalisation is not None):
-        have, want = ("counts", "normalised values") if is_counts else ("normalised values", "counts")
-        raise UserError(f"section: X holds {have}, and the model was trained on {want}; declare `x` in the config.")
-    x = sp.csc_matrix(values(section, "section"))[:, columns[found]]
+    x = values(section, "section")
+    # What says nothing of itself is counts if it is all integers: log-normalised values never are.
+    looks = "counts" if (x.data == np.rint(x.data)).all() else "normalised"
+    kind = section.uns.get("gest", {}).get("x", looks)
+    wanted = "normalised" if vocabulary.normalisation is None else "counts"
+    if kind != wanted:
+        say = {"counts": "counts", "normalised": "normalised values"}
+        raise UserError(f"section: X holds {say[kind]}, and the model was trained on {say[wanted]}; give it those.")
+    x = sp.csc_matrix(x)[:, columns[found]]
     if vocabulary.normalisation is not None:
         usual = np.expm1(vocabulary.mean)  # the shared genes' usual part of a cell's total
         x = normalise(x, {"target_sum": vocabulary.normalisation["target_sum"] * usual[found].sum() / usual.sum()})

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from gest import Vocabulary
 from gest.errors import UserError
 from gest.tokens import expression, match_genes, tokenize
 from gest.vocabulary import normalise
@@ -45,9 +46,23 @@ def test_counts_and_normalised_values_do_not_mix(sections, vocabulary):
         expression(adata, vocabulary)
 
 
-@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (-1.0, "down to -1"), (0.5, "no integers")])
+def test_undeclared_values_are_what_they_look_like(sections, vocabulary):
+    adata = sections[0].copy()
+    del adata.uns["gest"]
+    np.testing.assert_array_equal(
+        expression(adata, vocabulary).toarray(), expression(sections[0], vocabulary).toarray()
+    )
+    normalised = Vocabulary.fit(expression(sections[0], vocabulary), n_metacells=5, genes=vocabulary.genes)
+    with pytest.raises(UserError, match="holds counts, and the model was trained on normalised values"):
+        expression(adata, normalised)
+    adata.X = expression(sections[0], vocabulary)
+    np.testing.assert_array_equal(expression(adata, normalised).toarray(), adata.X.toarray())
+
+
+@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (-1.0, "down to -1"), (0.5, "trained on counts")])
 def test_bad_values(sections, vocabulary, value, word):
     adata = sections[0].copy()
+    del adata.uns["gest"]
     adata.X = sp.csr_matrix(adata.X)
     adata.X.data[3] = value
     with pytest.raises(UserError, match=word):

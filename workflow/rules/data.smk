@@ -7,6 +7,8 @@ rule configuration:
         "<results>/{dataset}/config/{stage}.json",
     log:
         "<logs>/configuration/{dataset}/{stage}.log",
+    benchmark:
+        "<benchmarks>/configuration/{dataset}/{stage}.tsv"
     params:
         settings=stage_settings,
     message:

@@ -42,9 +42,11 @@ class Checkpoints:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
-            raise UserError(
-                f"{self.folder}: another process is training this very model; wait for it or stop it."
-            ) from error
+            if isinstance(error, BlockingIOError):
+                sentence = "another process is training this very model; wait for it or stop it."
+            else:
+                sentence = f"this file system cannot lock files ({error}); give a --state folder on one that can."
+            raise UserError(f"{self.folder}: {sentence}") from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,12 +66,12 @@ class Checkpoints:
         for old in self._saved()[:-_KEPT]:
             old.unlink()
 
-    def newest(self, *, map_location: torch.device | str = "cpu") -> dict[str, Any] | None:
-        """Read the newest state that is whole; None where there is none."""
+    def newest(self) -> dict[str, Any] | None:
+        """Read the newest state that is whole, onto the CPU; None where there is none."""
         for path in reversed(self._saved()):
             content = path.read_bytes()
             if hashlib.sha256(content[32:]).digest() == content[:32]:
-                return torch.load(io.BytesIO(content[32:]), map_location=map_location, weights_only=True)
+                return torch.load(io.BytesIO(content[32:]), weights_only=True)
             print(f"pretrain: {path} is damaged and is passed over", file=sys.stderr)
         return None
 

@@ -1,5 +1,6 @@
 """The command line: `gest <verb>`. What the workflow's rules call is what a user calls."""
 
+import inspect
 import json
 import logging
 import os
@@ -29,7 +30,7 @@ ConfigFile = Annotated[
     Path | None, Option(help="JSON with keys of config/config.yaml; what is left out has its default.")
 ]
 VocabularyFile = Annotated[Path, Option(help="Vocabulary (.npz), as `gest vocabulary` writes it.")]
-Seed = Annotated[int, Option(help="Seed of all randomness.")]
+Seed = Annotated[int, Option(min=0, help="Seed of all randomness.")]
 Out = Annotated[Path, Option(help="What to write.")]
 
 
@@ -50,11 +51,14 @@ def simulate(dataset_config: DatasetConfig, section: SectionName, out: Out) -> N
     from gest.sections import write_section
     from gest.sources.simulate import simulate as simulated
 
-    settings = dict(_json(dataset_config)["simulation"])
-    described = settings.pop("sections")
+    settings = dict(_json(dataset_config).get("simulation", {}))
+    described = settings.pop("sections", {})
     if section not in described:
-        raise UserError(f"{dataset_config}: section '{section}' is not among those described: {', '.join(described)}.")
-    adata = simulated(section, **settings, **described[section])
+        known = ", ".join(described) or "none"
+        raise UserError(f"{dataset_config}: section '{section}' is not among those of 'simulation.sections': {known}.")
+    settings |= described[section]
+    _check_keys(settings, simulated, dataset_config)
+    adata = simulated(section, **settings)
     write_section(adata, out)
     log.info("%s: %d cells, %d genes", out, adata.n_obs, adata.n_vars)
 
@@ -67,7 +71,9 @@ def import_section(dataset_config: DatasetConfig, section: SectionName, out: Out
 
     settings = _json(dataset_config)
     settings.pop("source", None)
-    adata = read(settings.pop("path"), name=section, **settings)
+    settings = {"name": section} | settings
+    _check_keys(settings, read, dataset_config)
+    adata = read(**settings)
     write_section(adata, out)
     log.info("%s: %d cells, %d genes", out, adata.n_obs, adata.n_vars)
 
@@ -83,7 +89,7 @@ def vocabulary(
     from gest.vocabulary import fit_sections
 
     fitted = fit_sections(_sections(sections), _json(config).get("vocabulary", {}), seed=seed)
-    _write(out, fitted.save)
+    fitted.save(out)
     log.info("%s: %d meta cells of %d genes; sizes %s", out, len(fitted), len(fitted.genes), fitted.sizes.tolist())
 
 
@@ -124,7 +130,9 @@ def crops(section: Section, out: Out, config: ConfigFile = None) -> None:
 
     adata = read_section(section)
     settings = {"n": 5, "sides": [300, 900], "min_cells": 30} | _json(config).get("generation", {}).get("crops", {})
-    drawn = draw_crops(adata.obsm["spatial"], name=str(adata.obs["section"].iloc[0]), **settings)
+    settings["name"] = str(adata.obs["section"].iloc[0])
+    _check_keys(settings | {"xy": None}, draw_crops, config)
+    drawn = draw_crops(adata.obsm["spatial"], **settings)
     _write(out, lambda path: write_crops(drawn, path))
     for crop in drawn:
         cells = crop.contains(adata.obsm["spatial"]).sum()
@@ -166,7 +174,7 @@ def predict(
 
     if (model is None) == (vocabulary is None):
         raise UserError("predict: give either --model (methods of GeST) or --vocabulary (all others).")
-    trained = load(model) if model else None
+    trained = load(model).to(_device()) if model else None
     words = trained.vocabulary if trained else Vocabulary.load(vocabulary)
     steps = _json(config).get("generation", {}).get("continued_steps", 200)
     predictions = predict_crops(
@@ -193,20 +201,27 @@ def score(
     top: Annotated[int, Option(help="How many spatially variable genes are scored apart.")] = 200,
 ) -> None:
     """Score predictions of unseen cells against the truth, as rows of the tidy table."""
-    import anndata as ad
     import pandas as pd
 
     from gest.scores import score_predictions, write_scores
-    from gest.sections import read_section
-    from gest.tokens import expression
+    from gest.sections import open_h5ad, read_section
+    from gest.tokens import expression, match_genes
     from gest.vocabulary import Vocabulary
 
-    adata = read_section(section)
-    truth = expression(adata, Vocabulary.load(vocabulary))
-    scores = score_predictions(
-        ad.read_h5ad(predictions), adata, truth, pd.read_csv(svg), run=run, dataset=dataset, top=top
-    )
-    _write(out, lambda path: write_scores(scores, path))
+    adata, words, predicted = read_section(section), Vocabulary.load(vocabulary), open_h5ad(predictions)
+    if list(predicted.var_names) != list(words.genes):
+        raise UserError(
+            f"{predictions}: the genes are not those of {vocabulary}; score with the vocabulary of the model."
+        )
+    try:
+        ranking = pd.read_csv(svg)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{svg}: a ranking cannot be read ({error}); make it with `gest svg`.") from error
+    found = match_genes(adata, words) >= 0  # a gene that the section lacks has no truth
+    truth, ranking = expression(adata, words)[:, found], ranking[ranking["gene"].astype(str).isin(words.genes[found])]
+    scores = score_predictions(predicted[:, found], adata, truth, ranking, run=run, dataset=dataset, top=top)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_scores(scores, out)
 
 
 @app.command()
@@ -224,7 +239,9 @@ def generate(
     from gest.model import load
     from gest.sections import open_h5ad
 
-    result = generated(open_h5ad(adata), load(model), unseen=unseen, mode=mode, batch_size=batch_size, seed=seed)
+    result = generated(
+        open_h5ad(adata), load(model).to(_device()), unseen=unseen, mode=mode, batch_size=batch_size, seed=seed
+    )
     _write(out, result.write_h5ad)
     about = result.uns["gest"]
     log.info("%s: layers['gest'] holds %d generated cells, in %d rounds", out, about["n_unseen"], about["n_rounds"])
@@ -239,6 +256,22 @@ def _json(path: Path | None) -> dict[str, Any]:
         raise UserError(
             f"{path}: cannot be read as JSON ({error}); the workflow writes it from config/*.yaml."
         ) from error
+
+
+def _check_keys(settings: dict[str, Any], function: Callable[..., Any], path: Path | None) -> None:
+    """Refuse keys that a function does not take, and miss those that it needs, before it is called."""
+    parameters = inspect.signature(function).parameters
+    if unknown := sorted(set(settings) - set(parameters)):
+        raise UserError(f"{path}: '{unknown[0]}' is not a key; allowed are {', '.join(parameters)}.")
+    needed = [name for name, parameter in parameters.items() if parameter.default is parameter.empty]
+    if missing := [name for name in needed if name not in settings and name != "name"]:
+        raise UserError(f"{path}: the key '{missing[0]}' is missing.")
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _sections(paths: Sequence[Path]) -> list[Any]:

@@ -91,6 +91,12 @@ class Config:
                 raise UserError(f"config: '{name}.{unknown[0]}' is not a key; '{name}' takes {', '.join(known)}.")
             if name == "loss" and "weights" in values:
                 values["weights"] = tuple(values["weights"])
+            for key, value in values.items():
+                default = getattr(kind, key)
+                number = (int, float) if isinstance(default, float) else type(default)
+                if not isinstance(value, number) or (isinstance(value, bool) and not isinstance(default, bool)):
+                    wanted = type(default).__name__
+                    raise UserError(f"config: '{name}.{key}' is {value!r}, and must be of type {wanted}.")
             parts[name] = kind(**values)  # type: ignore[misc]
         return cls(**parts)
 
@@ -100,14 +106,19 @@ class Config:
             (self.window > 0, f"'window' is {self.window}, and must be a length in µm above 0"),
             (model.width % 4 == 0, f"'model.width' is {model.width}, and must be a multiple of 4 (Eq. 12)"),
             (
-                model.width % model.heads == 0,
+                model.heads >= 1 and model.width % model.heads == 0,
                 f"'model.width' is {model.width}, and must be a multiple of 'model.heads' = {model.heads}",
             ),
+            (model.position_bins >= 1, "'model.position_bins' must be at least 1"),
+            (0 <= model.dropout < 1, f"'model.dropout' is {model.dropout}, and must be at least 0 and below 1"),
             (model.layers >= 1, f"'model.layers' is {model.layers}, and must be at least 1"),
             (order in ("ordinal", "random"), f"'serialisation.order' is '{order}', and must be ordinal or random"),
             (self.serialisation.sharpness >= 0, "'serialisation.sharpness' must not be negative"),
             (len(self.loss.weights) == 4, f"'loss.weights' has {len(self.loss.weights)} values, and must have 4"),
             (self.pretraining.batch_size >= 1, "'pretraining.batch_size' must be at least 1"),
+            (self.pretraining.warmup_steps >= 0, "'pretraining.warmup_steps' must not be negative"),
+            (self.pretraining.validate_every >= 1, "'pretraining.validate_every' must be at least 1"),
+            (self.pretraining.checkpoint_every >= 1, "'pretraining.checkpoint_every' must be at least 1"),
             (0 <= self.pretraining.thinning <= 1, "'pretraining.thinning' must lie between 0 and 1"),
             (self.pretraining.steps >= 1, "'pretraining.steps' must be at least 1"),
         )

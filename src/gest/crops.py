@@ -72,5 +72,14 @@ def write_crops(crops: Sequence[Crop], path: str | os.PathLike) -> None:
 
 
 def read_crops(path: str | os.PathLike) -> list[Crop]:
-    """Read what `write_crops` wrote."""
-    return [Crop(**crop) for crop in json.loads(Path(path).read_text())]
+    """Read what `write_crops` wrote.
+
+    Raises
+    ------
+    UserError
+        No such file, or not of crops.
+    """
+    try:
+        return [Crop(**crop) for crop in json.loads(Path(path).read_text())]
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: crops cannot be read ({error}); make them with `gest crops`.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,17 +65,25 @@ def generate(
         No unseen or no seen cell, an unknown mode, too few shared genes, or cells that no seen cell can reach.
     """
     from gest.sections import coordinates
+    from gest.sources.anndata import check_unit
     from gest.tokens import expression, match_genes
 
     if mode not in ("weighted", "picking"):
         raise UserError(f"generate: mode is '{mode}', and must be weighted or picking.")
+    if batch_size is not None and batch_size < 1:
+        raise UserError(f"generate: the batch size is {batch_size}, and must be at least 1.")
     hidden = _mask(adata, unseen)
+    check_unit(adata.uns, "generate")
     xy = coordinates(adata, "generate")
     vocabulary = model.vocabulary
     known = expression(adata[~hidden], vocabulary)
+    told = hidden.copy()  # cells without counts are neither to be generated nor a context for others
+    told[~hidden] = np.asarray(adata[~hidden].X.sum(1)).ravel() > 0
+    if not told.all():
+        warnings.warn(f"generate: {(~told).sum()} seen cells have no counts and are not looked at.", stacklevel=2)
     tokens = np.full(adata.n_obs, -1)
     tokens[~hidden] = vocabulary.tokenize(known)
-    made = generate_tokens(model, xy, tokens, batch_size=batch_size, seed=seed)
+    made = generate_tokens(model, xy[told], tokens[told], batch_size=batch_size, seed=seed)
     predicted = aggregate(made.probabilities, vocabulary.expression, mode)
 
     columns = match_genes(adata, vocabulary)

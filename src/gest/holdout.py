@@ -4,12 +4,13 @@ Every method gets the same: a section, its crops, and the seen cells' expression
 model stand in `gest.baselines`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+import torch
 from tqdm import tqdm
 
 from gest.baselines import METHODS as BASELINES
@@ -22,6 +23,8 @@ from gest.tokens import expression
 from gest.vocabulary import Vocabulary
 from gest.windows import Tokens
 
+VARIANTS = ("weighted", "picking", "codebook")
+"""Of the methods of GeST."""
 METHODS = ("gest", "gest_continued", *BASELINES, "true_metacells")
 """`true_metacells` looks at the answer: no method that predicts meta cells can do better."""
 
@@ -52,7 +55,8 @@ def predict_crops(
     -------
     One row per unseen cell and crop: `obs["crop"]`, `obs["cell"]`, and in `layers` one prediction (rows, T) per
     variant: `default`, or for GeST `weighted`, `picking` (section 3.4) and `codebook`: weighted, with the meta cells'
-    expression re-estimated on the cells seen.
+    expression re-estimated on the cells seen. A crop that could not be predicted is NaN, and `uns["gest"]["failed"]`
+    says why.
 
     Raises
     ------
@@ -66,39 +70,41 @@ def predict_crops(
     xy = np.asarray(section.obsm["spatial"], dtype=np.float64)
     normalised = expression(section, vocabulary)
     tokens = vocabulary.tokenize(normalised)
-    parts = []
-    for crop in tqdm(crops, unit="crop", desc=method):
-        unseen = crop.contains(xy)
+
+    def predict(unseen: np.ndarray) -> dict[str, np.ndarray]:
         seen = ~unseen
         if method in BASELINES:
-            known = normalised[seen].toarray()
-            layers = {"default": BASELINES[method](xy[seen], known, xy[unseen], seed=seed)}
-        elif method == "true_metacells":
-            layers = {"default": vocabulary.expression[tokens[unseen]]}
-        else:
-            own = model
-            if method == "gest_continued":
-                own = finetune([Tokens(xy[seen], tokens[seen])], model, steps=continued_steps, seed=seed)
-            layers = _gest(own, xy, np.where(unseen, -1, tokens), normalised[seen], seed=seed)
+            return {"default": BASELINES[method](xy[seen], normalised[seen].toarray(), xy[unseen], seed=seed)}
+        if method == "true_metacells":
+            return {"default": vocabulary.expression[tokens[unseen]]}
+        own = model
+        if method == "gest_continued":
+            own = finetune([Tokens(xy[seen], tokens[seen])], model, steps=continued_steps, seed=seed)
+        return _gest(own, xy, np.where(unseen, -1, tokens), normalised[seen], seed=seed)
+
+    parts, failed = [], {}
+    for crop in tqdm(crops, unit="crop", desc=method):
+        unseen = crop.contains(xy)
+        try:
+            layers = predict(unseen)
+        except (UserError, ArithmeticError, np.linalg.LinAlgError, torch.linalg.LinAlgError) as error:
+            failed[crop.crop] = str(error)  # one crop's failure must not take the others' scores away
+            nothing = np.full((unseen.sum(), len(vocabulary.genes)), np.nan)
+            layers = dict.fromkeys(VARIANTS if method.startswith("gest") else ("default",), nothing)
         obs = pd.DataFrame({"crop": crop.crop, "cell": section.obs_names[unseen].astype(str)})
         obs.index = obs["crop"] + "/" + obs["cell"]
         layers = {variant: np.asarray(values, dtype=np.float32) for variant, values in layers.items()}
         parts.append(ad.AnnData(obs=obs, var=pd.DataFrame(index=vocabulary.genes), layers=layers))
     predictions = ad.concat(parts)
     model_seed = model.metrics.get("seed", 0) if model is not None else 0
-    predictions.uns["gest"] = {"method": method, "seed": seed, "model_seed": model_seed}
+    predictions.uns["gest"] = {"method": method, "seed": seed, "model_seed": model_seed, "failed": failed}
     return predictions
 
 
-def _gest(
-    model: GeST, xy: np.ndarray, tokens: np.ndarray, known: sp.csr_matrix, *, seed: int
-) -> Mapping[str, np.ndarray]:
+def _gest(model: GeST, xy: np.ndarray, tokens: np.ndarray, known: sp.csr_matrix, *, seed: int) -> dict[str, np.ndarray]:
     """Generate the cells whose token is −1, and turn the probabilities into expression in three ways."""
     probabilities = generate_tokens(model, xy, tokens, seed=seed).probabilities
     vocabulary = model.vocabulary
     own = vocabulary.reestimate(known, tokens[tokens >= 0])
-    return {
-        "weighted": aggregate(probabilities, vocabulary.expression, "weighted"),
-        "picking": aggregate(probabilities, vocabulary.expression, "picking"),
-        "codebook": aggregate(probabilities, own, "weighted"),
-    }
+    weighted, picking = (aggregate(probabilities, vocabulary.expression, mode) for mode in ("weighted", "picking"))
+    return dict(zip(VARIANTS, (weighted, picking, aggregate(probabilities, own, "weighted")), strict=True))

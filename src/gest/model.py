@@ -160,10 +160,16 @@ class GeST(nn.Module):
         return self.logits(y)
 
     def save(self, model_dir: str | os.PathLike) -> None:
-        """Write a directory that is complete by itself: weights, configuration, vocabulary, metrics, git commit."""
+        """Write a directory that is complete by itself: weights, configuration, vocabulary, metrics, git commit.
+
+        Raises
+        ------
+        UserError
+            There is something else of that name.
+        """
         from safetensors.torch import save_file
 
-        target = Path(model_dir)
+        target = replaceable(model_dir)
         partial = target.with_name(f"{target.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -177,6 +183,16 @@ class GeST(nn.Module):
         os.replace(partial, target)
 
 
+def replaceable(model_dir: str | os.PathLike) -> Path:
+    """Resolve where a model is to be written; refuse a file, and a folder with content that is no model."""
+    target = Path(model_dir).absolute()
+    if target.is_file() or (target.is_dir() and any(target.iterdir()) and not (target / "config.json").is_file()):
+        raise UserError(
+            f"{target}: there is something here that is no model, and it is left alone; give another --out."
+        )
+    return target
+
+
 def load(model_dir: str | os.PathLike) -> GeST:
     """Read a model directory, on the CPU and ready to predict.
 
@@ -185,6 +201,7 @@ def load(model_dir: str | os.PathLike) -> GeST:
     UserError
         The directory or one of its files is missing, or they do not belong together.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from gest.vocabulary import Vocabulary
@@ -193,13 +210,19 @@ def load(model_dir: str | os.PathLike) -> GeST:
     for name in ("model.safetensors", "config.json", "vocabulary.npz"):
         if not (folder / name).is_file():
             raise UserError(f"{folder}: '{name}' is missing from the model directory; make it with `gest pretrain`.")
-    model = GeST(json.loads((folder / "config.json").read_text()), Vocabulary.load(folder / "vocabulary.npz"))
     try:
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        settings = json.loads((folder / "config.json").read_text())
+        weights = load_file(folder / "model.safetensors")
+        metrics = folder / "metrics.json"
+        told = json.loads(metrics.read_text()) if metrics.is_file() else {}
+    except (ValueError, SafetensorError) as error:
+        raise UserError(f"{folder}: the model directory is damaged ({error}); make it anew.") from error
+    model = GeST(settings, Vocabulary.load(folder / "vocabulary.npz"))
+    try:
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise UserError(f"{folder}: the weights do not fit config.json and vocabulary.npz ({error}).") from error
-    if (folder / "metrics.json").is_file():
-        model.metrics = json.loads((folder / "metrics.json").read_text())
+    model.metrics = told
     return model.eval()
 
 

@@ -29,7 +29,7 @@ from gest.checkpoint import Checkpoints
 from gest.config import Config
 from gest.errors import UserError
 from gest.loss import level_losses
-from gest.model import GeST, load
+from gest.model import GeST, load, replaceable
 from gest.windows import Tokens
 
 if TYPE_CHECKING:  # this file runs where only torch and numpy are
@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # this file runs where only torch and numpy are
 
 _LOG = ("step", "learning_rate", "loss", "loss_metacell", "validation_loss", "validation_metacell", "cells_per_second")
 _VALIDATION_WINDOWS = 64
+_EARLY = 20  # steps after which the throughput is told
 
 
 def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor) -> Tensor:
@@ -81,7 +82,7 @@ def pretrain(
         The loss is not finite; nothing was updated with it.
     """
     config = Config.of(config)
-    out = Path(out)
+    out = replaceable(out)
     training, held_out = _tokens(sections, vocabulary), _tokens(validation, vocabulary)
     torch.manual_seed(seed)
     model = GeST(config, vocabulary).to("cuda" if torch.cuda.is_available() else "cpu")
@@ -148,12 +149,12 @@ def _train(
     half = torch.autocast("cuda", torch.bfloat16) if model.device.type == "cuda" else nullcontext()
     log: list[dict[str, Any]] = []
     cells, kept, start = 0, None, 0
-    if checkpoints and (found := checkpoints.newest(map_location=model.device)):
+    if checkpoints and (found := checkpoints.newest()):
         model.load_state_dict(found["model"])
         optimiser.load_state_dict(found["optimiser"])
         log, cells, kept, start = found["log"], found["cells"], found["kept"], found["step"]
         print(f"pretrain: resumed at step {start} of {plan.steps} from {checkpoints.folder}", file=sys.stderr)
-    # One line each ten seconds where the output is a file, a moving bar on a terminal.
+    # A log file is spared the many states of a bar that moves on a terminal.
     interval = 0.5 if sys.stderr.isatty() else 10
     bar = tqdm(total=plan.steps, initial=start, unit="step", mininterval=interval, desc="training")
     began, counted = time.perf_counter(), cells
@@ -166,17 +167,20 @@ def _train(
         with half:
             losses = window_losses(model, tokens, bins, lengths)
         loss = (losses * alphas).sum()  # Eq. 10
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"pretrain: the loss is {loss.item()} at step {step} (windows 0 to {plan.batch_size - 1} of "
-                f"seed {seed}); nothing was updated with it. Lower 'pretraining.learning_rate'."
-            )
         optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
+        if not (torch.isfinite(loss) and torch.isfinite(norm)):
+            raise FloatingPointError(
+                f"pretrain: the loss is {loss.item()} and its gradient's norm {norm.item()} at step {step} (windows 0 to "
+                f"{plan.batch_size - 1} of seed {seed}); nothing was updated with it. Lower 'pretraining.learning_rate'."
+            )
         optimiser.step()
         cells += int(lengths.sum()) - len(lengths)
         bar.update()
+        if step == start + _EARLY:
+            rate = (cells - counted) / (time.perf_counter() - began)
+            bar.write(f"pretrain: {rate:,.0f} cells/s on {model.device} after {_EARLY} steps", file=sys.stderr)
         if step % plan.validate_every == 0 or step == plan.steps:
             validation = validate(model, held_out, seed=seed) if held_out else None
             rate = (cells - counted) / (time.perf_counter() - began)
@@ -191,6 +195,8 @@ def _train(
                 "cells": cells,
             }
             log.append(row)
+            if checkpoints:
+                _write_log(checkpoints.folder / "log.csv", log)
             shown = f", validation {validation[0]:.4f}" if validation else ""
             bar.set_postfix_str(f"loss {row['loss']:.4f}{shown}, {rate:,.0f} cells/s")
             if validation is None or kept is None or validation[0] <= kept["loss"]:
@@ -255,7 +261,7 @@ def _key(
 ) -> str:
     """Name a training run by what decides its result: configuration, data, seed, and the format of the state."""
     digest = hashlib.sha256(json.dumps([Checkpoints.FORMAT, asdict(config), seed], sort_keys=True).encode())
-    digest.update(vocabulary.expression.tobytes() + vocabulary.levels.tobytes())
+    digest.update(vocabulary.digest())
     for group in (training, held_out):
         digest.update(str(len(group)).encode())
         for section in group:
@@ -276,11 +282,13 @@ def _marginal_loss(
     training: Sequence[Tokens], scored: Sequence[Tokens], vocabulary: Vocabulary, config: Config
 ) -> float:
     """Loss of a model that knows the training frequencies alone: what a trained one has to beat."""
-    counts = np.bincount(np.concatenate([s.tokens for s in training]), minlength=len(vocabulary)) + 0.5
-    logits = torch.tensor(np.log(counts / counts.sum()))
-    targets = torch.tensor(np.concatenate([s.tokens for s in scored]))
-    losses = level_losses(logits.expand(len(targets), -1), targets, torch.tensor(vocabulary.levels))
-    return float((losses * losses.new_tensor(config.loss.weights)).sum())
+    K = len(vocabulary)
+    prior = np.bincount(np.concatenate([s.tokens for s in training]), minlength=K) + 0.5
+    share = np.bincount(np.concatenate([s.tokens for s in scored]), minlength=K).astype(np.float64)
+    prior, share = prior / prior.sum(), share / share.sum()
+    losses = [-share @ np.log(prior)]
+    losses += [-share @ np.log(np.bincount(labels, weights=prior)[labels]) for labels in vocabulary.levels]
+    return float(np.dot(losses, config.loss.weights))
 
 
 def _write_log(path: Path, log: list[dict[str, Any]]) -> None:

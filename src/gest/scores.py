@@ -83,7 +83,8 @@ def score_predictions(
         crop_truth = truth[rows[inside]].toarray()
         for variant, layer in predictions.layers.items():
             for gene_set, columns in gene_sets.items():
-                values = _metrics(crop_truth[:, columns], np.asarray(layer[inside])[:, columns])
+                why = about.get("failed", {}).get(crop, "the prediction holds values that are not finite")
+                values = _metrics(crop_truth[:, columns], np.asarray(layer[inside])[:, columns], why)
                 records += [
                     {"crop": crop, "variant": variant, "gene_set": gene_set, "n": len(inside), **value}
                     for value in values
@@ -188,11 +189,10 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _metrics(truth: NDArray[np.floating], prediction: NDArray[np.floating]) -> list[dict[str, object]]:
-    """Metric, value and status of one crop, variant and gene set."""
+def _metrics(truth: NDArray[np.floating], prediction: NDArray[np.floating], why: str) -> list[dict[str, object]]:
+    """Metric, value and status of one crop, variant and gene set; `why` there may be no prediction."""
     if not np.isfinite(prediction).all():
-        status = "the prediction holds values that are not finite"
-        return [{"metric": name, "value": np.nan, "status": status} for name in METRICS]
+        return [{"metric": name, "value": np.nan, "status": why} for name in METRICS]
     scores = {name: metric(truth, prediction) for name, metric in METRICS.items()}
     values = {name: score.value for name, score in scores.items()} | {
         "constant_predictions": scores["rmse_z"].constant_predictions,

@@ -1,5 +1,6 @@
 """The meta-cell vocabulary (Algorithms 1 and 2)."""
 
+import hashlib
 import io
 import json
 import os
@@ -7,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from zipfile import BadZipFile
 
 import numpy as np
 import scipy.sparse as sp
@@ -199,13 +201,21 @@ class Vocabulary:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write one `.npz` with everything in it; the same vocabulary gives the same bytes."""
+        partial = Path(f"{path}.partial")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(self._bytes())
+        os.replace(partial, path)
+
+    def digest(self) -> bytes:
+        """Hash of everything in it."""
+        return hashlib.sha256(self._bytes()).digest()
+
+    def _bytes(self) -> bytes:
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         arrays["normalisation"] = np.array(json.dumps(self.normalisation))
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
-        partial = Path(f"{path}.partial")
-        partial.write_bytes(buffer.getvalue())
-        os.replace(partial, path)
+        return buffer.getvalue()
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
@@ -220,7 +230,7 @@ class Vocabulary:
             with np.load(path, allow_pickle=False) as file:
                 arrays: dict[str, Any] = {name: file[name] for name in _ARRAYS}
                 arrays["normalisation"] = json.loads(str(file["normalisation"]))
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
             raise UserError(f"{path}: not a vocabulary ({error}); make one with `gest vocabulary`.") from error
         return cls(**arrays)
 
@@ -255,6 +265,10 @@ def fit_sections(sections: Sequence[Any], settings: Mapping[str, Any], *, seed: 
         normalisation = {"target_sum": float(np.median(np.asarray(stacked.sum(1, dtype=np.float64))))}
         stacked = normalise(stacked, normalisation)
     given = {"n_metacells": 1000} | dict(settings)
+    if unknown := set(given) - {"n_metacells", "n_components", "hierarchy"}:
+        raise UserError(
+            f"config: 'vocabulary.{min(unknown)}' is not a key; it takes n_metacells, n_components and hierarchy."
+        )
     given["n_metacells"] = max(min(given["n_metacells"], stacked.shape[0] // 20), 1)  # decision 3
     return Vocabulary.fit(stacked, **given, genes=genes, normalisation=normalisation, seed=seed)
 

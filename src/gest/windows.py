@@ -146,7 +146,7 @@ def thin(xy: np.ndarray, states: np.ndarray, *, window: float, rng: np.random.Ge
     states
         (n, P) the cells' states, about standard normal over all cells.
     window
-        Side of the window, µm; the field's waves are an eighth of it to once its length.
+        Side of the window, µm; the field's correlation length is an eighth of it to once its length.
     rng
         Where the randomness comes from.
 

@@ -38,6 +38,8 @@ def configured(tmp_path, monkeypatch):
     }  # fmt: skip
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "dataset.json").write_text(json.dumps({"simulation": simulation}))
+    (tmp_path / "bad.json").write_text(json.dumps({"simulation": {"cells": 3, "sections": {"a": {"donor": "one"}}}}))
+    (tmp_path / "empty.json").write_text("{}")
     return tmp_path
 
 
@@ -82,9 +84,16 @@ def test_import_of_a_users_file(configured, sections):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("simulate", "--dataset-config", "dataset.json", "--section", "z", "--out", "z.h5ad"), "described: a, b"),
+        (
+            ("simulate", "--dataset-config", "dataset.json", "--section", "z", "--out", "z.h5ad"),
+            "'simulation.sections': a, b",
+        ),
         (("crops", "nothing.h5ad", "--out", "c.json"), "no such file"),
         (("generate", "nothing.h5ad", "--model", "m", "--unseen", "u", "--out", "o"), "nothing.h5ad"),
+        (("predict", "a.h5ad", "--method", "gp", "--crops", "no.json", "--vocabulary", "v.npz", "--out", "p"), "v.npz"),
+        (("simulate", "--dataset-config", "bad.json", "--section", "a", "--out", "z.h5ad"), "'cells' is not a key"),
+        (("import", "--dataset-config", "bad.json", "--section", "a", "--out", "z.h5ad"), "'simulation' is not a key"),
+        (("import", "--dataset-config", "empty.json", "--section", "a", "--out", "z.h5ad"), "'path' is missing"),
         (("vocabulary", "nothing.h5ad", "--config", "no.json", "--out", "v"), "nothing.h5ad"),
     ],
 )

@@ -145,6 +145,35 @@ def test_unreachable_cells_are_named(model):
         generate_tokens(model, xy, np.array([0, -1, -1, -1]))
 
 
+def test_seen_cells_without_counts_are_passed_over(sections, model):
+    unseen = sections[0].obsm["spatial"][:, 0] > 450
+    adata = sections[0].copy()
+    x = adata.X.toarray()
+    empty = np.flatnonzero(~unseen)[::3]
+    x[empty] = 0
+    adata.X = type(adata.X)(x)
+    with pytest.warns(UserWarning, match=f"{len(empty)} seen cells have no counts"):
+        result = gest.generate(adata, model, unseen=unseen).layers["gest"][unseen]
+    fewer = np.setdiff1d(np.arange(adata.n_obs), empty)
+    without = gest.generate(adata[fewer].copy(), model, unseen=unseen[fewer]).layers["gest"][unseen[fewer]]
+    np.testing.assert_array_equal(result, without)
+
+
+def test_pixels_are_refused(sections, model):
+    adata = sections[0].copy()
+    adata.uns["spatial"] = {"slide": {"scalefactors": {"spot_diameter_fullres": 89.0}}}
+    unseen = adata.obsm["spatial"][:, 0] > 450
+    with pytest.raises(UserError, match="coordinates are in pixels"):
+        gest.generate(adata, model, unseen=unseen)
+    adata.uns["spatial_units"] = "um"
+    gest.generate(adata, model, unseen=unseen)
+
+
+def test_batch_size_must_be_positive(sections, model):
+    with pytest.raises(UserError, match="batch size is -1"):
+        gest.generate(sections[0].copy(), model, unseen=np.arange(500) < 20, batch_size=-1)
+
+
 @pytest.mark.parametrize(
     ("unseen", "mode", "sentence"),
     [

@@ -52,7 +52,7 @@ def test_every_method_keeps_the_contract(sections, model, vocabulary, crops, met
     assert list(made.var_names) == list(vocabulary.genes)
     assert set(made.layers) == ({"weighted", "picking", "codebook"} if own else {"default"})
     assert all(np.isfinite(layer).all() and layer.dtype == np.float32 for layer in made.layers.values())
-    assert made.uns["gest"] == {"method": method, "seed": 1, "model_seed": 0}
+    assert made.uns["gest"] == {"method": method, "seed": 1, "model_seed": 0, "failed": {}}
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m != "true_metacells"])
@@ -69,6 +69,31 @@ def test_no_method_looks_at_the_unseen(sections, model, vocabulary, crops, metho
     a, b = (predict_crops(adata, crop, method, **settings) for adata in (sections[0], changed))
     for variant in a.layers:
         np.testing.assert_array_equal(a.layers[variant], b.layers[variant])
+
+
+def test_a_crop_that_fails_says_why_and_leaves_the_others(sections, model, vocabulary, crops, monkeypatch):
+    import gest.holdout
+    from gest.scores import score_predictions
+    from gest.svg import spatially_variable_genes
+
+    generate, calls = gest.holdout.generate_tokens, []
+
+    def first_fails(*arguments, **settings):
+        calls.append(1)
+        if len(calls) == 1:
+            raise UserError("generate: 3 unseen cells lie too far")
+        return generate(*arguments, **settings)
+
+    monkeypatch.setattr(gest.holdout, "generate_tokens", first_fails)
+    made = predict_crops(sections[0], crops, "gest", vocabulary=vocabulary, model=model)
+    truth = expression(sections[0], vocabulary)
+    ranking = spatially_variable_genes(truth, sections[0].obsm["spatial"], vocabulary.genes)
+    scores = score_predictions(made, sections[0], truth, ranking, run="r", dataset="d", top=5)
+    failed = scores[scores["crop"] == "0"]
+    assert set(failed["status"]) == {"generate: 3 unseen cells lie too far"}
+    assert failed["value"].isna().all()
+    assert set(failed["variant"]) == {"weighted", "picking", "codebook"}
+    assert (scores.loc[scores["crop"] == "1", "status"] == "ok").all()
 
 
 def test_true_metacells_are_the_bound(sections, vocabulary, crops):

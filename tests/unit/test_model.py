@@ -109,12 +109,36 @@ def test_incomplete_directories(model, tmp_path):
         gest.load(tmp_path / "m")
 
 
+def test_saving_never_removes_what_is_no_model(model, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/precious.h5ad").touch()
+    with pytest.raises(UserError, match="no model, and it is left alone"):
+        model.save(tmp_path / "data")
+    assert (tmp_path / "data/precious.h5ad").exists()
+    (tmp_path / "empty").mkdir()
+    model.save(tmp_path / "empty")
+    assert gest.load(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "vocabulary.npz"])
+def test_damaged_directories(model, tmp_path, name):
+    model.save(tmp_path / "m")
+    for content in (b"", (tmp_path / "m" / name).read_bytes()[:-9]):
+        (tmp_path / "m" / name).write_bytes(content)
+        with pytest.raises(UserError, match=r"damaged|not a vocabulary"):
+            gest.load(tmp_path / "m")
+
+
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
         ({"model": {"depth": 3}}, "'model.depth' is not a key; 'model' takes layers, heads"),
         ({"model": {"width": 30}}, "multiple of 4"),
         ({"model": {"width": 32, "heads": 3}}, "multiple of 'model.heads' = 3"),
+        ({"model": {"heads": 0}}, "multiple of 'model.heads' = 0"),
+        ({"model": {"dropout": 1.5}}, "below 1"),
+        ({"pretraining": {"steps": "100"}}, "'100', and must be of type int"),
+        ({"pretraining": {"validate_every": 0}}, "at least 1"),
         ({"window": -1}, "length in µm above 0"),
         ({"serialisation": {"order": "x"}}, "ordinal or random"),
         ({"loss": {"weights": [1, 0]}}, "must have 4"),

@@ -153,10 +153,73 @@ def test_non_finite_loss_stops_before_the_update(tokens, vocabulary, tmp_path, m
 
     broken.calls = 0
     monkeypatch.setattr(module, "window_losses", broken)
-    with pytest.raises(FloatingPointError, match=r"nan at step 3 .*seed 5.*nothing was updated"):
+    with pytest.raises(FloatingPointError, match=r"loss is nan .* step 3 .*seed 5.*nothing was updated"):
         gest.pretrain(tokens, vocabulary, TINY, seed=5, out=tmp_path / "m")
     assert same(weights(broken.model), broken.before)
     assert not (tmp_path / "m").exists()
+
+
+def test_non_finite_gradient_stops_before_the_update(tokens, vocabulary, tmp_path, monkeypatch):
+    """A finite loss whose backward pass overflows: clipping would turn infinity into NaN weights."""
+    clip, kept = torch.nn.utils.clip_grad_norm_, []
+
+    def overflown(parameters, largest):
+        parameters = list(parameters)
+        kept[:] = [p.detach().clone() for p in parameters], parameters
+        parameters[0].grad[0] = float("inf")
+        return clip(parameters, largest)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", overflown)
+    with pytest.raises(FloatingPointError, match="gradient's norm inf at step 1"):
+        gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
+    assert all(torch.equal(a, b) for a, b in zip(*kept, strict=True))
+
+
+def test_a_folder_that_is_no_model_is_refused_before_training(tokens, vocabulary, tmp_path, monkeypatch):
+    (tmp_path / "precious.txt").touch()
+    monkeypatch.setattr(Windows, "batch", None)
+    with pytest.raises(UserError, match="no model"):
+        gest.pretrain(tokens, vocabulary, TINY, out=tmp_path)
+    assert (tmp_path / "precious.txt").exists()
+
+
+def test_other_gene_names_are_another_model(tokens, vocabulary):
+    from dataclasses import replace
+
+    renamed = replace(vocabulary, genes=np.array([f"ENS{i}" for i in range(len(vocabulary.genes))]))
+    config = gest.Config.of(TINY)
+    assert module._key(config, tokens, [], renamed, 0) != module._key(config, tokens, [], vocabulary, 0)
+
+
+def test_marginal_loss_is_that_of_the_frequencies(tokens, vocabulary):
+    config = gest.Config.of(TINY | {"loss": {"weights": [0.4, 0.3, 0.2, 0.1]}})
+    counts = np.bincount(tokens[0].tokens, minlength=len(vocabulary)) + 0.5
+    logits = torch.tensor(np.log(counts)).expand(len(tokens[1].tokens), -1)
+    expected = gest.loss.hierarchical_loss(logits, tokens[1].tokens, vocabulary.levels, config.loss.weights)
+    assert module._marginal_loss(tokens[:1], tokens[1:], vocabulary, config) == pytest.approx(expected.item())
+
+
+def test_log_and_throughput_are_there_while_it_trains(tokens, vocabulary, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(module, "_EARLY", 3)
+    draw = Windows.batch
+
+    def look(self, step, *rest):
+        if step == 6:
+            (log,) = (tmp_path / "m.state").glob("*/log.csv")
+            assert [line.split(",")[0] for line in log.read_text().splitlines()] == ["step", "4"]
+            assert "cells/s on cpu after 3 steps" in capsys.readouterr().err
+            look.seen = True
+        return draw(self, step, *rest)
+
+    monkeypatch.setattr(Windows, "batch", look)
+    gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
+    assert look.seen
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint.fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(37, "No locks available")))
+    with pytest.raises(UserError, match="cannot lock files"), checkpoint.Checkpoints(tmp_path):
+        pass
 
 
 def test_two_owners(tokens, vocabulary, tmp_path):

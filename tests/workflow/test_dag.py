@@ -111,6 +111,12 @@ def test_test_section_in_training_is_refused(folder):
     assert "datasets.brain.sections: 's4' is both a test and a train section" in refused(folder, config)
 
 
+def test_validation_section_in_training_is_refused(folder):
+    config = own_dataset()
+    config["datasets"]["brain"]["sections"]["train"].append("s3")
+    assert "'s3' is both a validation and a train section" in refused(folder, config)
+
+
 def test_unknown_simulated_section_is_refused(folder):
     config = {"datasets": {"tissue": {"sections": {"test": ["mouse3_1"]}}}}
     assert "'mouse3_1' is not among the simulated sections" in refused(folder, config, "config/toy.yaml")
@@ -130,7 +136,12 @@ def test_a_changed_key_remakes_what_read_it(folder):
     changed = {"generation": {"seeds": [0, 1]}}
     (folder / "changed.yaml").write_text(yaml.safe_dump(changed))
     again = jobs(snakemake(folder, "--profile", "toy", "--dry-run", "--configfile", "config/toy.yaml", "changed.yaml"))
-    assert again == {"predict": 6, "score": 6, "generation": 1, "all": 1}  # gest, gest_continued and mlp, two sections
+    assert again == {
+        "predict": 8,
+        "score": 8,
+        "generation": 1,
+        "all": 1,
+    }  # gest, gest_continued, gp and mlp, two sections
 
     (folder / "changed.yaml").write_text(yaml.safe_dump({"pretraining": {"steps": 7}}))
     again = jobs(snakemake(folder, "--profile", "toy", "--dry-run", "--configfile", "config/toy.yaml", "changed.yaml"))

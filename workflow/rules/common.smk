@@ -39,8 +39,8 @@ STAGES = {
 }
 
 MODEL_METHODS = ("gest", "gest_continued")
-SEEDED_METHODS = (*MODEL_METHODS, "mlp")
-METHODS = (*SEEDED_METHODS, "gp", "mean_of_seen", "nearest_seen", "true_metacells")
+SEEDED_METHODS = (*MODEL_METHODS, "gp", "mlp")
+METHODS = (*SEEDED_METHODS, "mean_of_seen", "nearest_seen", "true_metacells")
 
 
 def check_schema(config, path):
@@ -82,10 +82,10 @@ def resolve_datasets(config):
 def check_sections(name, dataset):
     """Stop if a test section is trained on, or a simulated section is not described."""
     sections = dataset["sections"]
-    for role in ("train", "validation"):
-        if shared := sorted(set(sections["test"]) & set(sections[role])):
+    for role, other in (("test", "train"), ("test", "validation"), ("validation", "train")):
+        if shared := sorted(set(sections[role]) & set(sections[other])):
             raise WorkflowError(
-                f"Configuration, datasets.{name}.sections: '{shared[0]}' is both a test and a {role} section; "
+                f"Configuration, datasets.{name}.sections: '{shared[0]}' is both a {role} and a {other} section; "
                 "what is scored must not be learnt from, so take it out of one of the two lists."
             )
     if dataset["source"] == "simulate":

@@ -89,7 +89,7 @@ def read(
             uns={"gest": {"x": x}},
         )
         if microns_per_unit is None:
-            _check_unit(file.uns, path)
+            check_unit(file.uns, path)
         else:
             section.obsm["spatial"] *= microns_per_unit
     finally:
@@ -139,18 +139,19 @@ def _obs(
     return pd.DataFrame(columns, index=obs.index.astype(str))
 
 
-def _check_unit(uns: Mapping[str, Any], path: str | Path) -> None:
+def check_unit(uns: Mapping[str, Any], path: str | Path) -> None:
     """Raise UserError if the file says that its coordinates are pixels: by a word, or as scanpy reads Visium."""
     unit = str(uns.get("spatial_units", ""))
     images = uns.get("spatial")
     visium = isinstance(images, Mapping) and any(
         isinstance(image, Mapping) and "scalefactors" in image for image in images.values()
     )
-    if visium or unit.lower().startswith("pixel"):
-        says = "uns['spatial'] has Visium's scalefactors" if visium else f"uns['spatial_units'] is '{unit}'"
+    if unit.lower().startswith("pixel") or (visium and not unit):
+        says = f"uns['spatial_units'] is '{unit}'" if unit else "uns['spatial'] has Visium's scalefactors"
         raise UserError(
             f"{path}: coordinates are in pixels ({says}), where µm are expected; set `microns_per_unit` in the "
-            "dataset's config to the µm per pixel (Visium: 100 over the pixels between neighbouring spots' centres)"
+            "dataset's config (Visium: 100 over the pixels between neighbouring spots), or multiply them by it and set "
+            "uns['spatial_units'] to 'um'"
         )
 
 

@@ -172,8 +172,8 @@ def _train(
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
             raise FloatingPointError(
-                f"pretrain: the loss is {loss.item()} and its gradient's norm {norm.item()} at step {step} (windows 0 to "
-                f"{plan.batch_size - 1} of seed {seed}); nothing was updated with it. Lower 'pretraining.learning_rate'."
+                f"pretrain: the loss is {loss.item()}, its gradient's norm {norm.item()}, at step {step} (windows 0 to "
+                f"{plan.batch_size - 1} of seed {seed}); nothing was updated with it: lower 'pretraining.learning_rate'."
             )
         optimiser.step()
         cells += int(lengths.sum()) - len(lengths)

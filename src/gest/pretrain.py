@@ -173,7 +173,7 @@ def _train(
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
             raise FloatingPointError(
                 f"pretrain: the loss is {loss.item()}, its gradient's norm {norm.item()}, at step {step} (windows 0 to "
-                f"{plan.batch_size - 1} of seed {seed}); nothing was updated with it: lower 'pretraining.learning_rate'."
+                f"{plan.batch_size - 1} of seed {seed}); nothing was updated with it; lower the 'learning_rate'."
             )
         optimiser.step()
         cells += int(lengths.sum()) - len(lengths)

@@ -24,6 +24,7 @@ lint: $(READY)
 	@# Software comes from requirements.lock: that rules have no conda or container is the one remark expected.
 	! $(BIN)/snakemake --lint 2>&1 | grep '^ *\* ' | grep -v 'Specify a conda environment or container for each rule'
 	$(BIN)/snakemake --profile toy --dry-run --quiet
+	$(BIN)/snakemake --dry-run --quiet all
 
 clean:
 	rm -rf results/toy logs/toy .venv .snakemake .pytest_cache .ruff_cache

@@ -11,10 +11,12 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
+configfile: "config/datasets.yaml"
 configfile: "config/config.yaml"
 
 
-include: "workflow/rules/common.smk"
+include: "workflow/rules/configuration.smk"
+include: "workflow/rules/inputs.smk"
 
 
 # `gest` is installed beside this Python, be its environment activated or not.
@@ -22,6 +24,7 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.env
 # Threads that wait must sleep: spinning ones slow small models many times over when cores are shared.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+config["datasets"] = without_the_papers(config["datasets"], Path(workflow.basedir, "config", "config.yaml"))
 check_schema(config, Path(workflow.basedir, "workflow", "schemas", "config.schema.yaml"))
 DATASETS = resolve_datasets(config)
 
@@ -38,7 +41,6 @@ wildcard_constraints:
     stage=one_of(STAGES),
     method=one_of(METHODS),
     model_seed=r"\d+",
-    seed=r"\d+",
 
 
 report: "workflow/report/workflow.rst"
@@ -47,6 +49,7 @@ report: "workflow/report/workflow.rst"
 localrules:
     all,
     configuration,
+    download,  # the nodes of a cluster seldom reach the internet
 
 
 rule all:
@@ -56,7 +59,8 @@ rule all:
 
 
 # In the order in which they run.
-include: "workflow/rules/data.smk"
+include: "workflow/rules/upstream.smk"
+include: "workflow/rules/sections.smk"
 include: "workflow/rules/vocabulary.smk"
 include: "workflow/rules/pretraining.smk"
 include: "workflow/rules/generation.smk"

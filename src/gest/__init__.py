@@ -1,38 +1,42 @@
 """GeST: a generative pre-trained transformer for spatial transcriptomics."""
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
-# `pretrain` and `generate` are modules and, by their public names, functions: the functions are bound here, last.
-from gest import attention, loss, position, windows
-from gest.config import Config
-from gest.errors import UserError
-from gest.generate import generate
-from gest.model import GeST, load
-from gest.pretrain import finetune, pretrain
-
-__all__ = [
-    "Config",
-    "GeST",
-    "UserError",
-    "Vocabulary",
-    "attention",
-    "finetune",
-    "generate",
-    "load",
-    "loss",
-    "metrics",
-    "position",
-    "pretrain",
-    "sections",
-    "windows",
-]
+# Loaded when first used: reading data needs no torch, and the model runs where there is little more than torch.
+_HOME = {
+    "Config": "config",
+    "GeST": "model",
+    "UserError": "errors",
+    "Vocabulary": "vocabulary",
+    "finetune": "pretrain",
+    "generate": "generate",
+    "load": "model",
+    "pretrain": "pretrain",
+}
+_MODULES = ("attention", "loss", "metrics", "position", "sections", "windows")
+__all__ = sorted([*_HOME, *_MODULES])
 
 
 def __getattr__(name: str) -> Any:
-    """Load what needs more than torch and numpy when it is first used: the model runs on a bare GPU machine."""
-    if name == "Vocabulary":
-        return import_module("gest.vocabulary").Vocabulary
-    if name in ("metrics", "sections"):
+    if name in _HOME:
+        return getattr(import_module(f"gest.{_HOME[name]}"), name)
+    if name in _MODULES:
         return import_module(f"gest.{name}")
     raise AttributeError(f"module 'gest' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """Where a module holds the public function of its own name, `gest.name` is the function."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, getattr(value, name) if _HOME.get(name) == name else value)
+
+
+sys.modules[__name__].__class__ = _Package

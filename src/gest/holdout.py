@@ -25,6 +25,8 @@ from gest.windows import Tokens
 
 VARIANTS = ("weighted", "picking", "codebook")
 """Of the methods of GeST."""
+SEEDED = ("gest", "gest_continued", "gp", "mlp")
+"""Methods whose predictions depend on the seed."""
 METHODS = ("gest", "gest_continued", *BASELINES, "true_metacells")
 """`true_metacells` looks at the answer: no method that predicts meta cells can do better."""
 
@@ -53,10 +55,10 @@ def predict_crops(
 
     Returns
     -------
-    One row per unseen cell and crop: `obs["crop"]`, `obs["cell"]`, and in `layers` one prediction (rows, T) per
-    variant: `default`, or for GeST `weighted`, `picking` (section 3.4) and `codebook`: weighted, with the meta cells'
-    expression re-estimated on the cells seen. A crop that could not be predicted is NaN, and `uns["gest"]["failed"]`
-    says why.
+    One row per unseen cell and crop: `obs` holds `crop`, `cell`, `model_seed`, `seed` and `failed` (empty, or why its
+    crop could not be predicted and is NaN); `layers` one prediction (rows, T) per variant: `default`, or for GeST
+    `weighted`, `picking` (section 3.4) and `codebook`: weighted, with the meta cells' expression re-estimated on the
+    cells seen.
 
     Raises
     ------
@@ -82,23 +84,29 @@ def predict_crops(
             own = finetune([Tokens(xy[seen], tokens[seen])], model, steps=continued_steps, seed=seed)
         return _gest(own, xy, np.where(unseen, -1, tokens), normalised[seen], seed=seed)
 
-    parts, failed = [], {}
+    model_seed = model.metrics.get("seed", 0) if model is not None else 0
+    parts = []
     for crop in tqdm(crops, unit="crop", desc=method):
-        unseen = crop.contains(xy)
+        unseen, failed = crop.contains(xy), ""
         try:
             layers = predict(unseen)
         except (UserError, ArithmeticError, np.linalg.LinAlgError, torch.linalg.LinAlgError) as error:
-            failed[crop.crop] = str(error)  # one crop's failure must not take the others' scores away
+            failed = str(error)  # one crop's failure must not take the others' scores away
             nothing = np.full((unseen.sum(), len(vocabulary.genes)), np.nan)
             layers = dict.fromkeys(VARIANTS if method.startswith("gest") else ("default",), nothing)
-        obs = pd.DataFrame({"crop": crop.crop, "cell": section.obs_names[unseen].astype(str)})
-        obs.index = obs["crop"] + "/" + obs["cell"]
+        obs = pd.DataFrame(
+            {
+                "crop": crop.crop,
+                "cell": section.obs_names[unseen].astype(str),
+                "model_seed": model_seed,
+                "seed": seed,
+                "failed": failed,
+            }
+        )
+        obs.index = f"{model_seed}/{seed}/{crop.crop}/" + obs["cell"]
         layers = {variant: np.asarray(values, dtype=np.float32) for variant, values in layers.items()}
-        parts.append(ad.AnnData(obs=obs, var=pd.DataFrame(index=vocabulary.genes), layers=layers))
-    predictions = ad.concat(parts)
-    model_seed = model.metrics.get("seed", 0) if model is not None else 0
-    predictions.uns["gest"] = {"method": method, "seed": seed, "model_seed": model_seed, "failed": failed}
-    return predictions
+        parts.append(ad.AnnData(obs=obs, var=pd.DataFrame(index=vocabulary.genes), layers=layers, uns={"gest": {"method": method}}))
+    return ad.concat(parts, uns_merge="same")
 
 
 def _gest(model: GeST, xy: np.ndarray, tokens: np.ndarray, known: sp.csr_matrix, *, seed: int) -> dict[str, np.ndarray]:

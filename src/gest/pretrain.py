@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -63,7 +63,7 @@ def pretrain(
     Parameters
     ----------
     sections
-        Sections (AnnData with `obsm["spatial"]` in µm) or `windows.Tokens`.
+        Sections (AnnData with `obsm["spatial"]` in µm), paths of section files, or `windows.Tokens`.
     config
         A `Config` or a mapping with the keys of `config/config.yaml`.
     out
@@ -244,16 +244,17 @@ def _parameter_groups(model: GeST, weight_decay: float) -> list[dict[str, Any]]:
 
 
 def _tokens(sections: Sequence[Any], vocabulary: Vocabulary) -> list[Tokens]:
-    def each() -> Iterator[Tokens]:
-        for section in sections:
-            if isinstance(section, Tokens):
-                yield section
-            else:
-                from gest.tokens import tokenize
+    """Tokenise one section after the other: files are not held in memory together."""
 
-                yield tokenize(section, vocabulary)
+    def one(section: Any) -> Tokens:
+        if isinstance(section, Tokens):
+            return section
+        from gest.sections import read_section
+        from gest.tokens import tokenize
 
-    return list(each())
+        return tokenize(read_section(section) if isinstance(section, str | os.PathLike) else section, vocabulary)
+
+    return [one(section) for section in sections]
 
 
 def _key(

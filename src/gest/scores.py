@@ -27,13 +27,13 @@ KEYS = ["run", "task", "dataset", "method", "variant", "level", "gene_set", "met
 def score_predictions(
     predictions: AnnData, section: AnnData, truth: csr_matrix, svg: pd.DataFrame, *, run: str, dataset: str, top: int
 ) -> pd.DataFrame:
-    """Score every crop, variant and gene set of a file of predictions.
+    """Score every pair of seeds, crop, variant and gene set of a file of predictions.
 
     Parameters
     ----------
     predictions
-        Rows are the unseen cells of all crops: `obs["crop"]`, `obs["cell"]`; one layer per variant, log-normalised;
-        `uns["gest"]` names the method and the seeds (`model_seed` only where a model was trained).
+        Rows are the unseen cells of all crops and seeds, as `gest.holdout.predict_crops` returns them; one layer per
+        variant, log-normalised; `uns["gest"]` names the method.
     section
         The section the cells are from; its `obs_names` and `obs["section"]` are read.
     truth
@@ -57,7 +57,6 @@ def score_predictions(
     UserError
         If a predicted cell is not in the section, or the ranking lacks or exceeds the predicted genes.
     """
-    about = predictions.uns["gest"]
     rows = section.obs_names.get_indexer(predictions.obs["cell"].astype(str))
     name = str(section.obs["section"].iloc[0])
     if (rows < 0).any():
@@ -77,31 +76,24 @@ def score_predictions(
         )
 
     records = []
-    crops = predictions.obs["crop"].astype(str).to_numpy()
-    for crop in dict.fromkeys(crops):
-        inside = np.flatnonzero(crops == crop)
+    crops = predictions.obs.reset_index(drop=True).groupby(["model_seed", "seed", "crop"], sort=False, observed=True)
+    for (model_seed, seed, crop), cells in crops:
+        inside = cells.index.to_numpy()
+        why = cells["failed"].iloc[0] or "the prediction holds values that are not finite"
         crop_truth = truth[rows[inside]].toarray()
         for variant, layer in predictions.layers.items():
+            predicted = np.asarray(layer[inside])
             for gene_set, columns in gene_sets.items():
-                why = about.get("failed", {}).get(crop, "the prediction holds values that are not finite")
-                values = _metrics(crop_truth[:, columns], np.asarray(layer[inside])[:, columns], why)
+                about = {"model_seed": model_seed, "seed": seed, "crop": str(crop), "n": len(inside)}
                 records += [
-                    {"crop": crop, "variant": variant, "gene_set": gene_set, "n": len(inside), **value}
-                    for value in values
+                    about | {"variant": variant, "gene_set": gene_set} | value
+                    for value in _metrics(crop_truth[:, columns], predicted[:, columns], why)
                 ]
-    table = pd.DataFrame(records, columns=["crop", "variant", "gene_set", "n", "metric", "value", "status"])
-    return _typed(
-        table.assign(
-            run=run,
-            task="generation",
-            dataset=dataset,
-            section=name,
-            method=str(about["method"]),
-            level="",
-            model_seed=about.get("model_seed"),
-            seed=about["seed"],
-        )
+    method = str(predictions.uns["gest"]["method"])
+    table = pd.DataFrame(records).assign(
+        run=run, task="generation", dataset=dataset, section=name, method=method, level=""
     )
+    return _typed(table)
 
 
 def write_scores(scores: pd.DataFrame, path: str | os.PathLike[str]) -> None:

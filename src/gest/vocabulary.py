@@ -4,18 +4,33 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from zipfile import BadZipFile
 
 import numpy as np
 import scipy.sparse as sp
 
 from gest.errors import UserError
+from gest.metacells import (
+    Blocks,
+    Matrix,
+    cluster,
+    cluster_means,
+    covariance,
+    k_means,
+    principal_components,
+    project,
+    projected,
+)
 
-_CHUNK = 65_536  # cells per block, so that memory does not grow with the data
+if TYPE_CHECKING:  # this file runs where only numpy and scipy are
+    from gest.stream import Sections
+
+_CHUNK = 8192  # cells per block, so that memory does not grow with the data
 
 
 def normalise(counts: sp.csr_matrix | np.ndarray, normalisation: Mapping[str, float]) -> sp.csr_matrix:
@@ -70,7 +85,7 @@ class Vocabulary:
     @classmethod
     def fit(
         cls,
-        expression: sp.csr_matrix | np.ndarray,
+        expression: Matrix | Blocks,
         *,
         n_metacells: int,
         n_components: int = 50,
@@ -84,7 +99,7 @@ class Vocabulary:
         Parameters
         ----------
         expression
-            (n, T) normalised, dense or CSR.
+            (n, T) normalised, dense or CSR; or a function that gives blocks of its rows, anew for each of three passes.
         n_metacells
             K.
         n_components
@@ -101,33 +116,23 @@ class Vocabulary:
         UserError
             Fewer distinct cells than meta cells.
         """
-        from sklearn.cluster import KMeans
-        from threadpoolctl import threadpool_limits
-
-        expression = _matrix(expression)
-        n, T = expression.shape
+        blocks = expression if callable(expression) else partial(_blocks, expression)
+        n, mean, spread = covariance(blocks())
         if n_metacells > n:
             raise UserError(f"vocabulary: {n_metacells} meta cells cannot be made of {n} cells; lower 'n_metacells'.")
-        mean, components = _principal_components(expression, min(n_components, T - 1, n - 1))
-        points = _project(expression, mean, components)  # (n, p)
-
-        def cluster(data: np.ndarray, k: int) -> np.ndarray:
-            # One thread: the order in which several add up their sums would change the last bits.
-            with threadpool_limits(1, user_api="openmp"):
-                return KMeans(min(k, len(data)), n_init=1, tol=0, random_state=seed).fit_predict(data)
-
-        _, label = np.unique(cluster(points, n_metacells), return_inverse=True)
+        T = len(mean)
+        components = principal_components(spread, min(n_components, T - 1, n - 1))
+        points = projected(blocks(), n, mean, components, clusters=n_metacells)
+        _, label = np.unique(cluster(points, n_metacells, seed=seed), return_inverse=True)
         sizes = np.bincount(label)
         if len(sizes) < n_metacells:
             raise UserError(
                 f"vocabulary: only {len(sizes)} of {n_metacells} meta cells could be told apart; lower 'n_metacells'."
             )
-        member = sp.csr_matrix((1 / sizes[label], (label, np.arange(n))), shape=(n_metacells, n))  # averages clusters
-        pca = np.asarray(member @ points)
-        means = member @ expression
-        levels = np.stack([cluster(pca, k) for k in hierarchy])
+        means, pca = cluster_means(blocks(), points, label, T)
+        levels = np.stack([k_means(pca, k, seed=seed).labels_ for k in hierarchy])
         return cls(
-            expression=np.asarray(means.toarray() if sp.issparse(means) else means, dtype=np.float32),
+            expression=means.astype(np.float32),
             pca=pca.astype(np.float32),
             levels=levels.astype(np.int64),
             genes=np.asarray(range(T) if genes is None else genes, dtype=str),
@@ -152,19 +157,17 @@ class Vocabulary:
         -------
         (n,) integers below K.
         """
-        expression = _matrix(expression)
         if expression.shape[1] != len(self.genes):
             raise UserError(
                 f"vocabulary: expression has {expression.shape[1]} genes, and the vocabulary {len(self.genes)}; "
                 "order the columns by its 'genes'."
             )
-        tokens = np.empty(expression.shape[0], dtype=np.int64)
-        centres = self.pca.astype(np.float64)
-        for start in range(0, len(tokens), _CHUNK):
-            points = _project(expression[start : start + _CHUNK], self.mean, self.components)
+        tokens, centres = [np.empty(0, dtype=np.int64)], self.pca.astype(np.float64)
+        for block in _blocks(expression):
+            points = project(block, self.mean, self.components)
             squared = (centres**2).sum(1) - 2 * points @ centres.T  # ‖p‖² is the same for all meta cells
-            tokens[start : start + _CHUNK] = squared.argmin(1)
-        return tokens
+            tokens.append(squared.argmin(1))
+        return np.concatenate(tokens)
 
     def reestimate(
         self, expression: sp.csr_matrix | np.ndarray, tokens: np.ndarray, *, prior_cells: float = 10
@@ -235,71 +238,57 @@ class Vocabulary:
         return cls(**arrays)
 
 
-def fit_sections(sections: Sequence[Any], settings: Mapping[str, Any], *, seed: int = 0) -> Vocabulary:
-    """Fit a vocabulary to training sections: normalisation first (decision 2), then Algorithm 1.
+def fit_sections(sections: "Sections", settings: Mapping[str, Any], *, seed: int = 0) -> Vocabulary:
+    """Fit a vocabulary to training sections: genes, normalisation (decisions 32 and 2), then Algorithm 1.
 
     Parameters
     ----------
     sections
-        AnnData, all of the same genes in the same order, of counts or all normalised.
+        AnnData, or paths of section files, which are read one at a time, anew for each of four passes. All have the
+        same genes in the same order, and all hold counts or all normalised values.
     settings
         `n_metacells` (default 1000), never more than a twentieth of the cells (decision 3); `n_components`;
-        `hierarchy`.
+        `hierarchy`; `n_genes`, how many of the most variable genes are kept (default null: all), and `markers`, names
+        of genes that are kept with them.
 
     Raises
     ------
     UserError
-        The sections' genes differ, or some hold counts and others normalised values.
+        A key of the settings is unknown; `stream` and `variable_genes` list what else may be wrong.
     """
-    genes = sections[0].var_names
-    for section in sections[1:]:
-        if not section.var_names.equals(genes):
-            name = section.obs["section"].iloc[0]
-            raise UserError(f"vocabulary: section '{name}' has other genes than the first; keep the same genes in all.")
-    kinds = {section.uns.get("gest", {}).get("x", "counts") for section in sections}
-    if len(kinds) > 1:
-        raise UserError("vocabulary: some sections hold counts and others normalised values; `x` must be one of them.")
-    stacked = sp.vstack([sp.csr_matrix(section.X) for section in sections], format="csr")
-    normalisation = None
-    if kinds == {"counts"}:
-        normalisation = {"target_sum": float(np.median(np.asarray(stacked.sum(1, dtype=np.float64))))}
-        stacked = normalise(stacked, normalisation)
-    given = {"n_metacells": 1000} | dict(settings)
-    if unknown := set(given) - {"n_metacells", "n_components", "hierarchy"}:
-        raise UserError(
-            f"config: 'vocabulary.{min(unknown)}' is not a key; it takes n_metacells, n_components and hierarchy."
-        )
-    given["n_metacells"] = max(min(given["n_metacells"], stacked.shape[0] // 20), 1)  # decision 3
-    return Vocabulary.fit(stacked, **given, genes=genes, normalisation=normalisation, seed=seed)
+    from gest.stream import holds_counts, stream, variable_genes
+
+    given = {"n_metacells": 1000, "n_genes": None, "markers": ()} | dict(settings)
+    if unknown := set(given) - set(_SETTINGS):
+        raise UserError(f"config: 'vocabulary.{min(unknown)}' is not a key; it takes {', '.join(_SETTINGS)}.")
+    n_genes, markers = given.pop("n_genes"), given.pop("markers")
+    first = next(stream(sections))
+    genes, counts = first.var_names, holds_counts(first)
+    del first
+    kept = slice(None) if n_genes is None else variable_genes(sections, n_genes, markers)
+
+    def matrices() -> Iterator[sp.csr_matrix]:
+        return (sp.csr_matrix(section.X)[:, kept] for section in stream(sections))
+
+    totals = np.concatenate([np.asarray(x.sum(1, dtype=np.float64)).ravel() for x in matrices()])
+    normalisation = {"target_sum": float(np.median(totals))} if counts else None
+
+    def blocks() -> Iterator[Matrix]:
+        for x in matrices():
+            yield from _blocks(normalise(x, normalisation) if normalisation else x)
+
+    given["n_metacells"] = max(min(given["n_metacells"], len(totals) // 20), 1)  # decision 3
+    return Vocabulary.fit(blocks, **given, genes=genes[kept], normalisation=normalisation, seed=seed)
 
 
+_SETTINGS = ("n_metacells", "n_components", "hierarchy", "n_genes", "markers")
 _ARRAYS = ("expression", "pca", "levels", "genes", "mean", "components", "sizes")
 
 
-def _matrix(expression: sp.csr_matrix | np.ndarray) -> sp.csr_matrix | np.ndarray:
+def _blocks(expression: Matrix) -> Iterator[Matrix]:
     expression = sp.csr_matrix(expression) if sp.issparse(expression) else np.asarray(expression)
     values = expression.data if sp.issparse(expression) else expression
     if not np.isfinite(values).all():
         raise UserError("vocabulary: the expression holds NaN or infinite values; it must be finite.")
-    return expression
-
-
-def _principal_components(expression: sp.csr_matrix | np.ndarray, p: int) -> tuple[np.ndarray, np.ndarray]:
-    """Exact PCA from one streamed pass over mean and T × T covariance, however many cells: (T,) and (p, T)."""
-    n, T = expression.shape
-    total, gram = np.zeros(T), np.zeros((T, T))
-    for start in range(0, n, _CHUNK):
-        block = expression[start : start + _CHUNK].astype(np.float64)
-        total += np.asarray(block.sum(0)).ravel()
-        product = block.T @ block
-        gram += product.toarray() if sp.issparse(product) else product
-    mean = total / n
-    _, vectors = np.linalg.eigh(gram / n - np.outer(mean, mean))
-    components = vectors[:, ::-1][:, :p].T
-    largest = np.abs(components).argmax(1)
-    signs = np.sign(components[np.arange(len(components)), largest])  # an eigenvector's sign is arbitrary: fix it
-    return mean, components * signs[:, None]
-
-
-def _project(expression: sp.csr_matrix | np.ndarray, mean: np.ndarray, components: np.ndarray) -> np.ndarray:
-    return np.asarray(expression @ components.T.astype(np.float64)) - mean.astype(np.float64) @ components.T
+    for start in range(0, expression.shape[0], _CHUNK):
+        yield expression[start : start + _CHUNK]

@@ -161,7 +161,7 @@ def test_core_needs_torch_and_numpy_alone():
     import sys
 
     code = (
-        "import sys; import gest; "
+        "import sys, gest; assert 'torch' not in sys.modules; gest.GeST, gest.load, gest.pretrain, gest.generate; "
         "print([m for m in ('scanpy', 'anndata', 'pandas', 'scipy', 'sklearn', 'matplotlib') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -21,11 +21,12 @@ def case():
     section.obsm["spatial"] = rng.uniform(0, 100, (40, 2))
     chosen = np.r_[30:10:-1, 5:17]  # out of order, and cells of two crops overlap
     obs = pd.DataFrame({"crop": ["0"] * 20 + ["1"] * 12, "cell": [cells[i] for i in chosen]})
+    obs = obs.assign(model_seed=0, seed=3, failed="")
     obs.index = [str(i) for i in range(32)]
     predictions = ad.AnnData(obs=obs, var=pd.DataFrame(index=genes))
     for variant in ("weighted", "picking"):
         predictions.layers[variant] = truth[chosen] + rng.normal(size=(32, 12)).astype(np.float32)
-    predictions.uns["gest"] = {"method": "gest", "seed": 3, "model_seed": 0}
+    predictions.uns["gest"] = {"method": "gest"}
     svg = spatially_variable_genes(truth, section.obsm["spatial"], genes)
     return predictions, section, csr_matrix(truth), svg, chosen
 
@@ -53,6 +54,18 @@ def test_every_crop_variant_gene_set_and_metric(case):
         assert picked[metric.__name__] == by_hand.value
 
 
+def test_seeds_are_scored_apart(case):
+    predictions = case[0]
+    other = predictions.copy()
+    other.obs["seed"] = 4
+    other.obs_names = [f"again{i}" for i in range(32)]
+    other.layers["weighted"] += 1
+    both = ad.concat([predictions, other], uns_merge="same")
+    apart = scores.score_predictions(both, *case[1:4], run="r", dataset="d", top=50)
+    np.testing.assert_array_equal(apart.loc[apart["seed"] == 3, "value"], score(case)["value"])
+    assert (apart.loc[apart["seed"] == 4, "value"].to_numpy() == score((other, *case[1:]))["value"].to_numpy()).all()
+
+
 def test_constants_are_counted_and_bad_predictions_say_so(case):
     predictions, _, _, _, _ = case
     predictions.layers["weighted"][:, :4] = 0.5
@@ -77,13 +90,13 @@ def test_predictions_of_another_section_or_panel_are_refused(case):
 
 def test_written_scores_read_back_the_same(case, tmp_path):
     table = score(case)
-    del case[0].uns["gest"]["model_seed"]
-    baseline = score(case)
-    assert baseline["model_seed"].isna().all()
+    case[0].obs["model_seed"] = 1
+    again = score(case)
+    assert set(again["model_seed"]) == {1}
     scores.write_scores(table, tmp_path / "a.csv")
-    scores.write_scores(baseline, tmp_path / "b.csv")
+    scores.write_scores(again, tmp_path / "b.csv")
     back = scores.read_scores([tmp_path / "a.csv", tmp_path / "b.csv"])
-    pd.testing.assert_frame_equal(back, pd.concat([table, baseline], ignore_index=True), check_exact=True)
+    pd.testing.assert_frame_equal(back, pd.concat([table, again], ignore_index=True), check_exact=True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "b.csv"]
 
 

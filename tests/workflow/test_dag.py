@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -42,59 +43,103 @@ def refused(folder, config, *arguments):
 
 
 def own_dataset():
-    """The five lines that the configuration's README shows."""
+    """The four lines that the configuration's README shows."""
     text = (ROOT / "config" / "README.md").read_text()
     block = re.search(r"```yaml\n(.*?)```", text, flags=re.S).group(1)
-    assert len(block.splitlines()) == 5
+    assert len(block.splitlines()) == 4
     assert block in (ROOT / "README.md").read_text()
     return yaml.safe_load(block)
 
 
-def test_toy_runs_every_method_on_every_test_section(folder):
-    toy = yaml.safe_load((ROOT / "config" / "toy.yaml").read_text())["datasets"]["tissue"]["sections"]
-    methods = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["generation"]["methods"]
-    scored = len(toy["test"]) * len(methods)
+def paper():
+    return yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+
+
+def test_toy_goes_through_all_five_datasets(folder):
+    toy = yaml.safe_load((ROOT / "config" / "toy.yaml").read_text())["datasets"]
+    n_methods = len(paper()["generation"]["methods"])
+    tested = toy["mouse_brain"]["parts"]["mouse2"]["sections"] + len(toy["liver_cancer"]["sections"]["test"])
+    samples = sum(map(len, toy["liver_cancer"]["sections"].values()))
     assert jobs(snakemake(folder, "--profile", "toy", "--dry-run")) == {
-        "configuration": 6,
-        "simulate_section": sum(map(len, toy.values())),
-        "vocabulary": 1,
-        "pretrain": 1,
-        "crops": len(toy["test"]),
-        "spatially_variable_genes": len(toy["test"]),
-        "predict": scored,
-        "score": scored,
+        "configuration": 4 + 2 * 5,
+        "fixtures": 1,
+        "download": 2 * 5 + 2 * samples + 1 + 1,
+        "import_mouse1": 1,
+        "import_mouse2": 1,
+        "import_section": samples + 1 + len(toy["stroke"]["sections"]["other"]),
+        "sections": 1,
+        "vocabulary": 2,
+        "pretrain": 2,
+        "crops": tested,
+        "spatially_variable_genes": tested,
+        "predict": tested * n_methods,
+        "score": tested * n_methods,
         "generation": 1,
         "generation_genes": 1,
         "all": 1,
     }
 
 
-def test_own_data_in_five_lines(folder):
+def test_the_papers_run_lists_every_job_without_any_data(folder):
+    """The counts of the paper: 147 and 66 sections of the brains, 21 of the liver, one of Stereo-seq, 8 of the stroke."""
+    started = time.monotonic()
+    done = snakemake(folder, "--dry-run", "all")
+    assert time.monotonic() - started < 15
+    tested, n_methods = 66 + 1, len(paper()["generation"]["methods"])
+    assert jobs(done) == {
+        "configuration": 4 + 2 * 5,
+        "download": 2 * 5 + 21 * 2 + 1 + 1,
+        "import_mouse1": 1,
+        "import_mouse2": 1,
+        "import_section": 21 + 1 + 8,
+        "sections": 1,
+        "vocabulary": 2,
+        "pretrain": 2,
+        "crops": tested,
+        "spatially_variable_genes": tested,
+        "predict": tested * n_methods,
+        "score": tested * n_methods,
+        "generation": 1,
+        "generation_genes": 1,
+        "all": 1,
+    }
+
+
+def test_own_data_in_four_lines(folder):
     config = own_dataset()
     (folder / "brain.h5ad").touch()
     (folder / "mine.yaml").write_text(yaml.safe_dump(config))
     done = snakemake(folder, "--dry-run", "--configfile", "mine.yaml", "--config", f"data_dir={folder}")
     counted = jobs(done)
     assert counted["import_section"] == 4
-    assert "simulate_section" not in counted
+    assert not {"download", "import_mouse1"} & counted.keys(), "the paper's datasets are not asked for"
     # The methods without a model do not wait for one.
-    predictions = re.findall(r"by (\w+), seed.*\nReason: .*: (.*)", done.stdout)
+    predictions = re.findall(r"by (\w+); log in.*\n *Reason: .*: (.*)", done.stdout)
     waiting = {method for method, files in predictions if "model-s0" in files}
     assert Counter(method for method, _ in predictions).keys() - waiting == {
         *("gp", "mlp", "mean_of_seen", "nearest_seen", "true_metacells")
     }
 
 
-def test_paper_run_says_what_is_missing(folder):
-    done = snakemake(folder, "--dry-run", "all")
-    assert done.returncode != 0
-    assert "Traceback" not in done.stdout
-    assert "--configfile config/toy.yaml" in done.stdout.strip().splitlines()[-1]
+def test_what_is_scored_is_not_learnt_from(folder):
+    """The files that the paper's trainings read."""
+    said = snakemake(folder, "--dry-run", "--printshellcmds", "all").stdout
+    trainings = re.findall(r"gest (?:pretrain|vocabulary) (.*)", said)
+    assert len(trainings) == 4
+    for command in trainings:
+        read = set(re.findall(r"sections/([^/]+)\.h5ad", command.split("--validation")[0]))
+        held_out = set(re.findall(r"--validation=\S+/([^/]+)\.h5ad", command))
+        if "mouse_brain" in command:
+            assert read == {f"mouse1_{rank:03d}" for rank in range(1, 147)}
+            assert held_out <= {"mouse1_validation"}
+        else:
+            assert len(read) == 20
+            assert "HCC-1L" not in read
 
 
 def test_missing_data_says_where_to_name_them(folder):
     said = refused(folder, own_dataset())
-    assert "datasets.brain.path: there is no file data/brain.h5ad" in said
+    assert "datasets.brain.path: there is no data/brain.h5ad" in said
     assert "data_dir" in said
 
 
@@ -117,9 +162,30 @@ def test_validation_section_in_training_is_refused(folder):
     assert "'s3' is both a validation and a train section" in refused(folder, config)
 
 
-def test_unknown_simulated_section_is_refused(folder):
-    config = {"datasets": {"tissue": {"sections": {"test": ["mouse3_1"]}}}}
-    assert "'mouse3_1' is not among the simulated sections" in refused(folder, config, "config/toy.yaml")
+@pytest.mark.parametrize(
+    ("datasets", "sentence"),
+    [
+        ({"liver_cancer": {"sections": {"test": ["HCC-9L"]}}}, "'HCC-9L' is not among its sections (HCC-1N, "),
+        ({"stroke": {"sections": {"other": ["MCAO*"]}}}, "no known section fits 'MCAO*' (PT1-1, "),
+        ({"liver_cancer": {"upstream": "liver"}}, "'liver' is not in config/datasets.yaml, which has zhuang_abca_1, "),
+        ({"mouse_brain": {"parts": {"mouse1": {"sections": 0}}}}, "datasets.mouse_brain.parts.mouse1.sections: 0 is less"),
+        ({"mine": {"source": "visium", "path": "x", "sections": {"train": ["*"]}}}, "no known section fits '*' (none are"),
+        ({"mine": {"source": "visium", "sections": {"train": ["a"]}}}, "datasets.mine: "),
+    ],
+)
+def test_impossible_datasets_are_refused(folder, datasets, sentence):
+    assert sentence in refused(folder, {"datasets": datasets})
+
+
+def test_a_missing_file_without_url_says_what_to_place(folder):
+    """No url is known of the liver's files: the job tells a person where to find them and where to put them."""
+    done = snakemake(folder, "--cores", "1", "results/paper/upstream/liver_cancer/HCC-1L/filtered_feature_bc_matrix.h5.json")
+    assert done.returncode != 0
+    said = (folder / "logs/paper/download/liver_cancer/HCC-1L/filtered_feature_bc_matrix.h5.log").read_text()
+    assert "lifeome.net" in said
+    assert "data/liver_cancer/HCC-1L/filtered_feature_bc_matrix.h5" in said
+    assert "Traceback" not in said
+    assert len(said.strip().splitlines()) == 1
 
 
 def test_a_changed_key_remakes_what_read_it(folder):
@@ -127,24 +193,27 @@ def test_a_changed_key_remakes_what_read_it(folder):
     summary = snakemake(folder, "--profile", "toy", "--summary").stdout
     for name in re.findall(r"^(results/\S+)\t", summary, flags=re.M):
         path = folder / name
-        path.mkdir(parents=True) if path.name == "model-s0" else path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True) if path.name in ("model-s0", "fixtures") else path.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_dir():
             path.touch()
     assert snakemake(folder, "--profile", "toy", "--touch", "--forceall").returncode == 0
     assert jobs(snakemake(folder, "--profile", "toy", "--dry-run")) == {}
 
+    n_methods = len(paper()["generation"]["methods"])
     changed = {"generation": {"seeds": [0, 1]}}
     (folder / "changed.yaml").write_text(yaml.safe_dump(changed))
     again = jobs(snakemake(folder, "--profile", "toy", "--dry-run", "--configfile", "config/toy.yaml", "changed.yaml"))
     assert again == {
-        "predict": 8,
-        "score": 8,
+        "configuration": 2,
+        "predict": 3 * n_methods,
+        "score": 3 * n_methods,
         "generation": 1,
+        "generation_genes": 1,
         "all": 1,
-    }  # gest, gest_continued, gp and mlp, two sections
+    }
 
     (folder / "changed.yaml").write_text(yaml.safe_dump({"pretraining": {"steps": 7}}))
     again = jobs(snakemake(folder, "--profile", "toy", "--dry-run", "--configfile", "config/toy.yaml", "changed.yaml"))
-    assert again["configuration"] == again["pretrain"] == 1
+    assert again["configuration"] == again["pretrain"] == 1, "the liver has steps of its own"
     assert again["predict"] == again["score"] == 4  # gest and gest_continued, two sections
     assert "vocabulary" not in again

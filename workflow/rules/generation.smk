@@ -1,6 +1,7 @@
 # Needs: the test sections of a dataset, its vocabulary and, for GeST, a model.
 # Makes: per test section the crops whose cells are hidden and the spatially variable genes; per method and seed the
-# predicted expression of the hidden cells and its scores. One job per (section, method, seed); crops are loops inside.
+# predicted expression of the hidden cells and its scores. One job per (section, method), for a cluster runs the two of a group as
+# one; crops and seeds are loops inside.
 
 
 rule crops:
@@ -48,43 +49,43 @@ rule predict:
     input:
         section="<results>/{dataset}/sections/{section}.h5ad",
         crops="<results>/{dataset}/generation/{section}/crops.json",
-        learnt=branch(
-            needs_model,
-            then="<results>/{dataset}/model-s{model_seed}",
-            otherwise="<results>/{dataset}/vocabulary.npz",
-        ),
+        learnt=learnt_by,
         config="<results>/{dataset}/config/prediction.json",
     output:
-        "<results>/{dataset}/generation/{section}/{method}-m{model_seed}-s{seed}.h5ad",
+        "<results>/{dataset}/generation/{section}/{method}.h5ad",
     log:
-        "<logs>/predict/{dataset}/{section}/{method}-m{model_seed}-s{seed}.log",
+        "<logs>/predict/{dataset}/{section}/{method}.log",
     benchmark:
-        "<benchmarks>/predict/{dataset}/{section}/{method}-m{model_seed}-s{seed}.tsv"
+        "<benchmarks>/predict/{dataset}/{section}/{method}.tsv"
+    group:
+        "generation"
     threads: 1
     resources:
         mem_mb=8000,
         runtime=240,
     params:
-        learnt=branch(needs_model, then="--model", otherwise="--vocabulary"),
+        learnt=learnt_options,
     message:
-        "Unseen cells of section {wildcards.section} by {wildcards.method}, seed {wildcards.seed}; log in {log}"
+        "Unseen cells of section {wildcards.section} by {wildcards.method}; log in {log}"
     shell:
-        "gest predict {input.section:q} --method {wildcards.method} --crops {input.crops:q} {params.learnt} {input.learnt:q}"
-        " --config {input.config:q} --seed {wildcards.seed} --out {output:q} 2> {log:q}"
+        "gest predict {input.section:q} --method {wildcards.method} --crops {input.crops:q} {params.learnt:q}"
+        " --config {input.config:q} --out {output:q} 2> {log:q}"
 
 
 rule score:
     input:
-        predictions="<results>/{dataset}/generation/{section}/{method}-m{model_seed}-s{seed}.h5ad",
+        predictions="<results>/{dataset}/generation/{section}/{method}.h5ad",
         section="<results>/{dataset}/sections/{section}.h5ad",
         vocabulary="<results>/{dataset}/vocabulary.npz",
         svg="<results>/{dataset}/generation/{section}/svg.csv",
     output:
-        "<results>/{dataset}/generation/{section}/{method}-m{model_seed}-s{seed}.csv",
+        "<results>/{dataset}/generation/{section}/{method}.csv",
     log:
-        "<logs>/score/{dataset}/{section}/{method}-m{model_seed}-s{seed}.log",
+        "<logs>/score/{dataset}/{section}/{method}.log",
     benchmark:
-        "<benchmarks>/score/{dataset}/{section}/{method}-m{model_seed}-s{seed}.tsv"
+        "<benchmarks>/score/{dataset}/{section}/{method}.tsv"
+    group:
+        "generation"
     threads: 1
     resources:
         mem_mb=8000,
@@ -93,7 +94,7 @@ rule score:
         run=config["run"],
         top=svg_top,
     message:
-        "Scores of {wildcards.method} on section {wildcards.section}, seed {wildcards.seed}; log in {log}"
+        "Scores of {wildcards.method} on section {wildcards.section}; log in {log}"
     shell:
         "gest score {input.predictions:q} --section {input.section:q} --vocabulary {input.vocabulary:q}"
         " --svg {input.svg:q} --top {params.top} --run {params.run} --dataset {wildcards.dataset} --out {output:q} 2> {log:q}"

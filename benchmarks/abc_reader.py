@@ -1,0 +1,181 @@
+"""Read one mouse of the ABC Atlas at the size of Zhuang-ABCA-1, or a share of it, and write its sections.
+
+The files are made here with upstream's layout: a dense float32 matrix of 4,167,870 cells and 1,122 genes in gzip chunks
+of (16281, 5), about as large as upstream's, whose rows are in random order; 2,846,908 of the cells in 147 sections.
+A process of its own reads and writes, and its peak resident memory is read from the kernel's account of it (Linux).
+
+    python benchmarks/abc_reader.py --scale 0.1 --folder FOLDER
+"""
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+
+from gest.sections import write_section
+from gest.sources.abc_atlas import TERMS, read
+
+CELLS, PASSED, GENES, SECTIONS, CHUNK = 4_167_870, 2_846_908, 1_122, 147, (16_281, 5)
+PATTERNS = 300  # distinct chunks; as many again would differ no more
+MEAN_COUNT = 0.08  # of a gene in a cell, such that the full file has about upstream's 1.19 GB
+DATASET = "Zhuang-ABCA-1"
+
+
+def make(folder: Path, scale: float, seed: int = 0) -> None:
+    """Write the five files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    n, passed = round(CELLS * scale), round(PASSED * scale)
+    halves = rng.integers(10**18, 9 * 10**18, (n, 2))
+    labels = np.array([f"{high}{low}" for high, low in halves.tolist()], dtype=object)
+    share = rng.dirichlet(np.full(SECTIONS, 5.0))
+    section = np.sort(rng.choice(SECTIONS, passed, p=share))
+    names = np.array([f"{DATASET}.{i:03d}" for i in range(1, SECTIONS + 1)], dtype=object)
+
+    order = rng.permutation(n)
+    obs = pd.DataFrame({"brain_section_label": names[rng.choice(SECTIONS, n, p=share)]}, index=labels[order])
+    ensembl = [f"ENSMUSG{i:011d}" for i in range(GENES)]
+    with h5py.File(folder / f"{DATASET}-raw.h5ad", "w") as file:
+        ad.io.write_elem(file, "/", ad.AnnData(obs=obs, var=pd.DataFrame(index=ensembl)))
+        write_matrix(file, n, rng)
+
+    xyz = rng.random((passed, 3)) * (11, 11, 0) + np.outer(section * 0.1, (0, 0, 1))
+    metadata = {
+        "cell_label": labels[:passed],
+        "brain_section_label": names[section],
+        "feature_matrix_label": DATASET,
+        "donor_label": DATASET,
+        "donor_genotype": "wt/wt",
+        "donor_sex": "F",
+        "cluster_alias": rng.integers(1, 5300, passed),
+        **dict(zip("xyz", xyz.T, strict=True)),
+        "subclass_confidence_score": rng.random(passed),
+        "cluster_confidence_score": rng.random(passed),
+        "high_quality_transfer": True,
+    }
+    pd.DataFrame(metadata).to_csv(folder / "cell_metadata.csv", index=False)
+    registered = rng.permutation(passed)[: round(0.919 * passed)]
+    ccf = pd.DataFrame(rng.random((len(registered), 3)) * (13.2, 8, 6), columns=list("xyz"))
+    ccf.insert(0, "cell_label", labels[registered])
+    ccf["parcellation_index"] = rng.integers(688, size=len(ccf))
+    ccf.to_csv(folder / "ccf_coordinates.csv", index=False)
+
+    with (folder / "gene.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["gene_identifier", "gene_symbol", "name", "mapped_ncbi_identifier"])
+        rows.writerows([gene, f"Gene{i}", f"gene {i}", f"NCBIGene:{i}"] for i, gene in enumerate(ensembl))
+    with (folder / TERMS).open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["parcellation_index", "organ", "category", "division", "structure", "substructure"])
+        rows.writerow([0] + ["unassigned"] * 5)
+        rows.writerows([i, "brain", "grey", f"D{i % 12}", f"S{i % 300}", f"S{i}"] for i in range(1, 688))
+
+
+def write_matrix(file: h5py.File, n: int, rng: np.random.Generator) -> None:
+    """Write X out of a few hundred chunks compressed once; genes differ in their mean, cells in their size."""
+    means = rng.lognormal(0, 1.2, (PATTERNS, CHUNK[1]))
+    means *= MEAN_COUNT / means.mean()
+    sizes = rng.gamma(2, 0.5, (PATTERNS, CHUNK[0], 1))
+    counts = (rng.poisson(size * mean).astype(np.float32) for size, mean in zip(sizes, means, strict=True))
+    patterns = [zlib.compress(chunk.tobytes(), 4) for chunk in counts]
+    X = file.create_dataset("X", (n, GENES), "f4", chunks=CHUNK, compression="gzip", compression_opts=4)
+    X.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+    for top in range(0, n, CHUNK[0]):
+        for left in range(0, GENES, CHUNK[1]):
+            X.id.write_direct_chunk((top, left), patterns[rng.integers(PATTERNS)])
+
+
+def read_and_write(folder: Path) -> None:
+    """Read the files and write the sections; print what was read and how long each part took."""
+    seconds = {"read": 0.0, "write": 0.0}
+    nnz = cells = 0
+    start = time.perf_counter()
+    sections = read(
+        folder,
+        name="mouse1",
+        n_sections=SECTIONS,
+        labels={"division": "parcellation_division", "region": "parcellation_structure"},
+        held_out={"cells": 6924, "otherwise": f"{DATASET}.079"},
+    )
+    for name, section, _ in sections:
+        seconds["read"] += time.perf_counter() - start
+        cells, nnz = cells + section.n_obs, nnz + section.X.nnz
+        start = time.perf_counter()
+        write_section(section, folder / "sections" / f"{name}.h5ad")
+        seconds["write"] += time.perf_counter() - start
+        start = time.perf_counter()
+    print(json.dumps({"cells": cells, "nnz": nnz, "seconds": seconds}))
+
+
+def main() -> None:
+    """Make the files, read them in a child process and tell what it took."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--folder", type=Path, required=True, help="where the files go; they are removed afterwards")
+    arguments.add_argument("--scale", type=float, default=0.1, help="share of upstream's cells (default: 0.1)")
+    arguments.add_argument("--read", action="store_true", help=argparse.SUPPRESS)
+    given = arguments.parse_args()
+    if given.read:
+        read_and_write(given.folder)
+        return
+    folder = given.folder / "abc_reader"
+    try:
+        start = time.perf_counter()
+        make(folder, given.scale)
+        made = time.perf_counter() - start
+        size = next(folder.glob("*.h5ad")).stat().st_size
+        command = [sys.executable, __file__, "--read", "--folder", str(folder)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            peak = 0
+            while child.poll() is None:
+                peak = max(peak, peak_memory(child.pid))
+                time.sleep(0.05)
+            told = child.stdout.read()
+        if child.returncode:
+            sys.exit(child.returncode)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    result = {
+        "benchmark": "abc_reader",
+        "machine": processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "scale": given.scale,
+        "genes": GENES,
+        "h5ad_bytes": size,
+        **json.loads(told),
+        "peak_mb": round(peak / 1e6),
+    }
+    result["seconds"] = {part: round(s, 1) for part, s in {"make": made, **result["seconds"]}.items()}
+    line = json.dumps(result)
+    print(line)
+    with Path(__file__).with_name("results.jsonl").open("a") as file:
+        file.write(line + "\n")
+
+
+def peak_memory(pid: int) -> int:
+    """Return the most resident memory that a process has had, in bytes; 0 once it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
+
+
+def processor() -> str:
+    """Return the model of the processor."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""The command line: `gest <verb>`. What the workflow's rules call is what a user calls."""
+
+import logging
+import sys
+import warnings
+
+from gest.cli import data, holdout, learning  # noqa: F401  (each adds its verbs to the application)
+from gest.cli.app import app
+from gest.errors import UserError
+
+
+def main() -> None:
+    """Run one verb. A user's mistake is one sentence on stderr, and exit code 2."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    try:
+        app()
+    except (UserError, FloatingPointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,5 @@
+"""`python -m gest.cli`."""
+
+from gest.cli import main
+
+main()

@@ -1,0 +1,133 @@
+"""Verbs that fetch upstream files and turn them into sections."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from gest.cli.app import DatasetConfig, Out, SectionName, app, check_keys, log, read_json, write_whole
+from gest.errors import UserError
+
+SOURCES = ("anndata", "visium", "stereo_seq", "stroke")
+
+
+@app.command()
+def download(
+    name: Annotated[str, Argument(help="The file, by its path in its set's folder.")],
+    folder: Annotated[Path, Option(help="Folder of the set; a file that is there already is verified and used.")],
+    entry: Annotated[
+        str, Option(help="What is known of the file, as an entry of config/datasets.yaml: JSON, or a file that holds it.")
+    ],
+    receipt: Annotated[Path, Option(help="JSON to write: size and hashes of what was found to be right.")],
+    page: Annotated[str, Option(help="Where a person finds the file.")],
+) -> None:
+    """Download one upstream file, going on where an earlier run stopped, and verify it."""
+    from gest.download import obtain
+
+    about = json.loads(entry) if entry.lstrip().startswith("{") else read_json(Path(entry))
+    found = obtain(about, name, folder, page=page, again="the same command")
+    write_whole(receipt, lambda path: path.write_text(json.dumps(found, indent=2) + "\n"))
+    log.info("%s: verified (%s)", folder / found["file"], ", ".join(found["checked"]) or "nothing is known of it")
+
+
+@app.command("import")
+def import_section(dataset_config: DatasetConfig, section: SectionName, out: Out) -> None:
+    """Read one section of a user's .h5ad, of Space Ranger's folders, of Stereo-seq or of the stroke data."""
+    from importlib import import_module
+
+    from gest.inventory import expect
+    from gest.sections import write_section
+
+    settings = read_json(dataset_config)
+    source = settings.pop("source", "anndata")
+    if source not in SOURCES:
+        raise UserError(f"{dataset_config}: source is '{source}', where {', '.join(SOURCES)} are allowed.")
+    expected = settings.pop("expected", None) or {}
+    if donors := settings.pop("donors", None):
+        settings["donor"] = donors.get(section)
+    read = import_module(f"gest.sources.{source}").read
+    settings = {"name": section} | settings
+    check_keys(settings, read, dataset_config)
+    adata = read(**settings)
+    known = {key: expected[key] for key in expected.keys() & {"genes"}}
+    known |= {"cells": n for name, n in expected.get("cells_of", {}).items() if name == section}
+    expect({"genes": adata.n_vars, "cells": adata.n_obs}, known, where=f"{settings['path']}, {section}")
+    write_section(adata, out)
+    log.info("%s: %d cells, %d genes", out, adata.n_obs, adata.n_vars)
+
+
+@app.command()
+def import_atlas(
+    dataset_config: DatasetConfig,
+    part: Annotated[str, Option(help="Name of the part, e.g. mouse1; its sections are numbered by rank.")],
+    out: Annotated[Path, Option(help="Folder for the sections, and for the table of their upstream names.")],
+) -> None:
+    """Read all sections of one animal of the ABC Atlas."""
+    import pandas as pd
+
+    from gest.inventory import expect
+    from gest.sections import write_section
+    from gest.sources.abc_atlas import read
+
+    settings = read_json(dataset_config)
+    about = settings["parts"][part]
+    partial = out / f".partial-{part}"
+    shutil.rmtree(partial, ignore_errors=True)
+    rows: list[dict[str, Any]] = []
+    try:
+        for name, adata, row in read(
+            about["path"],
+            name=part,
+            n_sections=about["sections"],
+            labels=settings.get("labels", {}),
+            held_out=about.get("held_out"),
+        ):
+            write_section(adata, partial / f"{name}.h5ad")
+            rows.append(row)
+        genes = adata.n_vars
+        found = {"sections": len(rows), "cells": sum(row["cells"] for row in rows), "genes": genes}
+        expect(found, about.get("expected"), where=about["path"])
+        pd.DataFrame(rows).to_csv(partial / f"{part}.csv", index=False)
+        for path in sorted(partial.iterdir()):
+            path.replace(out / path.name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    log.info("%s: %d sections, %d cells, %d genes", out, *found.values())
+
+
+@app.command()
+def fixtures(
+    config: Annotated[Path, Option(help="JSON of the simulated tissue and of the sections wanted.")],
+    out: Annotated[Path, Option(help="Folder to write.")],
+) -> None:
+    """Simulate small upstream files of all five datasets, as the toy run downloads them."""
+    from gest.fixtures import write_upstream
+
+    partial = out.with_name(f".partial-{out.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        write_upstream(partial, read_json(config))
+        shutil.rmtree(out, ignore_errors=True)
+        partial.replace(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@app.command()
+def simulate(dataset_config: DatasetConfig, section: SectionName, out: Out) -> None:
+    """Simulate one section; the JSON holds the simulator's keys under `simulation`."""
+    from gest.sections import write_section
+    from gest.sources.simulate import simulate as simulated
+
+    settings = dict(read_json(dataset_config).get("simulation", {}))
+    described = settings.pop("sections", {})
+    if section not in described:
+        known = ", ".join(described) or "none"
+        raise UserError(f"{dataset_config}: section '{section}' is not among those of 'simulation.sections': {known}.")
+    settings |= described[section]
+    check_keys(settings, simulated, dataset_config)
+    adata = simulated(section, **settings)
+    write_section(adata, out)
+    log.info("%s: %d cells, %d genes", out, adata.n_obs, adata.n_vars)

@@ -1,0 +1,118 @@
+"""Verbs that hide cells of a section, predict them and score what was predicted."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from gest.cli.app import ConfigFile, Out, Section, VocabularyFile, app, check_keys, device, log, read_json, write_whole
+from gest.errors import UserError
+
+
+@app.command()
+def crops(section: Section, out: Out, config: ConfigFile = None) -> None:
+    """Draw the square crops whose cells count as unseen."""
+    from gest.crops import draw_crops, write_crops
+    from gest.sections import read_section
+
+    adata = read_section(section)
+    settings = {"n": 5, "sides": [300, 900], "min_cells": 30} | read_json(config).get("generation", {}).get("crops", {})
+    settings["name"] = str(adata.obs["section"].iloc[0])
+    check_keys(settings | {"xy": None}, draw_crops, config)
+    drawn = draw_crops(adata.obsm["spatial"], **settings)
+    write_whole(out, lambda path: write_crops(drawn, path))
+    for crop in drawn:
+        cells = crop.contains(adata.obsm["spatial"]).sum()
+        log.info("crop %s: %.0f µm at (%.0f, %.0f), %d cells", crop.crop, crop.side, crop.x, crop.y, cells)
+
+
+@app.command()
+def svg(section: Section, vocabulary: VocabularyFile, out: Out, config: ConfigFile = None) -> None:
+    """Rank a section's genes by spatial variation."""
+    from gest.sections import read_section
+    from gest.svg import spatially_variable_genes
+    from gest.tokens import expression
+    from gest.vocabulary import Vocabulary
+
+    adata, words = read_section(section), Vocabulary.load(vocabulary)
+    method = read_json(config).get("svg", {}).get("method", "morans_i")
+    normalised = expression(adata, words)
+    ranking = spatially_variable_genes(normalised, adata.obsm["spatial"], words.genes, method=method)
+    write_whole(out, lambda path: ranking.to_csv(path, index=False))
+
+
+@app.command()
+def predict(
+    section: Section,
+    method: Annotated[str, Option(help="gest, gest_continued, gp, mlp, mean_of_seen, nearest_seen or true_metacells.")],
+    crops: Annotated[Path, Option(help="Crops (.json), as `gest crops` writes them.")],
+    out: Out,
+    model: Annotated[list[Path], Option(help="Model directory, for the methods of GeST; once for each model.")] = [],  # noqa: B006
+    vocabulary: Annotated[Path | None, Option(help="Vocabulary (.npz), for all other methods.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Predict the unseen cells of a section's crops by one method, once per model and seed."""
+    import anndata as ad
+
+    from gest.crops import read_crops
+    from gest.holdout import SEEDED, predict_crops
+    from gest.model import load
+    from gest.sections import read_section
+    from gest.vocabulary import Vocabulary
+
+    if bool(model) == bool(vocabulary):
+        raise UserError("predict: give either --model (methods of GeST) or --vocabulary (all others).")
+    settings = {"seeds": [0], "continued_steps": 200} | read_json(config).get("generation", {})
+    adata, squares = read_section(section), read_crops(crops)
+    runs = []
+    for folder in model or [None]:
+        trained = load(folder).to(device()) if folder else None
+        words = trained.vocabulary if trained else Vocabulary.load(vocabulary)
+        runs += [
+            predict_crops(
+                adata,
+                squares,
+                method,
+                vocabulary=words,
+                model=trained,
+                seed=seed,
+                continued_steps=settings["continued_steps"],
+            )
+            for seed in (settings["seeds"] if method in SEEDED else [0])
+        ]
+    write_whole(out, ad.concat(runs, uns_merge="same").write_h5ad)
+
+
+@app.command()
+def score(
+    predictions: Annotated[Path, Argument(help="Predictions (.h5ad), as `gest predict` writes them.")],
+    section: Annotated[Path, Option(help="The section (.h5ad) they are of.")],
+    vocabulary: VocabularyFile,
+    svg: Annotated[Path, Option(help="Ranking of genes (.csv), as `gest svg` writes it.")],
+    run: Annotated[str, Option(help="Name of the run.")],
+    dataset: Annotated[str, Option(help="Name of the dataset.")],
+    out: Out,
+    top: Annotated[int, Option(help="How many spatially variable genes are scored apart.")] = 200,
+) -> None:
+    """Score predictions of unseen cells against the truth, as rows of the tidy table."""
+    import pandas as pd
+
+    from gest.scores import score_predictions, write_scores
+    from gest.sections import open_h5ad, read_section
+    from gest.tokens import expression, match_genes
+    from gest.vocabulary import Vocabulary
+
+    adata, words, predicted = read_section(section), Vocabulary.load(vocabulary), open_h5ad(predictions)
+    if list(predicted.var_names) != list(words.genes):
+        raise UserError(
+            f"{predictions}: the genes are not those of {vocabulary}; score with the vocabulary of the model."
+        )
+    try:
+        ranking = pd.read_csv(svg)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{svg}: a ranking cannot be read ({error}); make it with `gest svg`.") from error
+    found = match_genes(adata, words) >= 0  # a gene that the section lacks has no truth
+    truth, ranking = expression(adata, words)[:, found], ranking[ranking["gene"].astype(str).isin(words.genes[found])]
+    scores = score_predictions(predicted[:, found], adata, truth, ranking, run=run, dataset=dataset, top=top)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_scores(scores, out)

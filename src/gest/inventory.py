@@ -1,0 +1,67 @@
+"""What was read: one row per section, and whether it is what upstream is known to hold."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gest.errors import UserError
+from gest.sections import read_section
+
+COLUMNS = (
+    *("dataset", "section", "upstream_name", "donor", "role", "cells", "genes", "median_counts", "median_genes"),
+    *("width_um", "height_um"),
+)
+
+
+def describe(dataset: str, section: str, role: str, path: str) -> dict[str, Any]:
+    """Return one row of the inventory, `COLUMNS`; lengths are in µm, medians over cells."""
+    adata = read_section(path)
+    width, height = np.ptp(adata.obsm["spatial"], axis=0)
+    return {
+        "dataset": dataset,
+        "section": section,
+        "upstream_name": adata.obs["section"].iloc[0],
+        "donor": adata.obs["donor"].iloc[0],
+        "role": role,
+        "cells": adata.n_obs,
+        "genes": adata.n_vars,
+        "median_counts": float(np.median(np.asarray(adata.X.sum(axis=1)))),
+        "median_genes": float(np.median(np.diff(adata.X.indptr))),
+        "width_um": round(float(width), 1),
+        "height_um": round(float(height), 1),
+    }
+
+
+def expect(found: Mapping[str, int], expected: Mapping[str, Any] | None, *, where: str) -> None:
+    """Compare what was read with what upstream is known to hold.
+
+    Parameters
+    ----------
+    found
+        Numbers by name: "cells", "genes", "sections".
+    expected
+        Numbers of the same names, each exact or as [lowest, highest]; what is not known is left out.
+    where
+        The files, for the error.
+
+    Raises
+    ------
+    UserError
+        A number is another one.
+    """
+    for name in found.keys() & (expected or {}).keys():
+        wanted = expected[name]
+        lowest, highest = wanted if isinstance(wanted, Iterable) else (wanted, wanted)
+        if not lowest <= found[name] <= highest:
+            wanted = f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}"
+            raise UserError(
+                f"{where}: there are {found[name]:,} {name}, where {wanted} are expected; fetch the files again, or "
+                f"correct `expected.{name}` in config/datasets.yaml if upstream has changed"
+            )
+
+
+def totals(table: pd.DataFrame) -> dict[str, int]:
+    """Sections, cells and genes of the rows of an inventory, as `expect` takes them."""
+    return {"sections": len(table), "cells": int(table["cells"].sum()), "genes": int(table["genes"].max())}

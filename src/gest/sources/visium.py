@@ -1,0 +1,147 @@
+"""Sections out of Space Ranger's folders (10x Visium): one folder per sample, a matrix of spots and their positions."""
+
+import warnings
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from gest.errors import UserError
+from gest.sections import validate
+
+H5, MTX = "filtered_feature_bc_matrix.h5", "filtered_feature_bc_matrix"
+POSITIONS = ("spatial/tissue_positions.csv", "spatial/tissue_positions_list.csv")
+COLUMNS = ["barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
+
+# Neighbours within a row are two columns, 100 µm, apart; rows of the hexagonal grid 50√3 µm (Visium, 6.5 mm slides).
+COLUMN_UM, ROW_UM = 50.0, 50.0 * np.sqrt(3)
+
+
+def read(path: str | Path, *, name: str, donor: str | None = None) -> ad.AnnData:
+    """Read the spots in tissue of one sample, placed by the array's grid and not by the image's pixels.
+
+    Parameters
+    ----------
+    path
+        Folder in which the sample's folder `name` lies, or the sample's folder itself. A sample has
+        ``filtered_feature_bc_matrix.h5`` (or, failing that, the folder ``filtered_feature_bc_matrix`` with
+        ``matrix.mtx.gz``, ``barcodes.tsv.gz``, ``features.tsv.gz``) and ``spatial/tissue_positions.csv`` (with a
+        header) or ``spatial/tissue_positions_list.csv`` (Space Ranger 1, without).
+    name
+        The section.
+    donor
+        The animal or patient; without one the section stands for itself.
+
+    Returns
+    -------
+    AnnData
+        n spots by T genes as `gest.sections.validate` returns them: ``obsm["spatial"]`` (n, 2) in µm, ``obs`` section,
+        donor, array_row and array_col, gene symbols made unique, ``var["ensembl"]``. Other features are left out.
+
+    Raises
+    ------
+    UserError
+        If a file is missing or unreadable, a position is missing or no number, or no spot is in tissue.
+    """
+    folder = _sample(Path(path), name)
+    spots = _matrix(folder)
+    places = _positions(folder)
+    known = spots.obs_names.isin(places.index)
+    if not known.all():
+        raise UserError(
+            f"{folder}: {(~known).sum()} of {known.size} barcodes of the matrix (e.g. '{spots.obs_names[~known][0]}') "
+            f"have no place among the {len(places)} of spatial/ (e.g. '{places.index[0]}'), where each needs one; "
+            "take both from the same sample's Space Ranger output"
+        )
+    places = places.loc[spots.obs_names]
+    tissue = (places["in_tissue"] == 1).to_numpy()
+    if not tissue.any():
+        raise UserError(
+            f"{folder}: none of the {tissue.size} spots has in_tissue = 1, where a section needs some; "
+            "check that column of the positions' file"
+        )
+    grid = places.loc[tissue, ["array_row", "array_col"]].astype(int)
+    section = ad.AnnData(
+        spots.X[tissue],
+        obs=pd.DataFrame({"section": name, "donor": donor or name, **grid}, index=grid.index),
+        var=pd.DataFrame({"ensembl": spots.var["gene_ids"].astype(str)}, index=spots.var_names),
+        obsm={"spatial": np.column_stack([COLUMN_UM * grid["array_col"], ROW_UM * grid["array_row"]])},
+        uns={"gest": {"x": "counts"}},
+    )
+    return validate(section, name=f"{folder}, section '{name}'")
+
+
+def _sample(path: Path, name: str) -> Path:
+    """Return the sample's folder, which holds a matrix."""
+    for folder in (path / name, path):
+        if (folder / H5).is_file() or (folder / MTX).is_dir():
+            return folder
+    raise UserError(
+        f"{path / name}: there is neither {H5} nor the folder {MTX}, where Space Ranger's output for '{name}' is "
+        "expected; place it there, with spatial/ beside it"
+    )
+
+
+def _matrix(folder: Path) -> ad.AnnData:
+    """Return the matrix of gene expression, spots by genes, with unique symbols."""
+    # Here alone, so that `gest` does not wait for scanpy.
+    import scanpy as sc
+
+    file = folder / H5 if (folder / H5).is_file() else folder / MTX
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Variable names are not unique")
+            spots = sc.read_10x_h5(file) if file.suffix == ".h5" else sc.read_10x_mtx(file, make_unique=False)
+    # A foreign file can make the reader raise anything.
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"{file}: this is not a readable matrix of Space Ranger ({reason}), where its format is expected; "
+            "fetch the sample's files again"
+        ) from error
+    spots.var_names_make_unique()
+    return spots
+
+
+def _positions(folder: Path) -> pd.DataFrame:
+    """Return in_tissue, array_row and array_col by barcode."""
+    file = next((folder / name for name in POSITIONS if (folder / name).is_file()), None)
+    if file is None:
+        raise UserError(
+            f"{folder}: there is neither {' nor '.join(POSITIONS)}, where the spots' positions are expected; "
+            "place one of Space Ranger's there"
+        )
+    try:
+        table = pd.read_csv(file, header=None, dtype=str)
+    # What pandas raises for an empty file, rows of different lengths and what is no text.
+    except ValueError as error:
+        raise UserError(
+            f"{file}: this is no table of positions ({str(error).strip()}), where Space Ranger's is expected; "
+            "fetch it again"
+        ) from error
+    if table.iloc[0, 0] == "barcode":
+        table = table[1:].set_axis(table.iloc[0], axis=1)
+    elif table.shape[1] == len(COLUMNS):
+        table.columns = COLUMNS
+    missing = [column for column in COLUMNS[:4] if column not in table]
+    if missing:
+        raise UserError(
+            f"{file}: there is no column {', '.join(missing)} in its {table.shape[1]} columns, where a header names "
+            f"{', '.join(COLUMNS[:4])} or, without one, there are the {len(COLUMNS)} of Space Ranger 1; fetch it again"
+        )
+    table = table.set_index("barcode")[COLUMNS[1:4]]
+    repeated = table.index[table.index.duplicated()]
+    if len(repeated):
+        raise UserError(
+            f"{file}: {len(repeated)} barcodes occur again (e.g. '{repeated[0]}'), where each has one position; "
+            "fetch it again"
+        )
+    numbers = table.apply(pd.to_numeric, errors="coerce")
+    bad = ~(numbers % 1 == 0).all(axis=1)
+    if bad.any():
+        raise UserError(
+            f"{file}: {bad.sum()} rows (e.g. '{bad.idxmax()}') lack an integer in {', '.join(numbers)}, where each "
+            "spot has all three; fetch it again"
+        )
+    return numbers

@@ -1,0 +1,200 @@
+# Functions only: which files follow from the configuration.
+# Needs: the resolved configurations. Makes: lists of files, and parameters of jobs.
+
+
+def stage_settings(wildcards):
+    """What one stage reads of a dataset's configuration, as JSON."""
+    settings = {}
+    for key in STAGES[wildcards.stage]:
+        *parents, last = key.split(".")
+        source, target = DATASETS[wildcards.dataset], settings
+        for parent in parents:
+            source, target = source[parent], target.setdefault(parent, {})
+        if last in source:
+            target[last] = source[last]
+    return json.dumps(settings, indent=2)
+
+
+def atlas_parts():
+    """Every part of every dataset of the ABC Atlas, each read by one job: its files hold many sections."""
+    return [
+        (name, part, about)
+        for name, dataset in DATASETS.items()
+        if dataset["source"] == "abc_atlas"
+        for part, about in dataset["parts"].items()
+    ]
+
+
+def datasets_read_one_by_one():
+    """Names of the datasets whose sections are read by a job each."""
+    return [name for name, dataset in DATASETS.items() if dataset["source"] != "abc_atlas"]
+
+
+def receipts(upstream, section=""):
+    """Proofs that the files of a set, and of one of its samples, are there and are the right ones."""
+    files = config["upstream"][upstream]["files"]
+    return [f"<results>/upstream/{upstream}/{file.replace('{sample}', section)}.json" for file in files]
+
+
+def data_of_section(wildcards):
+    """What a section is read from; stop with one sentence if a user's own data are not there."""
+    dataset = DATASETS[wildcards.dataset]
+    if "upstream" in dataset:
+        return receipts(dataset["upstream"], wildcards.section)
+    if not Path(dataset["path"]).exists():
+        stop(
+            f"datasets.{wildcards.dataset}.path: there is no {dataset['path']}; name its folder with "
+            "`--config data_dir=FOLDER` or the environment variable GEST_DATA."
+        )
+    return dataset["path"]
+
+
+def upstream_folder(wildcards):
+    """Where a set's files lie; they are no declared outputs, because Snakemake deletes those of a failed job."""
+    return str(folder_of_data(config) / wildcards.set)
+
+
+def upstream_page(wildcards):
+    """Where a person finds a set's files."""
+    return config["upstream"][wildcards.set]["page"]
+
+
+def upstream_entry(wildcards):
+    """What is known of an upstream file: by config/datasets.yaml, or in the toy run of the simulated one."""
+    if config["fixtures"]:
+        return f"results/{config['run']}/fixtures/{wildcards.set}/{wildcards.file}.entry.json"
+    about = config["upstream"][wildcards.set]
+    for sample in about.get("samples") or [""]:
+        for name, entry in about["files"].items():
+            if name.replace("{sample}", sample) == wildcards.file:
+                return json.dumps(entry).replace("{sample}", sample)
+    raise WorkflowError(f"config/datasets.yaml, upstream.{wildcards.set}.files: there is no '{wildcards.file}'.")
+
+
+def served_fixtures(wildcards):
+    """The simulated files that the toy run downloads in the place of the real ones."""
+    return "<results>/fixtures" if config["fixtures"] else []
+
+
+def serving(wildcards, input):
+    """In the toy run, the server that a download runs beside."""
+    return f"python -m gest.fixtures.server {input.fixtures} --" if config["fixtures"] else ""
+
+
+def fixture_settings(wildcards):
+    """What the toy run's upstream files are simulated from, as JSON."""
+    sets = {about["upstream"]: {"source": "abc_atlas", "sections": about["sections"]} for _, _, about in atlas_parts()}
+    for name in datasets_read_one_by_one():
+        dataset = DATASETS[name]
+        if "upstream" in dataset:
+            names = [section for role in ROLES for section in dataset["sections"][role]]
+            sets[dataset["upstream"]] = {"source": dataset["source"], "sections": names}
+    for name, about in sets.items():
+        about["files"] = list(config["upstream"][name]["files"])
+    return json.dumps({**config["fixtures"], "sets": sets}, indent=2)
+
+
+def sections_for(role):
+    """Input function: the sections of a dataset in one role."""
+
+    def files(wildcards):
+        names = DATASETS[wildcards.dataset]["sections"][role]
+        return [f"<results>/{wildcards.dataset}/sections/{name}.h5ad" for name in names]
+
+    return files
+
+
+def all_sections(wildcards):
+    """Every section of every dataset."""
+    return [f"<results>/{dataset}/sections/{name}.h5ad" for dataset, name, _ in section_roles(wildcards)]
+
+
+def section_roles(wildcards):
+    """Dataset, section and role of `all_sections`, in the same order."""
+    return [
+        (dataset, name, role)
+        for dataset, about in DATASETS.items()
+        for role in ROLES
+        for name in about["sections"][role]
+    ]
+
+
+def expected_totals(wildcards):
+    """What upstream is known to hold, of the datasets all of whose sections are read."""
+    return {
+        name: dataset["expected"]
+        for name, dataset in DATASETS.items()
+        if dataset.get("expected") and set(dataset["known"]) == set().union(*dataset["sections"].values())
+    }
+
+
+def validation_options(wildcards, input):
+    """The validation sections as options of `gest pretrain`."""
+    return [f"--validation={path}" for path in input.validation]
+
+
+def svg_top(wildcards):
+    """Size of the set of spatially variable genes."""
+    return DATASETS[wildcards.dataset]["svg"]["top"]
+
+
+def learnt_by(wildcards):
+    """What a method predicts with: the pre-trained models, or the vocabulary alone."""
+    if wildcards.method in MODEL_METHODS:
+        return [f"<results>/{wildcards.dataset}/model-s{seed}" for seed in config["model_seeds"]]
+    return f"<results>/{wildcards.dataset}/vocabulary.npz"
+
+
+def learnt_options(wildcards, input):
+    """The same as options of `gest predict`."""
+    kind = "model" if wildcards.method in MODEL_METHODS else "vocabulary"
+    return [f"--{kind}={path}" for path in input.learnt]
+
+
+def generation_datasets():
+    """Datasets to generate cells on: those named, else all that have sections to train and to test on."""
+    able = [name for name, about in DATASETS.items() if about["sections"]["train"] and about["sections"]["test"]]
+    names = able if config["generation"]["datasets"] is None else config["generation"]["datasets"]
+    if not names:
+        stop("datasets: none has both train and test sections, where cells are generated on those that do; list some.")
+    return names
+
+
+def score_files(wildcards):
+    """The scores of every method on every test section."""
+    return [
+        f"<results>/{dataset}/generation/{section}/{method}.csv"
+        for dataset in generation_datasets()
+        for section in DATASETS[dataset]["sections"]["test"]
+        for method in DATASETS[dataset]["generation"]["methods"]
+    ]
+
+
+def figure_folder():
+    """Where the first test section of the first dataset is generated: the one that is drawn."""
+    dataset = generation_datasets()[0]
+    return dataset, DATASETS[dataset]["sections"]["test"][0]
+
+
+def figure_inputs(wildcards):
+    """What the figure of generated genes is drawn from: one section, and what each method predicted on it."""
+    dataset, section = figure_folder()
+    folder = f"<results>/{dataset}/generation/{section}"
+    methods = DATASETS[dataset]["generation"]["methods"]
+    return {
+        "section": f"<results>/{dataset}/sections/{section}.h5ad",
+        "vocabulary": f"<results>/{dataset}/vocabulary.npz",
+        "crops": f"{folder}/crops.json",
+        "svg": f"{folder}/svg.csv",
+        "predictions": [f"{folder}/{method}.h5ad" for method in methods],
+    }
+
+
+def deliverables(wildcards):
+    """Every table and figure of the run."""
+    generation_datasets()
+    return [
+        "<results>/tables/sections.csv",
+        "<results>/tables/generation.csv",
+        "<results>/figures/generation_genes.png",
+    ]

@@ -1,0 +1,95 @@
+# Needs: the upstream files, or a user's own.
+# Makes: what each stage reads of the configuration, one .h5ad per section, coordinates in µm, and the table of them.
+
+
+rule configuration:
+    output:
+        "<results>/{dataset}/config/{stage}.json",
+    log:
+        "<logs>/configuration/{dataset}/{stage}.log",
+    benchmark:
+        "<benchmarks>/configuration/{dataset}/{stage}.tsv"
+    params:
+        settings=stage_settings,
+    message:
+        "Configuration of {wildcards.dataset} for its {wildcards.stage}"
+    shell:
+        "printf '%s\n' {params.settings:q} > {output:q} 2> {log:q}"
+
+
+rule import_section:
+    input:
+        config="<results>/{dataset}/config/section.json",
+        data=data_of_section,
+    output:
+        "<results>/{dataset}/sections/{section}.h5ad",
+    log:
+        "<logs>/import_section/{dataset}/{section}.log",
+    benchmark:
+        "<benchmarks>/import_section/{dataset}/{section}.tsv"
+    wildcard_constraints:
+        dataset=one_of(datasets_read_one_by_one()),
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    message:
+        "Reading section {wildcards.section} of {wildcards.dataset}; log in {log}"
+    shell:
+        "gest import --dataset-config {input.config:q} --section {wildcards.section:q} --out {output:q} 2> {log:q}"
+
+
+# One job per animal: its matrix is one file, from which all sections are read in one pass.
+for dataset, part, about in atlas_parts():
+
+    rule:
+        name:
+            f"import_{part}"
+        input:
+            config=f"<results>/{dataset}/config/section.json",
+            data=receipts(about["upstream"]),
+        output:
+            sections=[f"<results>/{dataset}/sections/{name}.h5ad" for name in part_sections(part, about)],
+            names=f"<results>/{dataset}/sections/{part}.csv",
+        log:
+            f"<logs>/import_atlas/{dataset}/{part}.log",
+        benchmark:
+            f"<benchmarks>/import_atlas/{dataset}/{part}.tsv"
+        threads: 2
+        resources:
+            mem_mb=8000,
+            runtime=120,
+        params:
+            part=part,
+            folder=subpath(output.names, parent=True),
+        message:
+            "Reading all sections of {params.part}; follow it with: tail -f {log}"
+        shell:
+            "gest import-atlas --dataset-config {input.config:q} --part {params.part} --out {params.folder:q} 2> {log:q}"
+
+
+rule sections:
+    input:
+        sections=all_sections,
+    output:
+        table=report(
+            "<results>/tables/sections.csv",
+            caption="../report/sections.rst",
+            category="Data",
+            labels={"item": "sections", "kind": "table"},
+        ),
+    log:
+        "<logs>/sections.log",
+    benchmark:
+        "<benchmarks>/sections.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        roles=section_roles,
+        expected=expected_totals,
+    message:
+        "Table of sections: {output.table}; log in {log}"
+    script:
+        "../scripts/sections.py"

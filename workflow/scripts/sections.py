@@ -1,0 +1,19 @@
+"""The table of sections: what was read of every dataset, checked against what upstream is known to hold."""
+
+import logging
+
+import pandas as pd
+
+from gest.inventory import COLUMNS, describe, expect, totals
+
+logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+
+rows = [
+    describe(dataset, section, role, path)
+    for (dataset, section, role), path in zip(snakemake.params.roles, snakemake.input.sections, strict=True)
+]
+table = pd.DataFrame(rows, columns=COLUMNS)
+for dataset, expected in snakemake.params.expected.items():
+    expect(totals(table[table["dataset"] == dataset]), expected, where=f"all sections of {dataset}")
+table.to_csv(snakemake.output.table, index=False)
+logging.info("%d sections of %d datasets, %d cells", len(table), table["dataset"].nunique(), table["cells"].sum())

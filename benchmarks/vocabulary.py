@@ -1,9 +1,9 @@
 """Fit the vocabulary to as many cells as Zhuang-ABCA-1 has, or to a share of them, and tokenise them.
 
-The sections are made here: 147 of 19,367 cells and 1,122 genes, about 10 % of the counts above zero, cells between 300
-types. Each part runs in a process of its own, whose peak resident memory is read from the kernel's account of it (Linux).
-Beside the fit stand scanpy's PCA and scikit-learn's MiniBatchKMeans on the same cells, all held in memory, and on
-a subset the two exact references: scikit-learn's PCA by full SVD and its KMeans.
+The sections are made here: 147 of 19,367 cells and 1,122 genes, about 10 % of the counts above zero, cells between
+300 types. Each part runs in a process of its own, whose peak resident memory is read from the kernel's account of it
+(Linux). Beside the fit stand scanpy's PCA and scikit-learn's MiniBatchKMeans on the same cells, all held in memory, and
+on a subset the two exact references: scikit-learn's PCA by full SVD and its KMeans.
 
     python benchmarks/vocabulary.py --scale 0.1 --folder FOLDER
 """
@@ -26,7 +26,7 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from gest import vocabulary
-from gest.metacells import cluster, covariance, principal_components
+from gest.metacells import cluster, covariance, principal_components, project
 from gest.sections import read_section, write_section
 from gest.vocabulary import Vocabulary, normalise
 
@@ -83,7 +83,7 @@ def fit(folder: Path) -> dict[str, Any]:
     fitted = vocabulary.fit_sections(files(folder), {"n_metacells": K, "n_components": P})
     total = time.perf_counter() - start
     fitted.save(folder / "vocabulary.npz")
-    return {"cells": int(fitted.sizes.sum()), "total": total, "totals": total - sum(seconds.values()), **seconds}
+    return {"cells": int(fitted.sizes.sum()), "seconds": total, "totals": total - sum(seconds.values()), **seconds}
 
 
 def scanpy_pca(folder: Path) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def scanpy_pca(folder: Path) -> dict[str, Any]:
     sc.pp.pca(adata, n_comps=P)
     seconds = time.perf_counter() - start
     np.save(folder / "pca.npy", adata.obsm["X_pca"])
-    return {"pca": seconds}
+    return {"seconds": seconds}
 
 
 def minibatch_k_means(folder: Path) -> dict[str, Any]:
@@ -105,11 +105,12 @@ def minibatch_k_means(folder: Path) -> dict[str, Any]:
     points = np.load(folder / "pca.npy")
     start = time.perf_counter()
     fitted = MiniBatchKMeans(K, n_init=1, random_state=0).fit(points)
-    return {"k_means": time.perf_counter() - start, "inertia": inertia(points, fitted.cluster_centers_)}
+    return {"seconds": time.perf_counter() - start, "inertia": inertia(points, fitted.cluster_centers_)}
 
 
 def check(folder: Path) -> dict[str, Any]:
     """Tokenise, and compare PCA, k-means and tokens with exact references on subsets."""
+    from scipy.spatial.distance import cdist
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
 
@@ -119,11 +120,13 @@ def check(folder: Path) -> dict[str, Any]:
     start = time.perf_counter()
     tokens = fitted.tokenize(some)
     rate = some.shape[0] / (time.perf_counter() - start)
+    each = [project(expression(folder, [path]), fitted.mean, fitted.components) for path in files(folder)]
+    of_fit = inertia(np.concatenate(each), fitted.pca)
 
     dense = some[:SVD_CELLS].toarray().astype(np.float64)
-    points = (dense - fitted.mean) @ fitted.components.T.astype(np.float64)
-    wrong = (((points[:, None] - fitted.pca[tokens[:SVD_CELLS], None]) ** 2).sum(-1).ravel())
-    nearest = np.concatenate([distances(p, fitted.pca).min(1) for p in np.array_split(points, 20)])
+    distances = cdist((dense - fitted.mean) @ fitted.components.T.astype(np.float64), fitted.pca, "sqeuclidean")
+    of_tokens = distances[np.arange(len(dense)), tokens[:SVD_CELLS]]
+
     components = principal_components(covariance([dense])[2], P)
     exact = PCA(P, svd_solver="full").fit(dense).components_
     error = np.abs(components - exact * np.sign((components * exact).sum(1))[:, None]).max()
@@ -137,9 +140,102 @@ def check(folder: Path) -> dict[str, Any]:
     theirs = KMeans(k, n_init=1, random_state=0).fit(points).cluster_centers_
     return {
         "tokenised_per_s": round(rate),
-        "tokens_not_nearest": int((wrong > nearest * (1 + 1e-9)).sum()),
+        "inertia": of_fit,
+        "tokens_not_nearest": int((of_tokens > distances.min(1) * (1 + 1e-9)).sum()),
         "pca_error": float(error),
         "k_means_cells": len(points),
         "k_means_k": k,
         "inertia_to_scikit_learn": inertia(points, ours) / inertia(points, theirs),
     }
+
+
+def files(folder: Path) -> list[Path]:
+    """List the section files."""
+    return sorted(folder.glob("*.h5ad"))
+
+
+def expression(folder: Path, paths: list[Path]) -> sp.csr_matrix:
+    """Stack normalised sections."""
+    normalisation = Vocabulary.load(folder / "vocabulary.npz").normalisation
+    return sp.vstack([normalise(read_section(path).X, normalisation) for path in paths], format="csr")
+
+
+def inertia(points: np.ndarray, centres: np.ndarray) -> float:
+    """Mean squared distance of points to their nearest centres."""
+    total, centres = 0.0, centres.astype(np.float64)
+    for some in np.array_split(points, max(len(points) // 2000, 1)):
+        some = some.astype(np.float64)
+        total += ((centres**2).sum(1) - 2 * some @ centres.T).min(1).sum() + (some**2).sum()
+    return float(total / len(points))
+
+
+PARTS = {"fit": fit, "scanpy_pca": scanpy_pca, "minibatch_k_means": minibatch_k_means, "check": check}
+
+
+def measured(part: str, folder: Path) -> dict[str, Any]:
+    """Run one part in a process of its own and add its peak resident memory, MB."""
+    command = [sys.executable, __file__, "--part", part, "--folder", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        peak = 0
+        while child.poll() is None:
+            peak = max(peak, peak_memory(child.pid))
+            time.sleep(0.05)
+        told = child.stdout.read()
+    if child.returncode:
+        sys.exit(child.returncode)
+    return json.loads(told) | {"peak_mb": round(peak / 1e6)}
+
+
+def peak_memory(pid: int) -> int:
+    """Return the most resident memory that a process has had, in bytes; 0 once it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
+
+
+def processor() -> str:
+    """Return the model of the processor."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
+
+
+def main() -> None:
+    """Make the files, run each part in a child process and tell what it took."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--folder", type=Path, required=True, help="where the files go; they are removed afterwards")
+    arguments.add_argument("--scale", type=float, default=0.1, help="share of the 147 sections (default: 0.1)")
+    arguments.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    given = arguments.parse_args()
+    if given.part:
+        print(json.dumps(PARTS[given.part](given.folder)))
+        return
+    folder = given.folder / "vocabulary"
+    try:
+        start = time.perf_counter()
+        make(folder, given.scale)
+        made = time.perf_counter() - start
+        parts = {part: measured(part, folder) for part in PARTS}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    result = {
+        "benchmark": "vocabulary",
+        "machine": processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "versions": {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "scanpy")},
+        "scale": given.scale,
+        "genes": GENES,
+        "K": K,
+        "p": P,
+        "make_s": made,
+        **parts,
+    }
+    line = json.dumps(json.loads(json.dumps(result), parse_float=lambda text: float(f"{float(text):.5g}")))
+    print(line)
+    with Path(__file__).with_name("results.jsonl").open("a") as file:
+        file.write(line + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -10,25 +10,18 @@ import hashlib
 import json
 import logging
 import os
-import re
-import sys
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
-from tqdm import tqdm
-from urllib3 import Retry
 from urllib3.exceptions import HTTPError as BrokenAnswer
 
 from gest.errors import UserError
+from gest.transfer import fetch, length, reason, session
 
 log = logging.getLogger(__name__)
-
-ATTEMPTS = 6  # in a row that may bring nothing new before an address is given up
 
 
 class _FileError(Exception):
@@ -93,7 +86,7 @@ def obtain(
             fcntl.flock(file, fcntl.LOCK_EX)
             receipt = _find(entry, name, folder, again)
             if receipt is None:
-                get = partial(_session(backoff).get, timeout=timeout)
+                get = partial(session(backoff).get, timeout=timeout)
                 if entry.get("figshare") and not locked:
                     entry = {**entry, **_resolve(entry["figshare"], out.name, get)}
                 receipt = _download(entry, name, part, get, backoff)
@@ -105,7 +98,7 @@ def obtain(
     except _FileError as failure:
         raise UserError(f"{out}: {failure}; run again: {again}, or {mend}") from failure
     except OSError as error:
-        missing = f"{entry['size'] - _length(part)} more" if entry.get("size") else "an unknown number of"
+        missing = f"{entry['size'] - length(part)} more" if entry.get("size") else "an unknown number of"
         raise UserError(
             f"{out}: it cannot be written ({error.strerror or error}), where {missing} bytes are needed; make room in "
             f"{out.parent}, or that folder writable, and run again: {again}"
@@ -145,17 +138,6 @@ def _receipt(path: Path, name: str, entry: Mapping[str, Any], url: str) -> dict[
     return {"file": name, "bytes": size, **digests, "url": url, "checked": list(expected)}
 
 
-def _session(backoff: float) -> requests.Session:
-    """Return a session that asks again where nothing answers, or 5xx or 429."""
-    retry = Retry(ATTEMPTS - 1, backoff_factor=backoff, status_forcelist=(429, *range(500, 600)), raise_on_status=False)
-    session = requests.Session()
-    session.mount("http://", HTTPAdapter(max_retries=retry))
-    session.mount("https://", HTTPAdapter(max_retries=retry))
-    # A compressed answer would be other bytes than those whose hash is known.
-    session.headers["Accept-Encoding"] = "identity"
-    return session
-
-
 def _download(
     entry: Mapping[str, Any], name: str, part: Path, get: Callable[..., requests.Response], backoff: float
 ) -> dict[str, Any]:
@@ -168,65 +150,17 @@ def _download(
         # A wrong file is fetched once more, from nothing: its beginning may be an earlier run's.
         for _ in range(2):
             try:
-                _fetch(url, part, name, entry.get("size"), get, backoff)
+                fetch(url, part, name, entry.get("size"), get, backoff)
                 return _receipt(part, name, entry, address)
             except _FileError as error:
                 part.unlink()
                 failure = _FileError(f"the file from {url} {error}")
                 log.warning("%s: %s", name, failure)
             except (requests.RequestException, BrokenAnswer) as error:
-                failure = _FileError(f"{url} {_reason(error)}, where the file is expected")
+                failure = _FileError(f"{url} {reason(error)}, where the file is expected")
                 log.warning("%s: %s", name, failure)
                 break
     raise failure
-
-
-def _fetch(
-    url: str, part: Path, name: str, size: int | None, get: Callable[..., requests.Response], backoff: float
-) -> None:
-    """Fetch what `part` lacks, until too many attempts in a row got no further than any before them."""
-    furthest, idle = _length(part), 0
-    while True:
-        try:
-            return _transfer(url, part, name, size, get)
-        except BrokenAnswer as error:
-            idle = 0 if _length(part) > furthest else idle + 1
-            furthest = max(furthest, _length(part))
-            if idle == ATTEMPTS:
-                raise
-            log.warning("%s: %s %s after %d bytes", name, url, _reason(error), _length(part))
-            time.sleep(backoff * 2**idle)
-
-
-def _transfer(url: str, part: Path, name: str, size: int | None, get: Callable[..., requests.Response]) -> None:
-    """Add to `part` what it lacks, or write it anew where the server does not resume."""
-    start = _length(part)
-    if start == size:
-        return
-    with get(url, headers={"Range": f"bytes={start}-"} if start else {}, stream=True) as response:
-        first, total = None, response.headers.get("Content-Length", "")
-        if given := re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", "")):
-            first, total = given.groups()
-        if response.status_code == 416 and total == str(start):
-            return
-        if response.status_code == 416 or (response.status_code == 206 and first != str(start)):
-            part.unlink(missing_ok=True)
-            raise BrokenAnswer("did not resume where it was asked to")
-        response.raise_for_status()
-        total = int(total) if total.isdecimal() else size
-        if size is not None and total != size:
-            raise requests.RequestException(f"announced {total} bytes instead of {size}")
-        start = start if response.status_code == 206 else 0
-        # A log file is spared the many states of a bar that moves on a terminal.
-        interval = 0.5 if sys.stderr.isatty() else 10
-        bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, mininterval=interval, desc=name)
-        with part.open("ab" if start else "wb") as file, bar:
-            # Raw: a server that calls a .gz file encoded must not make the client unpack it.
-            for block in response.raw.stream(1 << 18, decode_content=False):
-                file.write(block)
-                bar.update(len(block))
-    if total is not None and _length(part) < total:
-        raise BrokenAnswer("dropped the connection")
 
 
 def _resolve(api: str, name: str, get: Callable[..., requests.Response]) -> dict[str, Any]:
@@ -239,26 +173,9 @@ def _resolve(api: str, name: str, get: Callable[..., requests.Response]) -> dict
         md5 = file.get("computed_md5") or file.get("supplied_md5") or None
         return {"urls": [str(file["download_url"])], "size": int(file["size"]), "md5": md5}
     except requests.RequestException as error:
-        raise _FileError(f"{url} {_reason(error)}, where figshare's description of an article is expected") from error
+        raise _FileError(f"{url} {reason(error)}, where figshare's description of an article is expected") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _FileError(f"{url} describes no {name} with download_url, computed_md5 and size ({error!r})") from error
-
-
-def _reason(error: Exception) -> str:
-    """Say in a few words what the server did."""
-    if isinstance(error, requests.HTTPError):
-        return f"answered {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.JSONDecodeError):
-        return "did not answer with JSON"
-    if isinstance(error, requests.ConnectionError):
-        return "could not be reached"
-    if "timed out" in str(error):
-        return "stalled"
-    return "dropped the connection" if "IncompleteRead" in str(error) else str(error)
-
-
-def _length(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
 
 
 def _read_lock(lock: Path, again: str) -> dict[str, Any]:

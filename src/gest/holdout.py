@@ -103,9 +103,13 @@ def predict_crops(
                 "failed": failed,
             }
         )
-        obs.index = f"{model_seed}/{seed}/{crop.crop}/" + obs["cell"]
+        obs.index = (f"{model_seed}/{seed}/{crop.crop}/" + obs["cell"]).to_numpy()
         layers = {variant: np.asarray(values, dtype=np.float32) for variant, values in layers.items()}
-        parts.append(ad.AnnData(obs=obs, var=pd.DataFrame(index=vocabulary.genes), layers=layers, uns={"gest": {"method": method}}))
+        parts.append(
+            ad.AnnData(
+                obs=obs, var=pd.DataFrame(index=vocabulary.genes), layers=layers, uns={"gest": {"method": method}}
+            )
+        )
     return ad.concat(parts, uns_merge="same")
 
 

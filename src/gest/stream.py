@@ -13,6 +13,8 @@ from gest.sections import read_section
 
 Sections = Sequence[AnnData | str | os.PathLike]
 
+_FEWEST_EXPRESSED = 4  # genes: with fewer, the local regression that scanpy calls crashes the process
+
 
 def stream(sections: Sections) -> Iterator[AnnData]:
     """Give each section, read from its file where it is one, once it is checked to hold what the first one holds.
@@ -66,21 +68,24 @@ def variable_genes(sections: Sections, n_genes: int, markers: Sequence[str]) -> 
 
     if n_genes < 1:
         raise UserError(f"config: 'vocabulary.n_genes' is {n_genes}; it must be at least 1, or null for all genes.")
-    counts = []
+    counts, expressed = [], False
     for section in stream(sections):
         if not holds_counts(section):
             raise UserError("config: 'vocabulary.n_genes' needs counts, and X holds normalised values; set it to null.")
         counts.append(sp.csr_matrix(section.X))
+        expressed = (counts[-1].getnnz(axis=0) > 0) | expressed
         names = section.var_names
     stacked = AnnData(sp.vstack(counts, format="csr"))
     del counts
     try:
+        if expressed.sum() < _FEWEST_EXPRESSED:
+            raise ValueError(f"{expressed.sum()} of them have counts")
         ranked = sc.pp.highly_variable_genes(
             stacked, flavor="seurat_v3", n_top_genes=n_genes, check_values=False, inplace=False
         )
-    except ValueError as error:  # of the local regression of variance on mean
+    except ValueError as error:
         raise UserError(
-            f"config: 'vocabulary.n_genes' asks for variable genes, and none can be told from {stacked.n_obs} cells "
+            f"config: 'vocabulary.n_genes' wants variable genes, and no trend can be fitted to {stacked.n_obs} cells "
             f"of {stacked.n_vars} genes ({error}); set it to null."
         ) from error
     if missing := [marker for marker in markers if marker not in names]:

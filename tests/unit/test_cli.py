@@ -90,12 +90,12 @@ def test_import_of_a_users_file(configured, sections):
         ),
         (("crops", "nothing.h5ad", "--out", "c.json"), "no such file"),
         (("generate", "nothing.h5ad", "--model", "m", "--unseen", "u", "--out", "o"), "nothing.h5ad"),
-        (("predict", "a.h5ad", "--method", "gp", "--crops", "no.json", "--vocabulary", "v.npz", "--out", "p"), "a.h5ad"),
+        (("predict", "a.h5ad", "--method", "gp", "--crops", "c", "--vocabulary", "v.npz", "--out", "p"), "a.h5ad"),
         (("simulate", "--dataset-config", "bad.json", "--section", "a", "--out", "z.h5ad"), "'cells' is not a key"),
         (("import", "--dataset-config", "bad.json", "--section", "a", "--out", "z.h5ad"), "'simulation' is not a key"),
         (("import", "--dataset-config", "empty.json", "--section", "a", "--out", "z.h5ad"), "'path' is missing"),
         (("vocabulary", "nothing.h5ad", "--out", "v"), "nothing.h5ad"),
-        (("download", "--entry", "no.json", "--out", "f", "--receipt", "r"), "no.json"),
+        (("download", "f", "--folder", "d", "--entry", "no.json", "--receipt", "r", "--page", "p"), "no.json"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_leaves_nothing(configured, capsys, arguments, sentence):

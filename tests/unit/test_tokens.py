@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from conftest import TINY
 
+import gest
 from gest import Vocabulary
 from gest.errors import UserError
+from gest.sections import write_section
 from gest.tokens import expression, match_genes, tokenize
 from gest.vocabulary import normalise
 
@@ -73,3 +76,16 @@ def test_tokens_are_those_of_the_vocabulary(sections, vocabulary):
     made = tokenize(sections[0], vocabulary)
     np.testing.assert_array_equal(made.xy, sections[0].obsm["spatial"])
     np.testing.assert_array_equal(made.tokens, vocabulary.tokenize(normalise(sections[0].X, vocabulary.normalisation)))
+
+
+def test_a_model_is_trained_on_files_as_on_sections(sections, vocabulary, tmp_path):
+    """The key of a run is a hash of its data, among others."""
+    paths = [tmp_path / "a.h5ad", str(tmp_path / "b.h5ad")]
+    for section, path in zip(sections, paths, strict=True):
+        write_section(section, path)
+    of_files = gest.pretrain(paths, vocabulary, TINY, validation=paths[1:], out=tmp_path / "files")
+    of_sections = gest.pretrain(sections, vocabulary, TINY, validation=sections[1:], out=tmp_path / "sections")
+    assert of_files.metrics["run_key"] == of_sections.metrics["run_key"]
+    with pytest.raises(UserError, match="no such file"):
+        gest.pretrain([tmp_path / "c.h5ad"], vocabulary, TINY, out=tmp_path / "none")
+    assert not (tmp_path / "none").exists()

@@ -1,16 +1,25 @@
 """Algorithms 1 and 2 against scikit-learn."""
 
+import weakref
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from anndata import AnnData
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from gest import Vocabulary
 from gest.errors import UserError
+from gest.metacells import cluster
+from gest.sections import read_section, write_section
+from gest.tokens import expression as expression_of
 from gest.vocabulary import fit_sections, normalise
+
+SETTINGS = {"n_metacells": 20, "n_components": 10, "hierarchy": [6, 4, 2]}
 
 
 @pytest.fixture
@@ -102,7 +111,6 @@ def test_same_seed_same_bytes(expression, tmp_path):
 
 def test_normalise_is_scanpys(rng):
     import scanpy as sc
-    from anndata import AnnData
 
     counts = sp.csr_matrix(rng.poisson(2, (30, 12)).astype(np.float32))
     adata = AnnData(counts.copy())
@@ -138,6 +146,133 @@ def test_reestimated_means_follow_the_section(expression, fitted):
     np.testing.assert_allclose(lone[k], 0.9 * fitted.expression[k] + 0.1 * (expression[0] + 1), atol=1e-4)
     others = np.arange(12) != k
     np.testing.assert_allclose(lone[others], fitted.expression[others], rtol=1e-6)
+
+
+@pytest.fixture(scope="session")
+def files(sections, tmp_path_factory) -> list:
+    folder = tmp_path_factory.mktemp("sections")
+    for section in sections:
+        write_section(section, folder / f"{section.obs['section'].iloc[0]}.h5ad")
+    return sorted(folder.iterdir())
+
+
+def test_files_give_the_bytes_that_their_sections_give(sections, files):
+    fitted = fit_sections(files, SETTINGS, seed=2)
+    assert fitted.digest() == fit_sections(sections, SETTINGS, seed=2).digest()
+    assert fitted.digest() == fit_sections([sections[0], str(files[1])], SETTINGS, seed=2).digest()
+    assert fitted.digest() != fit_sections(files, SETTINGS, seed=3).digest()
+
+
+def test_sections_give_what_their_stacked_matrix_gives(sections, files):
+    fitted = fit_sections(files, SETTINGS)
+    stacked = normalise(sp.vstack([section.X for section in sections]), fitted.normalisation)
+    whole = Vocabulary.fit(stacked, **SETTINGS)
+    for name in ("levels", "sizes"):
+        np.testing.assert_array_equal(getattr(fitted, name), getattr(whole, name))
+    for name in ("mean", "components", "pca", "expression"):
+        np.testing.assert_allclose(getattr(fitted, name), getattr(whole, name), atol=1e-6)
+
+
+def test_files_are_not_held_together(sections, files, monkeypatch):
+    made, alive = [], []
+
+    def read(path):
+        section = read_section(path)
+        made.append(weakref.ref(section))
+        alive.append(sum(reference() is not None for reference in made))
+        return section
+
+    monkeypatch.setattr("gest.stream.read_section", read)
+    fit_sections(files * 3, SETTINGS)
+    assert len(made) >= 4 * 6  # four passes
+    assert max(alive) <= 2  # the one in use, while the next is read
+
+
+@pytest.fixture(scope="session")
+def cloud() -> np.ndarray:
+    """20,000 points about 300 random places, more than 256 for each of 50 clusters."""
+    rng = np.random.default_rng(5)
+    return (rng.normal(0, 2, (300, 10))[rng.integers(0, 300, 20_000)] + rng.normal(size=(20_000, 10))).astype(
+        np.float32
+    )
+
+
+def test_clusters_of_many_cells_are_as_tight_as_scikit_learns(cloud):
+    label = cluster(cloud, 50, seed=0)
+    centres = np.stack([cloud[label == k].mean(0) for k in range(50)])
+    exact = KMeans(50, n_init=1, random_state=0).fit(cloud)
+    assert ((cloud - centres[label]) ** 2).sum() < 1.01 * exact.inertia_
+
+
+def test_many_cells_become_a_vocabulary_too(cloud):
+    fitted = Vocabulary.fit(cloud, n_metacells=50)
+    assert fitted.sizes.sum() == len(cloud)
+    points = (cloud - fitted.mean) @ fitted.components.T
+    nearest = ((points[:, None] - fitted.pca) ** 2).sum(-1)
+    spread = nearest[np.arange(len(cloud)), fitted.tokenize(cloud)].sum()
+    random = points[np.random.default_rng(0).choice(len(points), 50, replace=False)]
+    assert spread < 0.8 * ((points[:, None] - random) ** 2).sum(-1).min(1).sum()
+    np.testing.assert_allclose(np.average(fitted.expression, axis=0, weights=fitted.sizes), cloud.mean(0), atol=1e-4)
+
+
+def test_the_number_of_threads_does_not_matter(cloud, rng):
+    wide = sp.random(3000, 300, 0.1, format="csr", dtype=np.float32, random_state=1)
+    made = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            made.append((Vocabulary.fit(wide, n_metacells=40).digest(), cluster(cloud, 50, seed=1).tobytes()))
+    assert made[0] == made[1]
+
+
+def test_variable_genes_are_scanpys_and_keep_their_order(sections, files):
+    import scanpy as sc
+
+    stacked = AnnData(sp.vstack([section.X for section in sections]), var=sections[0].var[[]])
+    sc.pp.highly_variable_genes(stacked, flavor="seurat_v3", n_top_genes=12)
+    chosen = stacked.var_names[stacked.var["highly_variable"]]
+    others = stacked.var_names.difference(chosen)
+    fitted = fit_sections(files, SETTINGS | {"n_genes": 12})
+    assert list(fitted.genes) == list(chosen)
+    wanted = [others[3], chosen[0], others[0]]
+    with pytest.warns(UserWarning, match="lack the markers Nowhere1, Nowhere2"):
+        marked = fit_sections(files, SETTINGS | {"n_genes": 12, "markers": [*wanted, "Nowhere1", "Nowhere2"]})
+    expected = stacked.var_names[stacked.var_names.isin([*chosen, *wanted])]
+    assert len(expected) == 14
+    assert list(marked.genes) == list(expected)
+    assert marked.digest() == fit_sections([s[:, expected].copy() for s in sections], SETTINGS).digest()
+
+
+def test_kept_genes_alone_are_normalised(sections):
+    """The vocabulary and new sections alike count a cell's total over the kept genes."""
+    fitted = fit_sections(sections, SETTINGS | {"n_genes": 12})
+    totals = np.concatenate([np.asarray(s[:, fitted.genes].X.sum(1)).ravel() for s in sections])
+    assert fitted.normalisation["target_sum"] == pytest.approx(np.median(totals))
+    seen = sp.vstack([expression_of(section, fitted) for section in sections])
+    np.testing.assert_allclose(fitted.mean, np.asarray(seen.mean(0)).ravel(), rtol=1e-5)
+    np.testing.assert_allclose(np.expm1(seen.toarray()).sum(1)[totals > 0], np.median(totals), rtol=1e-4)
+
+
+def test_errors_of_sections_and_settings(sections, files, tmp_path):
+    with pytest.raises(UserError, match=r"'vocabulary\.k' is not a key; it takes .*n_genes, markers"):
+        fit_sections(files, {"k": 3})
+    with pytest.raises(UserError, match="no training sections"):
+        fit_sections([], {})
+    with pytest.raises(UserError, match=r"'vocabulary\.n_genes' is 0; it must be at least 1"):
+        fit_sections(files, {"n_genes": 0})
+    normalised = sections[0].copy()
+    normalised.uns["gest"] = {"x": "normalised"}
+    with pytest.raises(UserError, match="needs counts, and X holds normalised values"):
+        fit_sections([normalised], {"n_genes": 5})
+    with pytest.raises(UserError, match="some sections hold counts and others normalised"):
+        fit_sections([sections[0], normalised], {})
+    for few in (2, 8):
+        with pytest.raises(UserError, match=f"no trend can be fitted to 500 cells of {few} genes"):
+            fit_sections([sections[0][:, :few].copy()], {"n_genes": 1})
+    write_section(sections[1][:, 1:], tmp_path / "fewer.h5ad")
+    with pytest.raises(UserError, match="section 's1' has other genes"):
+        fit_sections([files[0], tmp_path / "fewer.h5ad"], {})
+    with pytest.raises(UserError, match=r"nothing\.h5ad: there is no such file"):
+        fit_sections([files[0], tmp_path / "nothing.h5ad"], {})
 
 
 def test_user_errors(expression, fitted, sections, tmp_path):

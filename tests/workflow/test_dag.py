@@ -81,7 +81,7 @@ def test_toy_goes_through_all_five_datasets(folder):
 
 
 def test_the_papers_run_lists_every_job_without_any_data(folder):
-    """The counts of the paper: 147 and 66 sections of the brains, 21 of the liver, one of Stereo-seq, 8 of the stroke."""
+    """The counts of the paper: 147 and 66 sections of the brains, 21 of the liver, 1 of Stereo-seq, 8 of the stroke."""
     started = time.monotonic()
     done = snakemake(folder, "--dry-run", "all")
     assert time.monotonic() - started < 15
@@ -168,8 +168,14 @@ def test_validation_section_in_training_is_refused(folder):
         ({"liver_cancer": {"sections": {"test": ["HCC-9L"]}}}, "'HCC-9L' is not among its sections (HCC-1N, "),
         ({"stroke": {"sections": {"other": ["MCAO*"]}}}, "no known section fits 'MCAO*' (PT1-1, "),
         ({"liver_cancer": {"upstream": "liver"}}, "'liver' is not in config/datasets.yaml, which has zhuang_abca_1, "),
-        ({"mouse_brain": {"parts": {"mouse1": {"sections": 0}}}}, "datasets.mouse_brain.parts.mouse1.sections: 0 is less"),
-        ({"mine": {"source": "visium", "path": "x", "sections": {"train": ["*"]}}}, "no known section fits '*' (none are"),
+        (
+            {"mouse_brain": {"parts": {"mouse1": {"sections": 0}}}},
+            "datasets.mouse_brain.parts.mouse1.sections: 0 is less",
+        ),
+        (
+            {"mine": {"source": "visium", "path": "x", "sections": {"train": ["*"]}}},
+            "no known section fits '*' (none are",
+        ),
         ({"mine": {"source": "visium", "sections": {"train": ["a"]}}}, "datasets.mine: "),
     ],
 )
@@ -179,7 +185,9 @@ def test_impossible_datasets_are_refused(folder, datasets, sentence):
 
 def test_a_missing_file_without_url_says_what_to_place(folder):
     """No url is known of the liver's files: the job tells a person where to find them and where to put them."""
-    done = snakemake(folder, "--cores", "1", "results/paper/upstream/liver_cancer/HCC-1L/filtered_feature_bc_matrix.h5.json")
+    done = snakemake(
+        folder, "--cores", "1", "results/paper/upstream/liver_cancer/HCC-1L/filtered_feature_bc_matrix.h5.json"
+    )
     assert done.returncode != 0
     said = (folder / "logs/paper/download/liver_cancer/HCC-1L/filtered_feature_bc_matrix.h5.log").read_text()
     assert "lifeome.net" in said
@@ -193,7 +201,9 @@ def test_a_changed_key_remakes_what_read_it(folder):
     summary = snakemake(folder, "--profile", "toy", "--summary").stdout
     for name in re.findall(r"^(results/\S+)\t", summary, flags=re.M):
         path = folder / name
-        path.mkdir(parents=True) if path.name in ("model-s0", "fixtures") else path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True) if path.name in ("model-s0", "fixtures") else path.parent.mkdir(
+            parents=True, exist_ok=True
+        )
         if not path.is_dir():
             path.touch()
     assert snakemake(folder, "--profile", "toy", "--touch", "--forceall").returncode == 0

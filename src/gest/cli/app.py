@@ -33,6 +33,7 @@ Out = Annotated[Path, Option(help="What to write.")]
 
 
 def read_json(path: Path | None) -> dict[str, Any]:
+    """Read a configuration; nothing where none is given."""
     if path is None:
         return {}
     try:
@@ -54,6 +55,7 @@ def check_keys(settings: dict[str, Any], function: Callable[..., Any], path: Pat
 
 
 def device() -> str:
+    """Where models run."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

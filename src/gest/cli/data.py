@@ -18,7 +18,8 @@ def download(
     name: Annotated[str, Argument(help="The file, by its path in its set's folder.")],
     folder: Annotated[Path, Option(help="Folder of the set; a file that is there already is verified and used.")],
     entry: Annotated[
-        str, Option(help="What is known of the file, as an entry of config/datasets.yaml: JSON, or a file that holds it.")
+        str,
+        Option(help="What is known of the file, as an entry of config/datasets.yaml: JSON, or a file that holds it."),
     ],
     receipt: Annotated[Path, Option(help="JSON to write: size and hashes of what was found to be right.")],
     page: Annotated[str, Option(help="Where a person finds the file.")],
@@ -52,7 +53,8 @@ def import_section(dataset_config: DatasetConfig, section: SectionName, out: Out
     check_keys(settings, read, dataset_config)
     adata = read(**settings)
     known = {key: expected[key] for key in expected.keys() & {"genes"}}
-    known |= {"cells": n for name, n in expected.get("cells_of", {}).items() if name == section}
+    if section in expected.get("cells_of", {}):
+        known["cells"] = expected["cells_of"][section]
     expect({"genes": adata.n_vars, "cells": adata.n_obs}, known, where=f"{settings['path']}, {section}")
     write_section(adata, out)
     log.info("%s: %d cells, %d genes", out, adata.n_obs, adata.n_vars)

@@ -142,7 +142,7 @@ def learnt_by(wildcards):
     """What a method predicts with: the pre-trained models, or the vocabulary alone."""
     if wildcards.method in MODEL_METHODS:
         return [f"<results>/{wildcards.dataset}/model-s{seed}" for seed in config["model_seeds"]]
-    return f"<results>/{wildcards.dataset}/vocabulary.npz"
+    return [f"<results>/{wildcards.dataset}/vocabulary.npz"]
 
 
 def learnt_options(wildcards, input):

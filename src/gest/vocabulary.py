@@ -30,7 +30,7 @@ from gest.metacells import (
 if TYPE_CHECKING:  # this file runs where only numpy and scipy are
     from gest.stream import Sections
 
-_CHUNK = 2048  # cells per block, so that memory does not grow with the data, and distances stay in the cache
+_CHUNK = 1024  # cells per block, so that memory does not grow with the data, and distances stay in the cache
 
 
 def normalise(counts: sp.csr_matrix | np.ndarray, normalisation: Mapping[str, float]) -> sp.csr_matrix:
@@ -163,11 +163,11 @@ class Vocabulary:
                 "order the columns by its 'genes'."
             )
         tokens, centres = [np.empty(0, dtype=np.int64)], self.pca.astype(np.float64)
-        norms = (centres**2).sum(1)
+        # Of |p − c|² = |p|² − 2 p·c + |c|², the first is the same for all c, and the last is one more coordinate.
+        folded = np.vstack([-2 * centres.T, (centres**2).sum(1)])
         for block in _blocks(expression):
-            distances = project(block, self.mean, self.components) @ (-2 * centres.T)
-            distances += norms  # ‖p‖², missing in the squared distance, is the same for all meta cells
-            tokens.append(distances.argmin(1))
+            points = project(block, self.mean, self.components)
+            tokens.append((np.hstack([points, np.ones((len(points), 1))]) @ folded).argmin(1))
         return np.concatenate(tokens)
 
     def reestimate(

@@ -71,6 +71,16 @@ def test_tokenize_is_the_nearest_meta_cell_in_pca_space(fitted, rng):
     np.testing.assert_array_equal(fitted.tokenize(new), expected)
 
 
+def test_tokens_are_exact_among_many_close_meta_cells():
+    cells = sp.random(3000, 100, 0.1, format="csr", dtype=np.float32, random_state=2)
+    fitted = Vocabulary.fit(cells, n_metacells=600, n_components=40)
+    points = (cells.toarray().astype(np.float64) - fitted.mean) @ fitted.components.T.astype(np.float64)
+    distances = np.stack([((points - centre) ** 2).sum(1) for centre in fitted.pca.astype(np.float64)], axis=1)
+    tokens = fitted.tokenize(cells)
+    np.testing.assert_allclose(distances[np.arange(3000), tokens], distances.min(1), rtol=1e-9, atol=1e-12)
+    assert fitted.tokenize(cells[:0]).shape == (0,)
+
+
 def test_dense_and_sparse_are_alike(expression, fitted):
     sparse = Vocabulary.fit(sp.csr_matrix(expression), n_metacells=12, n_components=8, hierarchy=(6, 4, 2))
     np.testing.assert_allclose(sparse.expression, fitted.expression, atol=1e-5)
@@ -215,7 +225,7 @@ def test_many_cells_become_a_vocabulary_too(cloud):
     np.testing.assert_allclose(np.average(fitted.expression, axis=0, weights=fitted.sizes), cloud.mean(0), atol=1e-4)
 
 
-def test_the_number_of_threads_does_not_matter(cloud, rng):
+def test_the_number_of_threads_does_not_matter(cloud):
     wide = sp.random(3000, 300, 0.1, format="csr", dtype=np.float32, random_state=1)
     made = []
     for threads in (1, 2):

@@ -29,18 +29,24 @@ class Windows:
         self.sections = [section for section in sections if len(section.xy) >= 2]
         if not self.sections:
             raise UserError("pretrain: no section has two cells; give at least one section with cells.")
+        if not config.model.quantised and any(section.expression is None for section in self.sections):
+            raise UserError(
+                "pretrain: a model without quantisation learns from expression, and a section given as tokens has none; "
+                "give the section itself, or its tokens with 'expression'."
+            )
         self.grids = [Grid(section.xy, config.window) for section in self.sections]
         sizes = np.array([len(section.xy) for section in self.sections], dtype=np.float64)
         self.share = sizes / sizes.sum()
         self.config, self.seed, self.states = config, seed, states
 
     def draw(self, step: int, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens (N,) and bins (N, 2) of one window."""
+        """Tokens (N,), or expression (N, T), and bins (N, 2) of one window."""
         rng = np.random.default_rng((self.seed, step, i))
         which = rng.choice(len(self.sections), p=self.share)
         thinned = self.states is not None and rng.random() < self.config.pretraining.thinning
-        return crop(
-            self.sections[which],
+        section = self.sections[which]
+        cells, bins = crop(
+            section,
             self.grids[which],
             window=self.config.window,
             n_bins=self.config.model.position_bins,
@@ -50,9 +56,12 @@ class Windows:
             states=self.states if thinned else None,
             rng=rng,
         )
+        if self.config.model.quantised:
+            return section.tokens[cells], bins
+        return section.expression[cells].toarray(), bins
 
     def batch(self, step: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens (B, N), bins (B, N, 2), padded at the end, and lengths (B,)."""
+        """Tokens (B, N), or expression (B, N, T), and bins (B, N, 2), padded at the end, and lengths (B,)."""
         drawn = [self.draw(step, i) for i in range(size)]
         lengths = torch.tensor([len(tokens) for tokens, _ in drawn])
         tokens, bins = (torch.from_numpy(stack(rows)) for rows in zip(*drawn, strict=True))

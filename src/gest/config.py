@@ -18,6 +18,8 @@ class ModelConfig:
     position_bins: int = 200
     """The training window is stretched over 0..position_bins (A.3)."""
     dropout: float = 0.0
+    quantised: bool = True
+    """Cells are meta cells; else each is its own expression, in and out, learnt by squared error (decision 31)."""
 
 
 @dataclass(frozen=True, kw_only=True)

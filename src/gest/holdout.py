@@ -87,7 +87,7 @@ def predict_crops(
     model_seed = model.metrics.get("seed", 0) if model is not None else 0
     parts = []
     for crop in tqdm(crops, unit="crop", desc=method):
-        unseen, failed = crop.contains(xy), ""
+        unseen, failed = crop.unseen(section), ""
         try:
             layers = predict(unseen)
         except (UserError, ArithmeticError, np.linalg.LinAlgError, torch.linalg.LinAlgError) as error:

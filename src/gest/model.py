@@ -65,6 +65,7 @@ class GeST(nn.Module):
         super().__init__()
         self.config = Config.of(config)
         self.vocabulary = vocabulary
+        self.quantised = self.config.model.quantised
         self.metrics: dict[str, Any] = {}
         shape = self.config.model
         D, T = shape.width, vocabulary.expression.shape[1]
@@ -92,6 +93,8 @@ class GeST(nn.Module):
         self.embed.bias.zero_()
         self.embed.bias[: len(pca)] = -(pca @ torch.tensor(self.vocabulary.mean)) / spread
         self.decode.weight[:, : len(pca)] = 0.1 * pca.T
+        if not self.quantised:  # Eq. 7 knows no level, an error does: start from the mean cell
+            self.decode.bias.copy_(torch.tensor(self.vocabulary.mean))
         for block in self.blocks:
             for layer in (block.project, block.feed[2]):  # residual branches start small, as in GPT-2
                 nn.init.normal_(layer.weight, std=0.02 / (2 * len(self.blocks)) ** 0.5)
@@ -107,9 +110,15 @@ class GeST(nn.Module):
         return torch.cat((self.places[0][bins[..., 0]], self.places[1][bins[..., 1]]), dim=-1)
 
     def cell_tokens(self, tokens: Tensor, bins: Tensor) -> Tensor:
-        """gs(x) = g(x) + s(x): meta cells (B, n) at bins (B, n, 2) -> (B, n, D)."""
+        """gs(x) = g(x) + s(x): meta cells (B, n), or expression (B, n, T), at bins (B, n, 2) -> (B, n, D)."""
+        if not self.quantised:
+            return self.embed(tokens) + self.place_tokens(bins)
         rows = self.embed(self.codebook)  # the input is one of K rows: embed those, then gather
         return functional.embedding(tokens, rows) + self.place_tokens(bins)
+
+    def output(self, h: Tensor) -> Tensor:
+        """Read a target off its token (..., D): logits (..., K), or without quantisation expression (..., T)."""
+        return self.logits(h) if self.quantised else self.decode(self.hidden(self.norm(h)))
 
     def logits(self, h: Tensor) -> Tensor:
         """Eq. 7, z = ŷ Wᵀ with ŷ = V h' + b, folded: z = h' (W V)ᵀ + W b. (..., D) -> (..., K)."""
@@ -117,7 +126,10 @@ class GeST(nn.Module):
         return functional.linear(self.hidden(self.norm(h)), folded, self.codebook @ self.decode.bias)
 
     def encode(self, tokens: Tensor, bins: Tensor) -> Tensor:
-        """Run windows in training order: tokens (B, N), bins (B, N, 2) -> (B, N − 1, D) at the position tokens."""
+        """Run windows in training order: tokens (B, N), bins (B, N, 2) -> (B, N − 1, D) at the position tokens.
+
+        Without quantisation tokens, here and below, are expression (B, N, T).
+        """
         x = self.dropout(self.cell_tokens(tokens[:, :-1], bins[:, :-1]))  # the two streams of Eq. 6, kept apart
         y = self.dropout(self.place_tokens(bins[:, 1:]))
         for block in self.blocks:
@@ -128,12 +140,12 @@ class GeST(nn.Module):
         return y
 
     def forward(self, tokens: Tensor, bins: Tensor) -> Tensor:
-        """Predict each cell from those before it: tokens (B, N), bins (B, N, 2) -> logits (B, N − 1, K).
+        """Predict each cell from those before it: tokens (B, N), bins (B, N, 2) -> `output` (B, N − 1, K or T).
 
         Output i is the prediction of cell i + 1 of the sequence. Padding goes to a sequence's end, where nothing
         before it can see it.
         """
-        return self.logits(self.encode(tokens, bins))
+        return self.output(self.encode(tokens, bins))
 
     def predict(self, tokens: Tensor, bins: Tensor, n_seen: Tensor, target_bins: Tensor) -> Tensor:
         """Predict places from all seen cells of their window, all places in parallel (A.2).
@@ -149,7 +161,7 @@ class GeST(nn.Module):
 
         Returns
         -------
-        (B, U, K) logits.
+        (B, U, K) logits, or without quantisation (B, U, T) expression.
         """
         x, y = self.cell_tokens(tokens, bins), self.place_tokens(target_bins)
         for block in self.blocks:
@@ -157,7 +169,7 @@ class GeST(nn.Module):
             y = block.join(y, context_attention(q_own, k, v, k_own, v_own, n_seen))
             if block is not self.blocks[-1]:
                 x = block.join(x, cell_attention(q, k, v))
-        return self.logits(y)
+        return self.output(y)
 
     def save(self, model_dir: str | os.PathLike) -> None:
         """Write a directory that is complete by itself: weights, configuration, vocabulary, metrics, git commit.

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 from tqdm import tqdm
 
 from gest.batches import VALIDATION, Windows
@@ -41,11 +42,13 @@ _EARLY = 20  # steps after which the throughput is told
 
 
 def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor) -> Tensor:
-    """(4,) mean losses of all targets of a batch of windows, level by level."""
+    """(4,) mean losses of all targets of a batch of windows, level by level; (1,) squared error of expression."""
     targets = tokens[:, 1:]
     real = torch.arange(targets.shape[1], device=tokens.device) < lengths[:, None] - 1
-    logits = model.logits(model.encode(tokens, bins))  # (B, N − 1, K)
-    return level_losses(logits.float()[real], targets[real], model.levels)
+    output = model.output(model.encode(tokens, bins))  # (B, N − 1, K or T)
+    if not model.quantised:
+        return functional.mse_loss(output.float()[real], targets[real])[None]
+    return level_losses(output.float()[real], targets[real], model.levels)
 
 
 def pretrain(
@@ -83,11 +86,11 @@ def pretrain(
     """
     config = Config.of(config)
     out = replaceable(out)
-    training, held_out = _tokens(sections, vocabulary), _tokens(validation, vocabulary)
+    folder = Path(state) if state is not None else out.with_name(f"{out.name}.state")
+    training, held_out = (_tokens(given, vocabulary, config, folder) for given in (sections, validation))
     torch.manual_seed(seed)
     model = GeST(config, vocabulary).to("cuda" if torch.cuda.is_available() else "cpu")
     key = _key(config, training, held_out, vocabulary, seed)
-    folder = Path(state) if state is not None else out.with_name(f"{out.name}.state")
     if (trained := _already(out, key)) is not None:
         shutil.rmtree(folder / key, ignore_errors=True)
         print(f"pretrain: {out} holds this very model; nothing to do", file=sys.stderr)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from gest.errors import UserError
-from gest.metrics import rmse_log, rmse_z, spearman, spearman_z
+from gest.metrics import gene_errors, rmse_log, rmse_z, spearman, spearman_z
 from gest.svg import top_genes
 
 COLUMNS = (
@@ -94,6 +94,36 @@ def score_predictions(
         run=run, task="generation", dataset=dataset, section=name, method=method, level=""
     )
     return _typed(table)
+
+
+def score_genes(predictions: AnnData, section: AnnData, truth: csr_matrix, svg: pd.DataFrame) -> pd.DataFrame:
+    """Error of every gene, mean over crops and seeds; arguments as of `score_predictions`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per variant and gene: section, method, variant, gene, rank (of spatial variation, from 1), rmse_z (NaN
+        where the gene is constant in the truth of every crop) and rmse_log. Crops that failed are left out.
+    """
+    rows = section.obs_names.get_indexer(predictions.obs["cell"].astype(str))
+    obs = predictions.obs.reset_index(drop=True)
+    crops = obs[obs["failed"].astype(str) == ""].groupby(["model_seed", "seed", "crop"], observed=True).indices
+    about = {"section": str(section.obs["section"].iloc[0]), "method": str(predictions.uns["gest"]["method"])}
+    rank = svg.set_index(svg["gene"].astype(str))["rank"].reindex(predictions.var_names).to_numpy()
+    tables = []
+    for variant, layer in predictions.layers.items():
+        z, square = [], []
+        for inside in crops.values():
+            crop_truth, predicted = truth[rows[inside]].toarray(), np.asarray(layer[inside], dtype=np.float64)
+            z.append(gene_errors(crop_truth, predicted).error)
+            square.append(((crop_truth - predicted) ** 2).mean(axis=0))
+        genes = pd.DataFrame({"gene": predictions.var_names, "rank": rank, "rmse_z": np.nan, "rmse_log": np.nan})
+        if crops:
+            genes["rmse_z"] = pd.DataFrame(z).mean().to_numpy()
+            genes["rmse_log"] = np.sqrt(square).mean(axis=0)
+        tables.append(genes.assign(**about, variant=variant))
+    columns = ["section", "method", "variant", "gene", "rank", "rmse_z", "rmse_log"]
+    return pd.concat(tables, ignore_index=True)[columns]
 
 
 def write_scores(scores: pd.DataFrame, path: str | os.PathLike[str]) -> None:

@@ -4,11 +4,14 @@ All coordinates are in µm; a window is a closed square: cells on its border are
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from gest.errors import UserError
+
+if TYPE_CHECKING:  # this file runs where only numpy is
+    from scipy.sparse import csr_matrix
 
 _DRAWS = 1000  # of a window, before giving up
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float64)
@@ -22,6 +25,8 @@ class Tokens(NamedTuple):
     """(n, 2) µm."""
     tokens: np.ndarray
     """(n,) the meta cell standing at each place."""
+    expression: "csr_matrix | None" = None
+    """(n, T) what a model without quantisation sees in the meta cells' place; it may be memory-mapped."""
 
 
 class Grid:
@@ -101,12 +106,13 @@ def serialize(
 
 
 def stack(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Stack rows (n_i, ...) of integers into one array (B, n, ...), padded with zeros at the end.
+    """Stack rows (n_i, ...) of integers or floats into one array (B, n, ...), padded with zeros at the end.
 
     n is rounded up to a multiple of 32: the CPU's kernels keep a plan in memory for every new shape they meet.
     """
     n = -(-max(len(row) for row in rows) // 32) * 32
-    stacked = np.zeros((len(rows), n, *rows[0].shape[1:]), dtype=np.int64)
+    kind = np.float32 if rows[0].dtype.kind == "f" else np.int64
+    stacked = np.zeros((len(rows), n, *rows[0].shape[1:]), dtype=kind)
     for target, row in zip(stacked, rows, strict=True):
         target[: len(row)] = row
     return stacked
@@ -180,7 +186,7 @@ def crop(
 
     Returns
     -------
-    tokens (N,) and bins (N, 2), in the order of the sequence.
+    Indices of cells (N,) and their bins (N, 2), in the order of the sequence.
 
     Raises
     ------
@@ -208,4 +214,4 @@ def crop(
     corner = (CORNERS[rng.integers(4)] - 0.5) * window
     sequence = serialize(xy, corner=corner, order=order, sharpness=sharpness, rng=rng)
     bins = position_bins(xy, np.zeros(2), window=window, n_bins=n_bins)
-    return section.tokens[cells][sequence], bins[sequence]
+    return cells[sequence], bins[sequence]

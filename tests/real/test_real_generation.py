@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import rankdata
 
 import gest
-from gest.crops import draw_crops
+from gest.crops import make_crops
 from gest.holdout import predict_crops
 from gest.metrics import rmse_log
 from gest.pretrain import _marginal_loss, validate
@@ -46,7 +46,7 @@ def test_one_animal_teaches_of_another(animals, tmp_path):
     assert validate(model, sections[1], seed=0)[0] < _marginal_loss(*sections, vocabulary, model.config) - 0.05
 
     # So short a training says little of patterns; but the mean over meta cells hedges where the likeliest one gambles.
-    crops = draw_crops(other.obsm["spatial"], name="A18", n=1, sides=[300, 400], min_cells=80)
+    crops = make_crops(other, {"n": 1, "sides": [300, 400], "min_cells": 80})
     made = predict_crops(other, crops, "gest", vocabulary=vocabulary, model=model)
     truth = expression(other, vocabulary)[other.obs_names.get_indexer(made.obs["cell"])].toarray()
     assert rmse_log(truth, made.layers["weighted"]).value < 0.95 * rmse_log(truth, made.layers["picking"]).value

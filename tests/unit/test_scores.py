@@ -66,6 +66,27 @@ def test_seeds_are_scored_apart(case):
     assert (apart.loc[apart["seed"] == 4, "value"].to_numpy() == score((other, *case[1:]))["value"].to_numpy()).all()
 
 
+def test_errors_of_genes_are_means_over_crops(case):
+    predictions, section, truth, svg, chosen = case
+    predictions.layers["picking"][20:, 3] = np.nan
+    predictions.obs.loc[predictions.obs["crop"] == "1", "failed"] = "out of memory"
+    genes = scores.score_genes(predictions, section, truth, svg)
+    one = genes[genes["variant"] == "picking"].set_index("gene")
+    true, predicted = truth.toarray()[chosen[:20]], predictions.layers["picking"][:20]
+    r = [np.corrcoef(a, b)[0, 1] for a, b in zip(true.T, predicted.T, strict=True)]
+    np.testing.assert_allclose(one["rmse_z"], np.sqrt(2 - 2 * np.array(r)))
+    np.testing.assert_allclose(one["rmse_log"], np.sqrt(((true - predicted) ** 2).mean(0)))
+    assert one["rank"].to_dict() == svg.set_index("gene")["rank"].to_dict()
+    predictions.obs["failed"] = ""
+    predictions.layers["picking"][20:, 3] = 0
+    both = scores.score_genes(predictions, section, truth, svg).query("variant == 'weighted'")["rmse_z"]
+    by_crop = [
+        metrics.gene_errors(truth.toarray()[chosen[part]], predictions.layers["weighted"][part]).error
+        for part in (slice(0, 20), slice(20, 32))
+    ]
+    np.testing.assert_allclose(both, np.nanmean(by_crop, axis=0))
+
+
 def test_constants_are_counted_and_bad_predictions_say_so(case):
     predictions, _, _, _, _ = case
     predictions.layers["weighted"][:, :4] = 0.5

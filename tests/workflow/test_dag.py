@@ -58,18 +58,19 @@ def paper():
 def test_toy_goes_through_all_five_datasets(folder):
     toy = yaml.safe_load((ROOT / "config" / "toy.yaml").read_text())["datasets"]
     n_methods = len(paper()["generation"]["methods"])
-    tested = toy["mouse_brain"]["parts"]["mouse2"]["sections"] + len(toy["liver_cancer"]["sections"]["test"])
+    tested = toy["mouse_brain"]["parts"]["mouse2"]["sections"] + len(toy["liver_cancer"]["sections"]["test"]) + 1
     samples = sum(map(len, toy["liver_cancer"]["sections"].values()))
     assert jobs(snakemake(folder, "--profile", "toy", "--dry-run")) == {
-        "configuration": 4 + 2 * 5,
+        "configuration": 4 + 3 * 5,
         "fixtures": 1,
         "download": 2 * 5 + 2 * samples + 1 + 1,
         "import_mouse1": 1,
         "import_mouse2": 1,
         "import_section": samples + 1 + len(toy["stroke"]["sections"]["other"]),
+        "cut_section": 1,
         "sections": 1,
-        "vocabulary": 2,
-        "pretrain": 2,
+        "vocabulary": 3,
+        "pretrain": 3,
         "crops": tested,
         "spatially_variable_genes": tested,
         "predict": tested * n_methods,
@@ -85,16 +86,17 @@ def test_the_papers_run_lists_every_job_without_any_data(folder):
     started = time.monotonic()
     done = snakemake(folder, "--dry-run", "all")
     assert time.monotonic() - started < 15
-    tested, n_methods = 66 + 1, len(paper()["generation"]["methods"])
+    tested, n_methods = 66 + 1 + 1, len(paper()["generation"]["methods"])
     assert jobs(done) == {
-        "configuration": 4 + 2 * 5,
+        "configuration": 4 + 3 * 5,
         "download": 2 * 5 + 21 * 2 + 1 + 1,
         "import_mouse1": 1,
         "import_mouse2": 1,
         "import_section": 21 + 1 + 8,
+        "cut_section": 1,
         "sections": 1,
-        "vocabulary": 2,
-        "pretrain": 2,
+        "vocabulary": 3,
+        "pretrain": 3,
         "crops": tested,
         "spatially_variable_genes": tested,
         "predict": tested * n_methods,
@@ -125,16 +127,18 @@ def test_what_is_scored_is_not_learnt_from(folder):
     """The files that the paper's trainings read."""
     said = snakemake(folder, "--dry-run", "--printshellcmds", "all").stdout
     trainings = re.findall(r"gest (?:pretrain|vocabulary) (.*)", said)
-    assert len(trainings) == 4
+    assert len(trainings) == 6
     for command in trainings:
         read = set(re.findall(r"sections/([^/]+)\.h5ad", command.split("--validation")[0]))
         held_out = set(re.findall(r"--validation=\S+/([^/]+)\.h5ad", command))
         if "mouse_brain" in command:
             assert read == {f"mouse1_{rank:03d}" for rank in range(1, 147)}
             assert held_out <= {"mouse1_validation"}
-        else:
+        elif "liver_cancer" in command:
             assert len(read) == 20
             assert "HCC-1L" not in read
+        else:
+            assert read == {"sagittal_rest"}, "the section without what is tested on it"
 
 
 def test_missing_data_says_where_to_name_them(folder):
@@ -214,9 +218,9 @@ def test_a_changed_key_remakes_what_read_it(folder):
     (folder / "changed.yaml").write_text(yaml.safe_dump(changed))
     again = jobs(snakemake(folder, "--profile", "toy", "--dry-run", "--configfile", "config/toy.yaml", "changed.yaml"))
     assert again == {
-        "configuration": 2,
-        "predict": 3 * n_methods,
-        "score": 3 * n_methods,
+        "configuration": 3,
+        "predict": 4 * n_methods,
+        "score": 4 * n_methods,
         "generation": 1,
         "generation_genes": 1,
         "all": 1,
@@ -224,6 +228,6 @@ def test_a_changed_key_remakes_what_read_it(folder):
 
     (folder / "changed.yaml").write_text(yaml.safe_dump({"pretraining": {"steps": 7}}))
     again = jobs(snakemake(folder, "--profile", "toy", "--dry-run", "--configfile", "config/toy.yaml", "changed.yaml"))
-    assert again["configuration"] == again["pretrain"] == 1, "the liver has steps of its own"
+    assert again["configuration"] == again["pretrain"] == 1, "the others have steps of their own"
     assert again["predict"] == again["score"] == 4  # gest and gest_continued, two sections
     assert "vocabulary" not in again

@@ -20,7 +20,7 @@ SHARED = ("window", "vocabulary", "model", "serialisation", "loss", "pretraining
 STAGES = {
     "section": (
         *("source", "path", "parts", "donors", "labels", "section_key", "donor_key", "microns_per_unit", "x", "layer"),
-        *("spatial_key", "drop", "bin_size", "pitch_um", "proximal_um", "batches", "expected"),
+        *("spatial_key", "drop", "cut", "bin_size", "pitch_um", "proximal_um", "batches", "expected"),
     ),
     "vocabulary": ("vocabulary",),
     "pretraining": ("window", "model", "serialisation", "loss", "pretraining"),
@@ -98,7 +98,7 @@ def describe_upstream(name, dataset, config):
         raise WorkflowError(
             f"Configuration, datasets.{name}: where its files lie is missing; give `path` or `upstream`."
         )
-    dataset["known"] = list(known)
+    dataset["known"] = list(known) + list(dataset.get("cut", {})) * bool(known)
 
 
 def upstream_set(name, about, config):
@@ -171,6 +171,11 @@ def check_generation(name, datasets):
                 f"Configuration, datasets.{name}.sections: there is no {role} section, where generation needs at least "
                 f"one; list it under {role}."
             )
+
+
+def none_of(names):
+    """Pattern that matches any name of an .h5ad but these."""
+    return rf"(?!(?:{one_of(names)})\.h5ad$)[^/]+"
 
 
 def one_of(names):

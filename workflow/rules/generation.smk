@@ -79,7 +79,8 @@ rule score:
         vocabulary="<results>/{dataset}/vocabulary.npz",
         svg="<results>/{dataset}/generation/{section}/svg.csv",
     output:
-        "<results>/{dataset}/generation/{section}/{method}.csv",
+        scores="<results>/{dataset}/generation/{section}/{method}.csv",
+        genes="<results>/{dataset}/generation/{section}/{method}.genes.csv",
     log:
         "<logs>/score/{dataset}/{section}/{method}.log",
     benchmark:
@@ -97,4 +98,5 @@ rule score:
         "Scores of {wildcards.method} on section {wildcards.section}; log in {log}"
     shell:
         "gest score {input.predictions:q} --section {input.section:q} --vocabulary {input.vocabulary:q}"
-        " --svg {input.svg:q} --top {params.top} --run {params.run} --dataset {wildcards.dataset} --out {output:q} 2> {log:q}"
+        " --svg {input.svg:q} --top {params.top} --run {params.run} --dataset {wildcards.dataset} --out {output.scores:q}"
+        " --genes {output.genes:q} 2> {log:q}"

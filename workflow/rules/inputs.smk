@@ -30,6 +30,23 @@ def datasets_read_one_by_one():
     return [name for name, dataset in DATASETS.items() if dataset["source"] != "abc_atlas"]
 
 
+def cut_sections():
+    """Names of the sections that are cut out of others."""
+    return [section for dataset in DATASETS.values() for section in dataset.get("cut", {})]
+
+
+def whole_sections(dataset):
+    """Sections of a dataset that are no parts of others."""
+    named = [section for role in ROLES for section in dataset["sections"][role]]
+    return [section for section in named if section not in dataset.get("cut", {})]
+
+
+def section_cut_from(wildcards):
+    """The section that another one is cut out of."""
+    whole = DATASETS[wildcards.dataset]["cut"][wildcards.section]["of"]
+    return f"<results>/{wildcards.dataset}/sections/{whole}.h5ad"
+
+
 def receipts(upstream, section=""):
     """Proofs that the files of a set, and of one of its samples, are there and are the right ones."""
     files = config["upstream"][upstream]["files"]
@@ -87,8 +104,7 @@ def fixture_settings(wildcards):
     for name in datasets_read_one_by_one():
         dataset = DATASETS[name]
         if "upstream" in dataset:
-            names = [section for role in ROLES for section in dataset["sections"][role]]
-            sets[dataset["upstream"]] = {"source": dataset["source"], "sections": names}
+            sets[dataset["upstream"]] = {"source": dataset["source"], "sections": whole_sections(dataset)}
     for name, about in sets.items():
         about["files"] = list(config["upstream"][name]["files"])
     return json.dumps({**config["fixtures"], "sets": sets}, indent=2)
@@ -120,11 +136,12 @@ def section_roles(wildcards):
 
 
 def expected_totals(wildcards):
-    """What upstream is known to hold, of the datasets all of whose sections are read."""
+    """What upstream is known to hold, and in which sections, of the datasets all of whose sections are read."""
     return {
-        name: dataset["expected"]
+        name: (dataset["expected"], whole_sections(dataset))
         for name, dataset in DATASETS.items()
-        if dataset.get("expected") and set(dataset["known"]) == set().union(*dataset["sections"].values())
+        if dataset.get("expected")
+        and set(dataset["known"]) - set(dataset.get("cut", {})) == set(whole_sections(dataset))
     }
 
 

@@ -29,6 +29,7 @@ rule import_section:
         "<benchmarks>/import_section/{dataset}/{section}.tsv"
     wildcard_constraints:
         dataset=one_of(datasets_read_one_by_one()),
+        section=none_of(cut_sections()),
     threads: 1
     resources:
         mem_mb=8000,
@@ -37,6 +38,29 @@ rule import_section:
         "Reading section {wildcards.section} of {wildcards.dataset}; log in {log}"
     shell:
         "gest import --dataset-config {input.config:q} --section {wildcards.section:q} --out {output:q} 2> {log:q}"
+
+
+rule cut_section:
+    input:
+        config="<results>/{dataset}/config/section.json",
+        whole=section_cut_from,
+    output:
+        "<results>/{dataset}/sections/{section}.h5ad",
+    log:
+        "<logs>/cut_section/{dataset}/{section}.log",
+    benchmark:
+        "<benchmarks>/cut_section/{dataset}/{section}.tsv"
+    wildcard_constraints:
+        dataset=one_of(datasets_read_one_by_one()),
+        section=one_of(cut_sections()),
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    message:
+        "Cutting section {wildcards.section} out of {input.whole}; log in {log}"
+    shell:
+        "gest cut --dataset-config {input.config:q} --section {wildcards.section:q} --out {output:q} 2> {log:q}"
 
 
 # One job per animal: its matrix is one file, from which all sections are read in one pass.

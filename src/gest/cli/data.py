@@ -61,6 +61,19 @@ def import_section(dataset_config: DatasetConfig, section: SectionName, out: Out
 
 
 @app.command()
+def cut(dataset_config: DatasetConfig, section: SectionName, out: Out) -> None:
+    """Cut a section out of the one beside it, as `cut` in the dataset's configuration says."""
+    from gest.regions import cut as cut_out
+    from gest.sections import read_section, write_section
+
+    settings = dict(read_json(dataset_config)["cut"][section])
+    whole = read_section(out.with_name(f"{settings.pop('of')}.h5ad"))
+    part = cut_out(whole, name=section, **settings)
+    write_section(part, out)
+    log.info("%s: %d of %d cells", out, part.n_obs, whole.n_obs)
+
+
+@app.command()
 def import_atlas(
     dataset_config: DatasetConfig,
     part: Annotated[str, Option(help="Name of the part, e.g. mouse1; its sections are numbered by rank.")],

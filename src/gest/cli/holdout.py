@@ -5,25 +5,21 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from gest.cli.app import ConfigFile, Out, Section, VocabularyFile, app, check_keys, device, log, read_json, write_whole
+from gest.cli.app import ConfigFile, Out, Section, VocabularyFile, app, device, log, read_json, write_whole
 from gest.errors import UserError
 
 
 @app.command()
 def crops(section: Section, out: Out, config: ConfigFile = None) -> None:
-    """Draw the square crops whose cells count as unseen."""
-    from gest.crops import draw_crops, write_crops
+    """Choose the crops whose cells count as unseen."""
+    from gest.crops import make_crops, write_crops
     from gest.sections import read_section
 
-    adata = read_section(section)
     settings = {"n": 5, "sides": [300, 900], "min_cells": 30} | read_json(config).get("generation", {}).get("crops", {})
-    settings["name"] = str(adata.obs["section"].iloc[0])
-    check_keys(settings | {"xy": None}, draw_crops, config)
-    drawn = draw_crops(adata.obsm["spatial"], **settings)
-    write_whole(out, lambda path: write_crops(drawn, path))
-    for crop in drawn:
-        cells = crop.contains(adata.obsm["spatial"]).sum()
-        log.info("crop %s: %.0f µm at (%.0f, %.0f), %d cells", crop.crop, crop.side, crop.x, crop.y, cells)
+    made = make_crops(read_section(section), settings)
+    write_whole(out, lambda path: write_crops(made, path))
+    for crop in made:
+        log.info("crop %s: %s, %d cells", crop.crop, crop.shape, len(crop.cells))
 
 
 @app.command()
@@ -93,11 +89,12 @@ def score(
     dataset: Annotated[str, Option(help="Name of the dataset.")],
     out: Out,
     top: Annotated[int, Option(help="How many spatially variable genes are scored apart.")] = 200,
+    genes: Annotated[Path | None, Option(help="Table of every gene's errors to write besides.")] = None,
 ) -> None:
     """Score predictions of unseen cells against the truth, as rows of the tidy table."""
     import pandas as pd
 
-    from gest.scores import score_predictions, write_scores
+    from gest.scores import score_genes, score_predictions, write_scores
     from gest.sections import open_h5ad, read_section
     from gest.tokens import expression, match_genes
     from gest.vocabulary import Vocabulary
@@ -116,3 +113,6 @@ def score(
     scores = score_predictions(predicted[:, found], adata, truth, ranking, run=run, dataset=dataset, top=top)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_scores(scores, out)
+    if genes is not None:
+        errors = score_genes(predicted[:, found], adata, truth, ranking)
+        write_whole(genes, lambda path: errors.to_csv(path, index=False))

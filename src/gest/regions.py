@@ -1,0 +1,54 @@
+"""Parts of a section, outlined by polygons in fractions of its extent."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from anndata import AnnData
+from matplotlib.path import Path
+
+from gest.errors import UserError
+
+
+def inside(xy: np.ndarray, polygon: Sequence[Sequence[float]]) -> np.ndarray:
+    """Say which cells at xy (n, 2), µm, lie in a polygon (v, 2) given in fractions of their extent: (n,) booleans."""
+    fractions = (xy - xy.min(0)) / np.ptp(xy, axis=0)
+    outline = Path(polygon)
+    # The outermost cells lie on the extent's border: a polygon that reaches to it holds them, whichever way it turns.
+    return outline.contains_points(fractions, radius=1e-9) | outline.contains_points(fractions, radius=-1e-9)
+
+
+def cut(section: AnnData, *, name: str, polygon: Sequence[Sequence[float]], keep: str, margin_um: float = 0) -> AnnData:
+    """Cut a section out of another one, so that one part can be learnt from and another tested on.
+
+    Parameters
+    ----------
+    section
+        The whole, `obsm["spatial"]` in µm.
+    name
+        What the part is called.
+    polygon
+        (v, 2) in fractions of the section's extent.
+    keep
+        "inside" or "outside" of the polygon.
+    margin_um
+        Cells this near to a cell of the other part, µm, are left out too.
+
+    Raises
+    ------
+    UserError
+        No cell is left.
+    """
+    from scipy.spatial import KDTree
+
+    xy = np.asarray(section.obsm["spatial"])
+    kept = inside(xy, polygon) == (keep == "inside")
+    if margin_um > 0 and kept.any() and not kept.all():
+        kept[kept] = KDTree(xy[~kept]).query(xy[kept])[0] > margin_um
+    if not kept.any():
+        raise UserError(
+            f"section '{name}': no cell is left {keep} of its polygon with a margin of {margin_um:g} µm; change "
+            "`cut` in the dataset's config"
+        )
+    part = section[kept].copy()
+    part.obs["section"] = name
+    return part

@@ -29,11 +29,6 @@ class Windows:
         self.sections = [section for section in sections if len(section.xy) >= 2]
         if not self.sections:
             raise UserError("pretrain: no section has two cells; give at least one section with cells.")
-        if not config.model.quantised and any(section.expression is None for section in self.sections):
-            raise UserError(
-                "pretrain: a model without quantisation learns from expression, and a section given as tokens has none; "
-                "give the section itself, or its tokens with 'expression'."
-            )
         self.grids = [Grid(section.xy, config.window) for section in self.sections]
         sizes = np.array([len(section.xy) for section in self.sections], dtype=np.float64)
         self.share = sizes / sizes.sum()

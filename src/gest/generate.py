@@ -23,8 +23,9 @@ _BATCH = 16  # windows run together; results do not depend on it
 class Generated(NamedTuple):
     """What the rounds gave for m unseen cells, in the order of their indices."""
 
-    probabilities: np.ndarray
-    """(m, K) over the meta cells, averaged over each cell's estimates (Eq. 11)."""
+    means: np.ndarray
+    """(m, K) probabilities of the meta cells, or without quantisation (m, T) expression: the mean of each cell's
+    estimates (Eq. 11)."""
     rounds: np.ndarray
     """(m,) the round that generated each cell, from 1."""
     estimates: np.ndarray
@@ -49,7 +50,8 @@ def generate(
     unseen
         (n,) booleans, or the name of a boolean column of `obs`.
     mode
-        `weighted`: the meta cells' expression weighted by probability; `picking`: that of the likeliest (section 3.4).
+        `weighted`: the meta cells' expression weighted by probability; `picking`: that of the likeliest (section 3.4),
+        which a model without quantisation has none of.
     batch_size
         Windows run together; changes speed, not results.
 
@@ -62,7 +64,7 @@ def generate(
     Raises
     ------
     UserError
-        No unseen or no seen cell, an unknown mode, too few shared genes, or cells that no seen cell can reach.
+        No unseen or no seen cell, a mode that is unknown or not the model's, too few shared genes, or cells that no seen cell can reach.
     """
     from gest.sections import coordinates
     from gest.sources.anndata import check_unit
@@ -70,6 +72,8 @@ def generate(
 
     if mode not in ("weighted", "picking"):
         raise UserError(f"generate: mode is '{mode}', and must be weighted or picking.")
+    if mode == "picking" and not model.quantised:
+        raise UserError("generate: mode is 'picking', and this model has no meta cells to pick; leave it 'weighted'.")
     if batch_size is not None and batch_size < 1:
         raise UserError(f"generate: the batch size is {batch_size}, and must be at least 1.")
     hidden = _mask(adata, unseen)
@@ -81,10 +85,9 @@ def generate(
     told[~hidden] = np.asarray(adata[~hidden].X.sum(1)).ravel() > 0
     if not told.all():
         warnings.warn(f"generate: {(~told).sum()} seen cells have no counts and are not looked at.", stacklevel=2)
-    tokens = np.full(adata.n_obs, -1)
-    tokens[~hidden] = vocabulary.tokenize(known)
-    made = generate_tokens(model, xy[told], tokens[told], batch_size=batch_size, seed=seed)
-    predicted = aggregate(made.probabilities, vocabulary.expression, mode)
+    cells = hide(vocabulary.tokenize(known) if model.quantised else known.toarray(), hidden)
+    made = generate_tokens(model, xy[told], cells[told], batch_size=batch_size, seed=seed)
+    predicted = aggregate(made.means, vocabulary.expression, mode) if model.quantised else made.means
 
     columns = match_genes(adata, vocabulary)
     found = columns >= 0

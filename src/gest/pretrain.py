@@ -12,6 +12,7 @@ import math
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -136,7 +137,8 @@ def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0)
     settings["pretraining"] |= schedule | {"thinning": 0.0}
     tuned = GeST(settings, model.vocabulary).to(model.device)
     tuned.load_state_dict(model.state_dict())
-    _train(tuned, _tokens(sections, model.vocabulary), [], seed=seed, checkpoints=None)
+    given = _tokens(sections, model.vocabulary, model.config, Path(tempfile.gettempdir()))
+    _train(tuned, given, [], seed=seed, checkpoints=None)
     tuned.config, tuned.metrics = model.config, model.metrics | {"continued_steps": steps, "continued_seed": seed}
     return tuned.eval()
 
@@ -148,7 +150,7 @@ def _train(
     plan = model.config.pretraining
     windows = Windows(training, model.config, seed=seed, states=model.vocabulary.states())
     optimiser = torch.optim.AdamW(_parameter_groups(model, plan.weight_decay), lr=plan.learning_rate, betas=(0.9, 0.98))
-    alphas = torch.tensor(model.config.loss.weights, device=model.device)
+    alphas = _alphas(model)
     half = torch.autocast("cuda", torch.bfloat16) if model.device.type == "cuda" else nullcontext()
     log: list[dict[str, Any]] = []
     cells, kept, start = 0, None, 0
@@ -216,12 +218,13 @@ def _train(
 
 @torch.no_grad()
 def validate(model: GeST, sections: Sequence[Tokens], *, seed: int) -> tuple[float, float]:
-    """Loss (Eq. 10) and its meta-cell level on a fixed set of windows of held-out sections."""
+    """Loss (Eq. 10) and its first level on a fixed set of windows of held-out sections."""
     was_training = model.training
     model.eval()
     windows = Windows(sections, model.config, seed=seed)
     size = min(8, _VALIDATION_WINDOWS)
-    total, n = torch.zeros(4, device=model.device), 0
+    alphas = _alphas(model)
+    total, n = torch.zeros_like(alphas), 0
     for i in range(_VALIDATION_WINDOWS // size):
         tokens, bins, lengths = windows.batch(VALIDATION + i, size, model.device)
         targets = int((lengths - 1).sum())
@@ -229,7 +232,12 @@ def validate(model: GeST, sections: Sequence[Tokens], *, seed: int) -> tuple[flo
         n += targets
     model.train(was_training)
     losses = total / n
-    return float((losses * losses.new_tensor(model.config.loss.weights)).sum()), float(losses[0])
+    return float((losses * alphas).sum()), float(losses[0])
+
+
+def _alphas(model: GeST) -> Tensor:
+    """Weights of the losses of Eq. 10; squared error is one loss."""
+    return torch.tensor(model.config.loss.weights if model.quantised else (1.0,), device=model.device)
 
 
 def _schedule(step: int, warmup: int, steps: int) -> float:
@@ -246,16 +254,23 @@ def _parameter_groups(model: GeST, weight_decay: float) -> list[dict[str, Any]]:
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def _tokens(sections: Sequence[Any], vocabulary: Vocabulary) -> list[Tokens]:
-    """Tokenise one section after the other: files are not held in memory together."""
+def _tokens(sections: Sequence[Any], vocabulary: Vocabulary, config: Config, folder: Path) -> list[Tokens]:
+    """Tokenise one section after the other: files are not held in memory together, nor is expression, kept in `folder`."""
 
     def one(section: Any) -> Tokens:
         if isinstance(section, Tokens):
+            if section.expression is None and not config.model.quantised:
+                raise UserError(
+                    "pretrain: a model without quantisation learns from expression, which a section's tokens lack; give "
+                    "the section itself, or `Tokens` with 'expression'."
+                )
             return section
+        from gest.continuous import streamed
         from gest.sections import read_section
         from gest.tokens import tokenize
 
-        return tokenize(read_section(section) if isinstance(section, str | os.PathLike) else section, vocabulary)
+        whole = read_section(section) if isinstance(section, str | os.PathLike) else section
+        return tokenize(whole, vocabulary) if config.model.quantised else streamed(whole, vocabulary, folder)
 
     return [one(section) for section in sections]
 
@@ -264,12 +279,18 @@ def _key(
     config: Config, training: Sequence[Tokens], held_out: Sequence[Tokens], vocabulary: Vocabulary, seed: int
 ) -> str:
     """Name a training run by what decides its result: configuration, data, seed, and the format of the state."""
-    digest = hashlib.sha256(json.dumps([Checkpoints.FORMAT, asdict(config), seed], sort_keys=True).encode())
+    settings = asdict(config)
+    if config.model.quantised:
+        del settings["model"]["quantised"]  # as it was before there was a choice: no training is lost to it
+    digest = hashlib.sha256(json.dumps([Checkpoints.FORMAT, settings, seed], sort_keys=True).encode())
     digest.update(vocabulary.digest())
     for group in (training, held_out):
         digest.update(str(len(group)).encode())
         for section in group:
             digest.update(np.ascontiguousarray(section.xy).tobytes() + section.tokens.tobytes())
+            if not config.model.quantised:
+                for array in (section.expression.data, section.expression.indices, section.expression.indptr):
+                    digest.update(array)
     return digest.hexdigest()[:16]
 
 
@@ -285,7 +306,11 @@ def _already(out: Path, key: str) -> GeST | None:
 def _marginal_loss(
     training: Sequence[Tokens], scored: Sequence[Tokens], vocabulary: Vocabulary, config: Config
 ) -> float:
-    """Loss of a model that knows the training frequencies alone: what a trained one has to beat."""
+    """Loss of a model that knows the training frequencies, or mean, alone: what a trained one has to beat."""
+    if not config.model.quantised:
+        from gest.continuous import error_of_mean
+
+        return error_of_mean(training, scored)
     K = len(vocabulary)
     prior = np.bincount(np.concatenate([s.tokens for s in training]), minlength=K) + 0.5
     share = np.bincount(np.concatenate([s.tokens for s in scored]), minlength=K).astype(np.float64)

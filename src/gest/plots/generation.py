@@ -1,13 +1,16 @@
-"""The figure of generated cells: a section, the crop hidden in it, and truth beside predictions."""
+"""Generated cells: truth beside predictions, gene by gene (Figures A.2 and A.5)."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
-SEEN, UNSEEN = "0.25", "#d62728"
+from gest.plots.maps import dots, frame, outline, scale_bar, seen_and_unseen, spacing
+
 COLOUR_MAP = "viridis"
+UNIT = "log-normalised\nexpression"
+_SIDE = 1.5  # of a panel, inches
+_AROUND = 0.4  # of the unseen area's extent: so much is shown on each side of it
 
 
 def draw_generation(
@@ -19,7 +22,7 @@ def draw_generation(
     *,
     title: str = "",
 ) -> Figure:
-    """Draw a section with its crop, and per gene the truth beside each prediction.
+    """Draw a section with its crop, and per gene the truth beside each prediction (Figure A.2).
 
     Parameters
     ----------
@@ -41,66 +44,105 @@ def draw_generation(
     """
     shown = {"truth": truth, **predictions}
     crop = xy[unseen]
-    # The section is drawn as high as all genes together, at its own aspect.
+    body = _height(crop) * len(genes)
+    # The section is drawn as high as all genes together, if its own aspect allows.
     width, height = np.ptp(xy, axis=0)
-    side = 1.25
-    body = side * len(genes)
-    section_width = float(np.clip(body * width / height, 0.6 * body, 1.4 * body))
-    figure = Figure(figsize=(section_width + side * len(shown) + 1.2, body + 0.9), layout="constrained", dpi=150)
-    left, right = figure.subfigures(1, 2, width_ratios=[section_width, side * len(shown) + 1.0])
-    _draw_section(left.subplots(), xy, unseen)
-    axes = right.subplots(len(genes), len(shown), squeeze=False)
-    size = _marker_size(len(crop), 72 * side * 0.8)
-    for row, gene in enumerate(genes):
-        low, high = np.percentile(truth[:, row], [1, 99])
-        for ax, (name, values) in zip(axes[row], shown.items(), strict=True):
-            points = ax.scatter(
-                *crop.T, c=values[:, row], s=size, cmap=COLOUR_MAP, vmin=low, vmax=max(high, low + 1e-6), linewidths=0
-            )
-            _bare(ax)
-            if row == 0:
-                ax.set_title(name, fontsize=7)
-        axes[row][0].set_ylabel(gene, fontsize=8, style="italic")
-        bar = right.colorbar(points, ax=list(axes[row]), fraction=0.02, pad=0.01, aspect=12)
-        bar.ax.tick_params(labelsize=6, length=2)
-        bar.outline.set_visible(False)
-    _scale_bar(axes[-1][0], crop)
-    if title:
-        figure.suptitle(title, fontsize=9)
+    section_width = float(np.clip(body * width / height, 2.5, 6.0))
+    panels_width = _width(shown)
+    figure = Figure(figsize=(section_width + panels_width, body + 0.9), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[section_width, panels_width])
+    seen_and_unseen(left.subplots(), xy, unseen, names=("seen", "unseen"))
+    _draw_genes(right, crop, shown, genes, limits=truth)
+    figure.suptitle(title, fontsize=10)
     return figure
 
 
-def _draw_section(ax: Axes, xy: np.ndarray, unseen: np.ndarray) -> None:
-    """Draw where the crop lies: seen cells grey, unseen ones red."""
-    size = _marker_size(len(xy), 72 * 3)
-    ax.scatter(*xy[~unseen].T, s=size, color=SEEN, linewidths=0, label=f"seen ({(~unseen).sum():,} cells)")
-    ax.scatter(*xy[unseen].T, s=size, color=UNSEEN, linewidths=0, label=f"unseen ({unseen.sum():,} cells)")
-    _bare(ax)
-    _scale_bar(ax, xy)
-    legend = ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize=8)
-    for handle in legend.legend_handles:
-        handle.set_sizes([20])
+def draw_markers(
+    xy: np.ndarray,
+    unseen: np.ndarray,
+    expression: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
+    genes: Sequence[str],
+    *,
+    missing: Sequence[str] = (),
+    title: str = "",
+) -> Figure:
+    """Draw marker genes in and around the unseen area: truth, and predictions set into what is seen (Figure A.5).
+
+    Parameters
+    ----------
+    xy
+        (n, 2) µm.
+    unseen
+        (n,) booleans; m are true.
+    expression
+        (n, g) log-normalised expression of all cells.
+    predictions
+        Method to (m, g) prediction, a column each; seen cells are drawn with their own expression.
+    genes
+        The g genes, a row each; a row shares one colour scale, set by the 1st and 99th percentile of what is shown.
+    missing
+        Markers that the data lacks, to be named.
+
+    Returns
+    -------
+    Figure
+        Not shown and not saved.
+    """
+    low, high = xy[unseen].min(axis=0), xy[unseen].max(axis=0)
+    margin = _AROUND * (high - low).max()
+    near = ((xy >= low - margin) & (xy <= high + margin)).all(axis=1)
+    shown = {"truth": expression[near]}
+    for name, values in predictions.items():
+        filled = expression.copy()
+        filled[unseen] = values
+        shown[name] = filled[near]
+    notes = ["Outlined: the unseen area; around it, the expression that was seen."]
+    notes += [f"Not in the data: {', '.join(missing)}."] if missing else []
+    figure = Figure(figsize=(_width(shown), _height(xy[near]) * len(genes) + 1.1), layout="constrained")
+    panels = _draw_genes(figure, xy[near], shown, genes, limits=expression[near])
+    for ax in panels.flat:
+        outline(ax, xy[near], unseen[near])
+    figure.suptitle(title, fontsize=10)
+    figure.supxlabel("\n".join(notes), fontsize=8)
+    return figure
 
 
-def _bare(ax: Axes) -> None:
-    """Leave nothing but the points, x and y on one scale."""
-    ax.set_aspect("equal")
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
+def _height(xy: np.ndarray) -> float:
+    """Return the height of a panel of these cells, inches."""
+    width, height = np.ptp(xy, axis=0)
+    return _SIDE * height / width
 
 
-def _scale_bar(ax: Axes, xy: np.ndarray) -> None:
-    """Draw a bar of a round length in µm, about a quarter of the width, below the points."""
-    (left, bottom), width = xy.min(axis=0), np.ptp(xy[:, 0])
-    power = 10 ** np.floor(np.log10(width / 4))
-    length = max(step * power for step in (1, 2, 5) if step * power <= width / 4)
-    y = bottom - 0.06 * np.ptp(xy[:, 1])
-    ax.plot([left, left + length], [y, y], color="black", linewidth=1.5, solid_capstyle="butt")
-    ax.annotate(
-        f"{length:g} µm", (left, y), xytext=(0, -2), textcoords="offset points", ha="left", va="top", fontsize=6
-    )
+def _width(shown: Mapping[str, np.ndarray]) -> float:
+    """Return the width of a row of panels and its colour bar, inches."""
+    return _SIDE * len(shown) + 1.1
 
 
-def _marker_size(n: int, width: float) -> float:
-    """Area in square points at which n points about fill a square of that width in points."""
-    return float(np.clip(0.8 * width**2 / max(n, 1), 0.3, 40))
+def _draw_genes(
+    figure: Figure | SubFigure,
+    xy: np.ndarray,
+    shown: Mapping[str, np.ndarray],
+    genes: Sequence[str],
+    *,
+    limits: np.ndarray,
+) -> np.ndarray:
+    """Draw a row of panels per gene and a column per entry of `shown`, (n, g) at xy; return the axes (g, columns)."""
+    axes = figure.subplots(len(genes), len(shown) + 1, squeeze=False, width_ratios=[1] * len(shown) + [0.06])
+    pitch = spacing(xy)
+    for row, gene in enumerate(genes):
+        low, high = np.percentile(limits[:, row], [1, 99])
+        for ax, (name, values) in zip(axes[row], shown.items(), strict=False):
+            circles = dots(ax, xy, pitch, array=values[:, row], cmap=COLOUR_MAP, clim=(low, max(high, low + 1e-6)))
+            frame(ax, xy)
+            if row == 0:
+                ax.set_title(name, fontsize=8)
+            if not np.isfinite(values[:, row]).all():
+                ax.text(0.5, 0.5, "failed", transform=ax.transAxes, ha="center", fontsize=8)
+        axes[row, 0].set_ylabel(gene, fontsize=9, style="italic")
+        bar = figure.colorbar(circles, cax=axes[row, -1])
+        bar.set_label(UNIT, fontsize=7)
+        bar.ax.tick_params(labelsize=7, length=2)
+        bar.outline.set_visible(False)
+    scale_bar(axes[-1, 0])
+    return axes[:, :-1]

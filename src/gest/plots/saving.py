@@ -1,0 +1,28 @@
+"""Saving figures, so that the same figure gives the same bytes."""
+
+import io
+import os
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+DPI = 300
+# Dates, and names and versions of programs, would differ where the figure does not.
+_METADATA = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}
+
+
+def save(figure: Figure, *paths: str | os.PathLike) -> None:
+    """Write a figure as PNG (300 dpi) or PDF (text stays text), by each path's suffix, whole or not at all."""
+    for path in map(Path, paths):
+        kind = path.suffix.removeprefix(".")
+        buffer = io.BytesIO()
+        with mpl.rc_context({"pdf.fonttype": 42}):  # TrueType: editors of drawings can change the text
+            figure.savefig(buffer, format=kind, dpi=DPI, metadata=_METADATA[kind])
+        partial = path.with_name(f".{path.name}.partial")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(buffer.getvalue())
+        os.replace(partial, path)

@@ -16,6 +16,7 @@ from gest.windows import CORNERS, Grid, position_bins, serialize, stack
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from scipy.sparse import csr_matrix
 
 _BATCH = 16  # windows run together; results do not depend on it
 
@@ -30,6 +31,11 @@ class Generated(NamedTuple):
     """(m,) the round that generated each cell, from 1."""
     estimates: np.ndarray
     """(m,) how many reference windows gave an estimate."""
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """The means of a model with meta cells."""
+        return self.means
 
 
 def generate(
@@ -85,8 +91,8 @@ def generate(
     told[~hidden] = np.asarray(adata[~hidden].X.sum(1)).ravel() > 0
     if not told.all():
         warnings.warn(f"generate: {(~told).sum()} seen cells have no counts and are not looked at.", stacklevel=2)
-    cells = hide(vocabulary.tokenize(known) if model.quantised else known.toarray(), hidden)
-    made = generate_tokens(model, xy[told], cells[told], batch_size=batch_size, seed=seed)
+    tokens = seen_tokens(model, known, hidden)
+    made = generate_tokens(model, xy[told], tokens[told], batch_size=batch_size, seed=seed)
     predicted = aggregate(made.means, vocabulary.expression, mode) if model.quantised else made.means
 
     columns = match_genes(adata, vocabulary)
@@ -98,11 +104,12 @@ def generate(
     adata.obs["gest_round"] = 0
     adata.obs.loc[hidden, "gest_round"] = made.rounds
     adata.uns["gest"] = dict(adata.uns.get("gest", {})) | {
-        "mode": mode,
+        "mode": mode if model.quantised else "continuous",
         "seed": seed,
         "window": model.config.window,
         "n_unseen": int(hidden.sum()),
         "n_rounds": int(made.rounds.max()),
+        "n_negative": int((predicted < 0).sum()),  # invalid values, which squared error does not rule out
         "genes_missing": [str(gene) for gene in vocabulary.genes[~found]],
     }
     return adata
@@ -115,6 +122,29 @@ def aggregate(probabilities: np.ndarray, expression: np.ndarray, mode: str) -> n
     return probabilities @ expression  # Eq. 11
 
 
+def seen_tokens(model: GeST, known: csr_matrix, unseen: np.ndarray) -> np.ndarray:
+    """Give every cell what the model sees of it, for `generate_tokens`.
+
+    Parameters
+    ----------
+    known
+        (n_seen, T) normalised expression of the seen cells.
+    unseen
+        (n,) booleans.
+
+    Returns
+    -------
+    (n,) meta cells, −1 where unseen; without quantisation (n, T) expression, NaN where unseen.
+    """
+    if model.quantised:
+        tokens = np.full(len(unseen), -1)
+        tokens[~unseen] = model.vocabulary.tokenize(known)
+    else:
+        tokens = np.full((len(unseen), known.shape[1]), np.nan, dtype=np.float32)
+        tokens[~unseen] = known.toarray()
+    return tokens
+
+
 def generate_tokens(
     model: GeST, xy: np.ndarray, tokens: np.ndarray, *, batch_size: int | None = None, seed: int = 0
 ) -> Generated:
@@ -122,14 +152,15 @@ def generate_tokens(
 
     In each round every seen cell that has unseen cells in its window is a reference: its window's seen cells, in a
     seeded order (Eq. 5), predict the window's unseen cells, all in parallel. The estimates of a cell are averaged
-    (Eq. 11), its likeliest meta cell is seen from the next round on (decision 14).
+    (Eq. 11); its likeliest meta cell, or without quantisation the average itself, is seen from the next round on
+    (decision 14).
 
     Parameters
     ----------
     xy
         (n, 2) µm.
     tokens
-        (n,) meta cells, −1 where unseen.
+        As `seen_tokens` gives them: (n,) meta cells, −1 where unseen, or (n, T) expression, NaN where unseen.
 
     Raises
     ------
@@ -137,35 +168,38 @@ def generate_tokens(
         Unseen cells that no chain of windows reaches from a seen one; the message names the first.
     """
     xy, tokens = np.asarray(xy, dtype=np.float64), np.array(tokens)
-    if not (tokens >= 0).any():
+    seen = tokens >= 0 if model.quantised else ~np.isnan(tokens).any(1)
+    if not seen.any():
         raise UserError("generate: every cell is unseen; at least one seen cell is needed to generate from.")
-    unseen = np.flatnonzero(tokens < 0)
+    unseen = np.flatnonzero(~seen)
     if not len(unseen):
         raise UserError("generate: no cell is unseen; mark those to generate.")
     place = np.full(len(xy), -1)
     place[unseen] = np.arange(len(unseen))
-    mean = np.zeros((len(unseen), len(model.vocabulary)), dtype=np.float32)
+    K, T = model.codebook.shape
+    mean = np.zeros((len(unseen), K if model.quantised else T), dtype=np.float32)
     rounds, estimates = np.zeros(len(unseen), dtype=np.int64), np.zeros(len(unseen), dtype=np.int64)
     grid = Grid(xy, model.config.window)
     bar = tqdm(total=len(unseen), unit="cell", desc="generating", mininterval=10, leave=False)
     number = 0
-    while (tokens < 0).any():
+    while not seen.all():
         number += 1
-        windows = _reference_windows(model, grid, tokens, seed=seed, number=number)
+        windows = _reference_windows(model, grid, seen, seed=seed, number=number)
         if not windows:
-            lost = np.flatnonzero(tokens < 0)
+            lost = np.flatnonzero(~seen)
             first = f"the first is cell {lost[0]} at {xy[lost[0]].round(1).tolist()} µm"
             raise UserError(
                 f"generate: {len(lost)} unseen cells ({first}) lie further than {model.config.window / 2:g} µm, half a "
                 "window, from every seen or generated cell; leave them out, or use a model with a larger window."
             )
-        for targets, probabilities in _estimates(model, xy, tokens, windows, batch_size or _BATCH):
-            mean[place[targets]] += probabilities
+        for targets, estimate in _estimates(model, xy, tokens, windows, batch_size or _BATCH):
+            mean[place[targets]] += estimate
             estimates[place[targets]] += 1
         reached = place[np.unique(np.concatenate([window.targets for window in windows]))]
         mean[reached] /= estimates[reached, None]  # Eq. 11
         rounds[reached] = number
-        tokens[unseen[reached]] = mean[reached].argmax(1)
+        tokens[unseen[reached]] = mean[reached].argmax(1) if model.quantised else mean[reached]
+        seen[unseen[reached]] = True
         bar.update(len(reached))
     bar.close()
     return Generated(mean, rounds, estimates)
@@ -177,23 +211,23 @@ class _Window(NamedTuple):
     targets: np.ndarray  # indices of the unseen
 
 
-def _reference_windows(model: GeST, grid: Grid, tokens: np.ndarray, *, seed: int, number: int) -> list[_Window]:
+def _reference_windows(model: GeST, grid: Grid, seen: np.ndarray, *, seed: int, number: int) -> list[_Window]:
     """Find every seen cell with an unseen one in its window (X_s of A.2), and order its seen cells."""
     side, order = model.config.window, model.config.serialisation
-    near = np.zeros(len(tokens), dtype=bool)
-    for cell in np.flatnonzero(tokens < 0):
+    near = np.zeros(len(seen), dtype=bool)
+    for cell in np.flatnonzero(~seen):
         near[grid.window(grid.xy[cell], 1.001 * side)] = True  # a little more: rounding decides on the border
     windows = []
-    for reference in np.flatnonzero(near & (tokens >= 0)):
+    for reference in np.flatnonzero(near & seen):
         origin = grid.xy[reference]
         cells = grid.window(origin, side)
-        seen, targets = cells[tokens[cells] >= 0], cells[tokens[cells] < 0]
+        context, targets = cells[seen[cells]], cells[~seen[cells]]
         if not len(targets):
             continue
         rng = np.random.default_rng((seed, number, reference))  # so that batches do not matter
         corner = origin + (CORNERS[rng.integers(4)] - 0.5) * side
-        sequence = serialize(grid.xy[seen], corner=corner, order=order.order, sharpness=order.sharpness, rng=rng)
-        windows.append(_Window(origin, seen[sequence], targets))
+        sequence = serialize(grid.xy[context], corner=corner, order=order.order, sharpness=order.sharpness, rng=rng)
+        windows.append(_Window(origin, context[sequence], targets))
     return windows
 
 
@@ -201,7 +235,7 @@ def _reference_windows(model: GeST, grid: Grid, tokens: np.ndarray, *, seed: int
 def _estimates(
     model: GeST, xy: np.ndarray, tokens: np.ndarray, windows: Sequence[_Window], batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Run windows in batches of similar length; yield each window's targets and their probabilities (U, K)."""
+    """Run windows in batches of similar length; yield each window's targets and their estimates (U, K or T)."""
     window, n_bins, device = model.config.window, model.config.model.position_bins, model.device
     by_length = sorted(windows, key=lambda w: len(w.seen))
     model.eval()
@@ -213,10 +247,10 @@ def _estimates(
             for pairs in ([(w, w.seen) for w in batch], [(w, w.targets) for w in batch])
         )
         n_seen = np.array([len(w.seen) for w in batch])
-        logits = model.predict(*(torch.from_numpy(x).to(device) for x in (seen, bins, n_seen, places)))
-        probabilities = logits.float().softmax(-1).cpu().numpy()  # Eq. 8
-        for w, p in zip(batch, probabilities, strict=True):
-            yield w.targets, p[: len(w.targets)]
+        output = model.predict(*(torch.from_numpy(x).to(device) for x in (seen, bins, n_seen, places)))
+        estimates = output.float().softmax(-1) if model.quantised else output.float()  # Eq. 8
+        for w, estimate in zip(batch, estimates.cpu().numpy(), strict=True):
+            yield w.targets, estimate[: len(w.targets)]
 
 
 def _mask(adata: AnnData, unseen: np.ndarray | str) -> np.ndarray:

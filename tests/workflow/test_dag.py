@@ -61,7 +61,7 @@ def test_toy_goes_through_all_five_datasets(folder):
     tested = toy["mouse_brain"]["parts"]["mouse2"]["sections"] + len(toy["liver_cancer"]["sections"]["test"]) + 1
     samples = sum(map(len, toy["liver_cancer"]["sections"].values()))
     assert jobs(snakemake(folder, "--profile", "toy", "--dry-run")) == {
-        "configuration": 4 + 3 * 5,
+        "configuration": 4 + 3 * 5 + 1,
         "fixtures": 1,
         "download": 2 * 5 + 2 * samples + 1 + 1,
         "import_mouse1": 1,
@@ -88,7 +88,7 @@ def test_the_papers_run_lists_every_job_without_any_data(folder):
     assert time.monotonic() - started < 15
     tested, n_methods = 66 + 1 + 1, len(paper()["generation"]["methods"])
     assert jobs(done) == {
-        "configuration": 4 + 3 * 5,
+        "configuration": 4 + 3 * 5 + 1,
         "download": 2 * 5 + 21 * 2 + 1 + 1,
         "import_mouse1": 1,
         "import_mouse2": 1,

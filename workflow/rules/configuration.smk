@@ -20,8 +20,9 @@ SHARED = ("window", "vocabulary", "model", "serialisation", "loss", "pretraining
 STAGES = {
     "section": (
         *("source", "path", "parts", "donors", "labels", "section_key", "donor_key", "microns_per_unit", "x", "layer"),
-        *("spatial_key", "drop", "cut", "bin_size", "pitch_um", "proximal_um", "batches", "expected"),
+        *("spatial_key", "drop", "bin_size", "pitch_um", "proximal_um", "batches", "expected"),
     ),
+    "cut": ("cut",),
     "vocabulary": ("vocabulary",),
     "pretraining": ("window", "model", "serialisation", "loss", "pretraining"),
     "crops": ("generation.crops",),

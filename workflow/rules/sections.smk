@@ -42,7 +42,7 @@ rule import_section:
 
 rule cut_section:
     input:
-        config="<results>/{dataset}/config/section.json",
+        config="<results>/{dataset}/config/cut.json",
         whole=section_cut_from,
     output:
         "<results>/{dataset}/sections/{section}.h5ad",

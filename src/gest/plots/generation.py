@@ -134,7 +134,7 @@ def _draw_genes(
         low, high = np.percentile(limits[:, row], [1, 99])
         for ax, (name, values) in zip(axes[row], shown.items(), strict=False):
             circles = dots(ax, xy, pitch, array=values[:, row], cmap=COLOUR_MAP, clim=(low, max(high, low + 1e-6)))
-            frame(ax, xy)
+            frame(ax, xy, pitch)
             if row == 0:
                 ax.set_title(name, fontsize=8)
             if not np.isfinite(values[:, row]).all():

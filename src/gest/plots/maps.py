@@ -39,12 +39,12 @@ def draw_setting(xy: np.ndarray, unseen: np.ndarray, *, title: str, of: str = "c
 
 def seen_and_unseen(ax: Axes, xy: np.ndarray, unseen: np.ndarray, *, names: tuple[str, str], of: str = "cells") -> None:
     """Draw the cells of a section (n, 2), µm, black where seen and red where unseen (n,), with legend and scale bar."""
-    diameter = spacing(xy)
+    pitch = spacing(xy)
     handles = []
     for mask, colour, name in ((~unseen, SEEN, names[0]), (unseen, UNSEEN, names[1])):
-        dots(ax, xy[mask], diameter, facecolors=colour)
+        dots(ax, xy[mask], pitch, facecolors=colour)
         handles.append(handle(colour, f"{name} ({mask.sum():,} {of})"))
-    frame(ax, xy)
+    frame(ax, xy, pitch)
     scale_bar(ax)
     ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize=8)
 
@@ -80,11 +80,10 @@ def handle(colour: str, label: str, marker: str = "o") -> Line2D:
     return Line2D([], [], linestyle="", marker=marker, markersize=5, color=colour, label=label)
 
 
-def frame(ax: Axes, xy: np.ndarray) -> None:
-    """Leave nothing but what lies around the cells (n, 2), x and y on one scale."""
-    low, high = xy.min(axis=0), xy.max(axis=0)
-    margin = 0.02 * (high - low).max() + 0.5 * spacing(xy)
-    ax.set(xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + margin), xticks=[], yticks=[])
+def frame(ax: Axes, xy: np.ndarray, pitch: float) -> None:
+    """Leave nothing but the dots at xy (n, 2), x and y on one scale."""
+    low, high = xy.min(axis=0) - pitch / 2, xy.max(axis=0) + pitch / 2
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
     ax.set_aspect("equal")
     ax.spines[:].set_visible(False)
 

@@ -34,7 +34,7 @@ def draw_rounds(xy: np.ndarray, rounds: np.ndarray, *, title: str = "") -> Figur
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
     pitch = spacing(xy)
     for number, ax in enumerate(axes, start=1):
-        frame(ax, xy)
+        frame(ax, xy, pitch)
         if number > last:
             ax.set_visible(False)
             continue

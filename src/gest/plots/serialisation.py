@@ -71,7 +71,7 @@ def draw_orders(
     cells = next(iter(sequences.values()))
     dots(section, xy, spacing(xy), facecolors=SKY_BLUE)
     dots(section, xy[cells], spacing(xy), facecolors=VERMILION)
-    frame(section, xy)
+    frame(section, xy, spacing(xy))
     _draw_window(section, centre, side)
     section.set_title("section", fontsize=9)
     scale_bar(section)
@@ -102,6 +102,6 @@ def _draw_order(ax: Axes, xy: np.ndarray, sequence: np.ndarray, *, centre: np.nd
     dots(ax, xy[sequence], 0.35 * pitch, facecolors=VERMILION)
     for number, (x, y) in enumerate(xy[sequence], start=1):
         ax.annotate(str(number), (x, y), xytext=(2.5, 2.5), textcoords="offset points", fontsize=7)
-    frame(ax, centre + np.array([[-shown, -shown], [shown, shown]]))
+    frame(ax, centre + np.array([[-shown, -shown], [shown, shown]]), 0)
     _draw_window(ax, centre, side)
     scale_bar(ax)

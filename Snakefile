@@ -17,6 +17,8 @@ configfile: "config/config.yaml"
 
 include: "workflow/rules/configuration.smk"
 include: "workflow/rules/inputs.smk"
+include: "workflow/rules/paper_inputs.smk"
+include: "workflow/rules/figure_inputs.smk"
 
 
 # `gest` is installed beside this Python, be its environment activated or not.
@@ -60,9 +62,11 @@ rule all:
 
 # In the order in which they run.
 include: "workflow/rules/upstream.smk"
+include: "workflow/rules/environments.smk"
 include: "workflow/rules/sections.smk"
 include: "workflow/rules/vocabulary.smk"
 include: "workflow/rules/pretraining.smk"
 include: "workflow/rules/generation.smk"
+include: "workflow/rules/accumulation.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"

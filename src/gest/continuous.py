@@ -26,6 +26,7 @@ def streamed(section: AnnData, vocabulary: Vocabulary, folder: Path) -> Tokens:
 
 def on_disk(rows: sp.csr_matrix, folder: Path) -> sp.csr_matrix:
     """Move a matrix into memory-mapped, nameless files of `folder`: the system removes them with their last user."""
+    folder.mkdir(parents=True, exist_ok=True)
     arrays = tuple(_mapped(array, folder) for array in (rows.data, rows.indices, rows.indptr))
     return sp.csr_matrix(arrays, shape=rows.shape, copy=False)
 

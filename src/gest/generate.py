@@ -32,11 +32,6 @@ class Generated(NamedTuple):
     estimates: np.ndarray
     """(m,) how many reference windows gave an estimate."""
 
-    @property
-    def probabilities(self) -> np.ndarray:
-        """The means of a model with meta cells."""
-        return self.means
-
 
 def generate(
     adata: AnnData,
@@ -70,7 +65,8 @@ def generate(
     Raises
     ------
     UserError
-        No unseen or no seen cell, a mode that is unknown or not the model's, too few shared genes, or cells that no seen cell can reach.
+        No unseen or no seen cell, a mode that is unknown or not the model's, too few shared genes, or cells that no
+        seen cell can reach.
     """
     from gest.sections import coordinates
     from gest.sources.anndata import check_unit

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from gest.baselines import METHODS as BASELINES
 from gest.crops import Crop
 from gest.errors import UserError
-from gest.generate import aggregate, generate_tokens
+from gest.generate import aggregate, generate_tokens, seen_tokens
 from gest.model import GeST
 from gest.pretrain import finetune
 from gest.tokens import expression
@@ -55,10 +55,10 @@ def predict_crops(
 
     Returns
     -------
-    One row per unseen cell and crop: `obs` holds `crop`, `cell`, `model_seed`, `seed` and `failed` (empty, or why its
-    crop could not be predicted and is NaN); `layers` one prediction (rows, T) per variant: `default`, or for GeST
-    `weighted`, `picking` (section 3.4) and `codebook`: weighted, with the meta cells' expression re-estimated on the
-    cells seen.
+    One row per unseen cell and crop: `obs` holds `crop`, `cell`, `model_seed`, `seed`, `round` (in which GeST generated
+    it, from 1; else 0) and `failed` (empty, or why its crop could not be predicted and is NaN); `layers` one prediction
+    (rows, T) per variant: `default`, or for GeST `weighted`, `picking` (section 3.4) and `codebook`: weighted, with the
+    meta cells' expression re-estimated on the cells seen; or `continuous` of a model without quantisation.
 
     Raises
     ------
@@ -73,33 +73,35 @@ def predict_crops(
     normalised = expression(section, vocabulary)
     tokens = vocabulary.tokenize(normalised)
 
-    def predict(unseen: np.ndarray) -> dict[str, np.ndarray]:
+    def predict(unseen: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray | int]:
         seen = ~unseen
         if method in BASELINES:
-            return {"default": BASELINES[method](xy[seen], normalised[seen].toarray(), xy[unseen], seed=seed)}
+            return {"default": BASELINES[method](xy[seen], normalised[seen].toarray(), xy[unseen], seed=seed)}, 0
         if method == "true_metacells":
-            return {"default": vocabulary.expression[tokens[unseen]]}
+            return {"default": vocabulary.expression[tokens[unseen]]}, 0
         own = model
         if method == "gest_continued":
-            own = finetune([Tokens(xy[seen], tokens[seen])], model, steps=continued_steps, seed=seed)
-        return _gest(own, xy, np.where(unseen, -1, tokens), normalised[seen], seed=seed)
+            known = Tokens(xy[seen], tokens[seen], None if model.quantised else normalised[seen])
+            own = finetune([known], model, steps=continued_steps, seed=seed)
+        return _gest(own, xy, normalised[seen], unseen, seed=seed)
 
     model_seed = model.metrics.get("seed", 0) if model is not None else 0
     parts = []
     for crop in tqdm(crops, unit="crop", desc=method):
         unseen, failed = crop.unseen(section), ""
         try:
-            layers = predict(unseen)
+            layers, rounds = predict(unseen)
         except (UserError, ArithmeticError, np.linalg.LinAlgError, torch.linalg.LinAlgError) as error:
             failed = str(error)  # one crop's failure must not take the others' scores away
             nothing = np.full((unseen.sum(), len(vocabulary.genes)), np.nan)
-            layers = dict.fromkeys(VARIANTS if method.startswith("gest") else ("default",), nothing)
+            layers, rounds = dict.fromkeys(_variants(method, model), nothing), 0
         obs = pd.DataFrame(
             {
                 "crop": crop.crop,
                 "cell": section.obs_names[unseen].astype(str),
                 "model_seed": model_seed,
                 "seed": seed,
+                "round": rounds,
                 "failed": failed,
             }
         )
@@ -113,10 +115,22 @@ def predict_crops(
     return ad.concat(parts, uns_merge="same")
 
 
-def _gest(model: GeST, xy: np.ndarray, tokens: np.ndarray, known: sp.csr_matrix, *, seed: int) -> dict[str, np.ndarray]:
-    """Generate the cells whose token is −1, and turn the probabilities into expression in three ways."""
-    probabilities = generate_tokens(model, xy, tokens, seed=seed).probabilities
+def _variants(method: str, model: GeST | None) -> tuple[str, ...]:
+    if not method.startswith("gest"):
+        return ("default",)
+    return VARIANTS if model.quantised else ("continuous",)
+
+
+def _gest(
+    model: GeST, xy: np.ndarray, known: sp.csr_matrix, unseen: np.ndarray, *, seed: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Generate the unseen cells, and turn the probabilities into expression in three ways; also each cell's round."""
+    tokens = seen_tokens(model, known, unseen)
+    made = generate_tokens(model, xy, tokens, seed=seed)
+    if not model.quantised:
+        return {"continuous": made.means}, made.rounds
     vocabulary = model.vocabulary
-    own = vocabulary.reestimate(known, tokens[tokens >= 0])
-    weighted, picking = (aggregate(probabilities, vocabulary.expression, mode) for mode in ("weighted", "picking"))
-    return dict(zip(VARIANTS, (weighted, picking, aggregate(probabilities, own, "weighted")), strict=True))
+    own = vocabulary.reestimate(known, tokens[~unseen])
+    weighted, picking = (aggregate(made.means, vocabulary.expression, mode) for mode in ("weighted", "picking"))
+    variants = (weighted, picking, aggregate(made.means, own, "weighted"))
+    return dict(zip(VARIANTS, variants, strict=True)), made.rounds

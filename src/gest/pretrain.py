@@ -255,14 +255,14 @@ def _parameter_groups(model: GeST, weight_decay: float) -> list[dict[str, Any]]:
 
 
 def _tokens(sections: Sequence[Any], vocabulary: Vocabulary, config: Config, folder: Path) -> list[Tokens]:
-    """Tokenise one section after the other: files are not held in memory together, nor is expression, kept in `folder`."""
+    """Tokenise one section after the other: neither files nor expression are held in memory together."""
 
     def one(section: Any) -> Tokens:
         if isinstance(section, Tokens):
             if section.expression is None and not config.model.quantised:
                 raise UserError(
-                    "pretrain: a model without quantisation learns from expression, which a section's tokens lack; give "
-                    "the section itself, or `Tokens` with 'expression'."
+                    "pretrain: a model without quantisation learns from expression, and a section's tokens have none; "
+                    "give the section itself, or `Tokens` with 'expression'."
                 )
             return section
         from gest.continuous import streamed

@@ -4,15 +4,44 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
+from anndata import AnnData
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array, spmatrix
 from scipy.spatial import cKDTree
 
 from gest.errors import UserError
+from gest.isolated import run_isolated
+from gest.tokens import expression as normalised_expression
+from gest.tokens import match_genes
+from gest.vocabulary import Vocabulary
 
 NEIGHBOURS = 10
+# Cells per node of SOMDE's map: what its authors' README and tutorial take (github.com/WhirlFirst/somde).
+CELLS_PER_NODE = 20
+FEWEST_NODES = 9  # a map of 3 × 3
 # Genes made dense at a time, so that memory stays at one block whatever the panel.
 BLOCK = 256
+
+
+def rank_section(section: AnnData, vocabulary: Vocabulary, *, method: str = "morans_i") -> pd.DataFrame:
+    """Rank a vocabulary's genes in one section by what the method takes: counts, or log-normalised expression.
+
+    Parameters
+    ----------
+    section
+        n cells, coordinates in µm; see `gest.sections`.
+    vocabulary
+        Names the T genes. One that the section lacks varies nowhere.
+    method
+        See `spatially_variable_genes`, also for the result and the errors.
+    """
+    if method != "somde":
+        expression = normalised_expression(section, vocabulary)
+    else:
+        columns = match_genes(section, vocabulary)
+        expression = sp.csc_matrix(section.X)[:, columns] @ sp.diags_array((columns >= 0).astype(np.float32))
+    return spatially_variable_genes(expression, section.obsm["spatial"], vocabulary.genes, method=method)
 
 
 def spatially_variable_genes(
@@ -27,23 +56,26 @@ def spatially_variable_genes(
     Parameters
     ----------
     expression
-        (n, T) log-normalised expression, dense or sparse.
+        (n, T) log-normalised expression, or counts for "somde", dense or sparse.
     xy
         (n, 2) positions in µm.
     genes
         The T gene names.
     method
-        "morans_i": Moran's I over the 10 nearest neighbours.
+        "morans_i": Moran's I over the 10 nearest neighbours. "somde": log-likelihood ratio of SOMDE, which runs in an
+        environment of its own (`gest.isolated`).
 
     Returns
     -------
     pandas.DataFrame
-        `gene`, `score` (higher varies more; NaN for a constant gene), `rank` (1 first; constant genes last), by rank.
+        `gene`, `score` (higher varies more; NaN for a constant gene), `rank` (1 first; constant genes last, in the
+        order they were given in), by rank.
 
     Raises
     ------
     UserError
-        If the method is unknown, or the section has fewer than two cells.
+        If the method is unknown, the section has fewer than two cells, or SOMDE is given no counts, has too few cells
+        or cannot be run.
     """
     if method not in METHODS:
         raise UserError(f"svg.method is {method!r}: set it to one of {', '.join(METHODS)}.")
@@ -121,4 +153,46 @@ def morans_i(expression: csc_array, xy: NDArray[np.floating]) -> NDArray[np.floa
     return scores
 
 
-METHODS: dict[str, Callable[[csc_array, NDArray[np.floating]], NDArray[np.float64]]] = {"morans_i": morans_i}
+def somde(counts: csc_array, xy: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Score each gene by SOMDE's log-likelihood ratio of a Gaussian process to a constant (Hao, Hua & Zhang 2021).
+
+    SOMDE condenses the section to a map of nodes, stabilises the nodes' counts, regresses out their totals, and sorts
+    genes by the ratio; its q-values are in the same order. Nothing in it is random.
+
+    Parameters
+    ----------
+    counts
+        (n, T) counts.
+    xy
+        (n, 2) positions in µm.
+
+    Returns
+    -------
+    numpy.ndarray
+        (T,) NaN where a gene is constant.
+
+    Raises
+    ------
+    UserError
+        If these are no counts, the cells fill fewer than 9 nodes, or the environment is missing or fails.
+    """
+    if len(xy) < CELLS_PER_NODE * FEWEST_NODES:
+        raise UserError(
+            f"a section of {len(xy)} cells is too small for SOMDE, which needs {FEWEST_NODES} nodes of "
+            f"{CELLS_PER_NODE} cells: set svg.method to morans_i."
+        )
+    if (counts.data != np.rint(counts.data)).any():
+        raise UserError("SOMDE takes counts, and these values are no integers: set svg.method to morans_i.")
+    scores = np.full(counts.shape[1], np.nan)
+    varies = (counts.max(axis=0) != counts.min(axis=0)).toarray().ravel()
+    if varies.any():
+        chosen = counts[:, varies]  # (n, T) by columns is (T, n) by rows
+        arrays = {name: getattr(chosen, name) for name in ("data", "indices", "indptr")}
+        scores[varies] = run_isolated("somde", **arrays, xy=xy, k=CELLS_PER_NODE)["llr"]
+    return scores
+
+
+METHODS: dict[str, Callable[[csc_array, NDArray[np.floating]], NDArray[np.float64]]] = {
+    "morans_i": morans_i,
+    "somde": somde,
+}

@@ -56,13 +56,13 @@ def test_equals_the_reference(model, tissue):
     probabilities, rounds = reference(model, xy, tokens, seed=4)
     assert rounds.max() == 4  # 450 µm in steps of half a window
     np.testing.assert_array_equal(made.rounds, rounds)
-    np.testing.assert_allclose(made.probabilities, probabilities, atol=1e-5)
+    np.testing.assert_allclose(made.means, probabilities, atol=1e-5)
 
 
 def test_batch_size_does_not_matter(model, tissue):
     xy, tokens = tissue
     tokens = np.where((xy[:, 0] > 300) & (xy[:, 0] < 600), -1, tokens)
-    runs = [generate_tokens(model, xy, tokens, batch_size=size).probabilities for size in (1, 7, 100)]
+    runs = [generate_tokens(model, xy, tokens, batch_size=size).means for size in (1, 7, 100)]
     for run in runs[1:]:
         np.testing.assert_allclose(run, runs[0], atol=1e-6)
 
@@ -130,7 +130,7 @@ def test_lone_unseen_cell_within_reach(model, rng):
     made = generate_tokens(model, xy, np.array([3, -1]))
     assert made.rounds.tolist() == [1]
     assert made.estimates.tolist() == [1]
-    np.testing.assert_allclose(made.probabilities.sum(1), 1, rtol=1e-5)
+    np.testing.assert_allclose(made.means.sum(1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("offset", [150.0, -150.0])

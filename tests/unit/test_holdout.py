@@ -109,6 +109,7 @@ def test_every_method_keeps_the_contract(sections, model, vocabulary, crops, met
     assert all(np.isfinite(layer).all() and layer.dtype == np.float32 for layer in made.layers.values())
     assert made.uns["gest"] == {"method": method}
     assert (made.obs[["model_seed", "seed", "failed"]] == [0, 1, ""]).all(axis=None)
+    assert ((made.obs["round"] > 0) == method.startswith("gest")).all()
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m != "true_metacells"])

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.workflow
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("Snakefile", "workflow", "config", "profiles", "toy"):
+    for name in ("Snakefile", "workflow", "config", "profiles", "envs", "toy"):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path
 
@@ -51,6 +51,11 @@ def own_dataset():
     return yaml.safe_load(block)
 
 
+ITEMS = dict.fromkeys(
+    [*("figure_2c", "figure_4", "table_a1"), *(f"figure_a{i}" for i in (1, 2, 3, 4, 5, 8, 9, 10))], 1
+)
+
+
 def paper():
     return yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 
@@ -61,7 +66,8 @@ def test_toy_goes_through_all_five_datasets(folder):
     tested = toy["mouse_brain"]["parts"]["mouse2"]["sections"] + len(toy["liver_cancer"]["sections"]["test"]) + 1
     samples = sum(map(len, toy["liver_cancer"]["sections"].values()))
     assert jobs(snakemake(folder, "--profile", "toy", "--dry-run")) == {
-        "configuration": 4 + 3 * 5 + 1,
+        "configuration": 4 + 3 * 5 + 1 + 1,
+        "environment": 1,
         "fixtures": 1,
         "download": 2 * 5 + 2 * samples + 1 + 1,
         "import_mouse1": 1,
@@ -71,13 +77,14 @@ def test_toy_goes_through_all_five_datasets(folder):
         "sections": 1,
         "vocabulary": 3,
         "pretrain": 3,
+        "pretrain_no_quantisation": 1,
         "crops": tested,
         "spatially_variable_genes": tested,
         "predict": tested * n_methods,
         "score": tested * n_methods,
         "generation": 1,
-        "generation_genes": 1,
         "all": 1,
+        **ITEMS,
     }
 
 
@@ -88,7 +95,8 @@ def test_the_papers_run_lists_every_job_without_any_data(folder):
     assert time.monotonic() - started < 15
     tested, n_methods = 66 + 1 + 1, len(paper()["generation"]["methods"])
     assert jobs(done) == {
-        "configuration": 4 + 3 * 5 + 1,
+        "configuration": 4 + 3 * 5 + 1 + 1,
+        "environment": 1,
         "download": 2 * 5 + 21 * 2 + 1 + 1,
         "import_mouse1": 1,
         "import_mouse2": 1,
@@ -97,13 +105,14 @@ def test_the_papers_run_lists_every_job_without_any_data(folder):
         "sections": 1,
         "vocabulary": 3,
         "pretrain": 3,
+        "pretrain_no_quantisation": 1,
         "crops": tested,
         "spatially_variable_genes": tested,
         "predict": tested * n_methods,
         "score": tested * n_methods,
         "generation": 1,
-        "generation_genes": 1,
         "all": 1,
+        **ITEMS,
     }
 
 
@@ -127,7 +136,7 @@ def test_what_is_scored_is_not_learnt_from(folder):
     """The files that the paper's trainings read."""
     said = snakemake(folder, "--dry-run", "--printshellcmds", "all").stdout
     trainings = re.findall(r"gest (?:pretrain|vocabulary) (.*)", said)
-    assert len(trainings) == 6
+    assert len(trainings) == 7
     for command in trainings:
         read = set(re.findall(r"sections/([^/]+)\.h5ad", command.split("--validation")[0]))
         held_out = set(re.findall(r"--validation=\S+/([^/]+)\.h5ad", command))
@@ -222,7 +231,7 @@ def test_a_changed_key_remakes_what_read_it(folder):
         "predict": 4 * n_methods,
         "score": 4 * n_methods,
         "generation": 1,
-        "generation_genes": 1,
+        **{item: 1 for item in ITEMS if item not in ("figure_2c", "figure_a1", "figure_a8")},
         "all": 1,
     }
 

@@ -1,11 +1,17 @@
 """The table to be read and the figure: do they show what they were given?"""
 
+import re
+from pathlib import Path
+
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 
+from gest.holdout import VARIANTS
+from gest.paper import beside
 from gest.plots.generation import draw_generation
+from gest.plots.methods import COLOURS, NAMES
 from gest.plots.table import METRICS, to_markdown
 from gest.scores import COLUMNS, summarise
 
@@ -40,7 +46,7 @@ def test_table_shows_sd_over_sections():
 def test_table_of_one_section_shows_sd_over_crops():
     text = to_markdown(summarise(scores({("a", "0"): 1.0, ("a", "1"): 2.0})))
     assert cells(text, "gp")[2] == "1.500 ± 0.707"
-    assert "sd over the section's crops" in text
+    assert "sd over crops" in text
 
 
 def test_table_says_why_a_method_has_no_number():
@@ -48,6 +54,26 @@ def test_table_says_why_a_method_has_no_number():
     text = to_markdown(summarise(pd.concat([scores({("a", "0"): 1.0}), failed])))
     assert cells(text, "mlp")[2] == "–"
     assert "out of memory" in text
+
+
+def test_table_of_generation_shows_the_papers_value_in_its_run(generated, values):
+    reported = values[values["item"].isin(["table_a1", "generation"])]
+    for run, ends in (("paper", "[1.357]"), ("toy", "")):
+        text = to_markdown(beside(summarise(generated(run, dataset="liver_cancer")), reported))
+        assert cells(text, "gp")[2].endswith(ends)
+        assert ("[" in text) == (run == "paper")
+        assert text.startswith(f"run {run}: liver_cancer")
+
+
+def test_every_method_of_the_workflow_has_a_name_and_a_colour():
+    text = (Path(__file__).parents[2] / "workflow" / "rules" / "configuration.smk").read_text()
+    listed = {}
+    exec("\n".join(re.findall(r"^(?:MODEL_)?METHODS = .*$", text, flags=re.M)), listed)  # two tuples
+    variants = {method: VARIANTS if method in listed["MODEL_METHODS"] else ("default",) for method in listed["METHODS"]}
+    pairs = {(method, variant) for method in listed["METHODS"] for variant in variants[method]}
+    assert pairs <= NAMES.keys()
+    assert len(set(NAMES.values())) == len(NAMES)
+    assert COLOURS.keys() == set(NAMES.values())
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from snakemake.utils import update_config
 # Keys that a dataset takes over from the run, and may give anew.
 SHARED = ("window", "vocabulary", "model", "serialisation", "loss", "pretraining", "generation", "svg")
 
+PRETRAINING = ("window", "model", "serialisation", "loss", "pretraining")
+
 # What each stage reads: a change of any other key leaves what the stage made valid.
 STAGES = {
     "section": (
@@ -24,11 +26,15 @@ STAGES = {
     ),
     "cut": ("cut",),
     "vocabulary": ("vocabulary",),
-    "pretraining": ("window", "model", "serialisation", "loss", "pretraining"),
+    "pretraining": PRETRAINING,
+    "no_quantisation": PRETRAINING,
     "crops": ("generation.crops",),
     "svg": ("svg.method",),
     "prediction": ("generation.seeds", "generation.continued_steps"),
 }
+
+# What differs in a variant of the model: the name of its stage, and keys laid over the dataset's.
+VARIANTS = {"no_quantisation": {"model": {"quantised": False}}}
 
 ROLES = ("train", "validation", "test", "other")
 MODEL_METHODS = ("gest", "gest_continued")

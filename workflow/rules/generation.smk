@@ -29,6 +29,7 @@ rule spatially_variable_genes:
         section="<results>/{dataset}/sections/{section}.h5ad",
         vocabulary="<results>/{dataset}/vocabulary.npz",
         config="<results>/{dataset}/config/svg.json",
+        environment=svg_environment,
     output:
         "<results>/{dataset}/generation/{section}/svg.csv",
     log:
@@ -41,8 +42,8 @@ rule spatially_variable_genes:
         runtime=60,
     message:
         "Spatially variable genes of section {wildcards.section}; log in {log}"
-    shell:
-        "gest svg {input.section:q} --vocabulary {input.vocabulary:q} --config {input.config:q} --out {output:q} 2> {log:q}"
+    script:
+        "../scripts/spatially_variable_genes.py"
 
 
 rule predict:

@@ -11,7 +11,8 @@ def stage_settings(wildcards):
         for parent in parents:
             source, target = source[parent], target.setdefault(parent, {})
         if last in source:
-            target[last] = source[last]
+            target[last] = deepcopy(source[last])
+    update_config(settings, VARIANTS.get(wildcards.stage, {}))
     return json.dumps(settings, indent=2)
 
 
@@ -187,31 +188,16 @@ def score_files(wildcards):
     ]
 
 
-def figure_folder():
-    """Where the first test section of the first dataset is generated: the one that is drawn."""
-    dataset = generation_datasets()[0]
-    return dataset, DATASETS[dataset]["sections"]["test"][0]
-
-
-def figure_inputs(wildcards):
-    """What the figure of generated genes is drawn from: one section, and what each method predicted on it."""
-    dataset, section = figure_folder()
-    folder = f"<results>/{dataset}/generation/{section}"
-    methods = DATASETS[dataset]["generation"]["methods"]
-    return {
-        "section": f"<results>/{dataset}/sections/{section}.h5ad",
-        "vocabulary": f"<results>/{dataset}/vocabulary.npz",
-        "crops": f"{folder}/crops.json",
-        "svg": f"{folder}/svg.csv",
-        "predictions": [f"{folder}/{method}.h5ad" for method in methods],
-    }
+def item_datasets(item):
+    """Datasets of this run that a paper item is made of; none where it cannot be made."""
+    named = config["paper_items"][item]
+    able = generation_datasets()
+    wanted = able[:1] if named is None else [named] if isinstance(named, str) else named
+    return [dataset for dataset in wanted if dataset in able]
 
 
 def deliverables(wildcards):
     """Every table and figure of the run."""
-    generation_datasets()
-    return [
-        "<results>/tables/sections.csv",
-        "<results>/tables/generation.csv",
-        "<results>/figures/generation_genes.png",
-    ]
+    tables = ["sections", "generation"] + ["table_a1"] * bool(item_datasets("table_a1"))
+    figures = ["figure_2c"] + [item for item in config["paper_items"] if item.startswith("figure") and item_datasets(item)]
+    return [f"<results>/tables/{item}.csv" for item in tables] + [f"<results>/figures/{item}.png" for item in figures]

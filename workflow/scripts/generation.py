@@ -3,13 +3,15 @@
 import logging
 from pathlib import Path
 
+from gest.paper import beside, read_paper_values
 from gest.plots.table import to_markdown
 from gest.scores import read_scores, summarise, write_scores
 
 logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
 
 scores = read_scores(snakemake.input.scores)
-summary = summarise(scores)
+values = read_paper_values(snakemake.input.paper)
+summary = beside(summarise(scores), values[values["item"].isin(["table_a1", "generation"])])
 write_scores(scores, snakemake.output.scores)
 summary.to_csv(snakemake.output.table, index=False)
 Path(snakemake.output.text).write_text(to_markdown(summary), encoding="utf-8")

@@ -47,7 +47,7 @@ def draw_generation(
     body = _height(crop) * len(genes)
     # The section is drawn as high as all genes together, if its own aspect allows.
     width, height = np.ptp(xy, axis=0)
-    section_width = float(np.clip(body * width / height, 2.5, 6.0))
+    section_width = float(np.clip(body * width / height, 2.5, 4.5))
     panels_width = _width(shown)
     figure = Figure(figsize=(section_width + panels_width, body + 0.9), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[section_width, panels_width])
@@ -67,7 +67,7 @@ def draw_markers(
     missing: Sequence[str] = (),
     title: str = "",
 ) -> Figure:
-    """Draw marker genes in and around the unseen area: truth, and predictions set into what is seen (Figure A.5).
+    """Draw genes in and around the unseen area: truth, and predictions set into what was seen (Figure A.5).
 
     Parameters
     ----------

@@ -32,13 +32,18 @@ def draw_mask(mask: np.ndarray, *, title: str = "") -> Figure:
     ax.set_yticks(middles, cells + places, fontsize=9)
     ax.set(xlim=(0, 2 * L), ylim=(2 * L, 0), aspect="equal")
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
-    ax.xaxis.set_label_position("top")
     ax.spines[:].set_visible(False)
     ax.axhline(L, color="black", linewidth=1)
     ax.axvline(L, color="black", linewidth=1)
-    names = "cell tokens" + " " * 22 + "position tokens"
-    ax.set_xlabel(f"attended to (keys)\n{names}", fontsize=9)
-    ax.set_ylabel("attending (queries)\nposition tokens" + " " * 22 + "cell tokens", fontsize=9)
+    kinds = [L / 2, 3 * L / 2], ["cell tokens", "position tokens"]
+    keys, queries = ax.secondary_xaxis(1.1), ax.secondary_yaxis(-0.1)
+    keys.set_xticks(*kinds, fontsize=9)
+    queries.set_yticks(*kinds, fontsize=9, rotation=90, va="center")
+    keys.set_xlabel("attended to (keys)", fontsize=9)
+    queries.set_ylabel("attending (queries)", fontsize=9)
+    for axis in (keys, queries):
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
     patches = [Patch(color=ALLOWED, label="may attend"), Patch(color=FORBIDDEN, label="may not attend")]
     ax.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=2, frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=10)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from gest.plots.maps import SKY_BLUE, VERMILION, dots, frame, handle, scale_bar, spacing
 
 GENERATED = "black"
-_COLUMNS = 4
+_COLUMNS = 4  # at most
 
 
 def draw_rounds(xy: np.ndarray, rounds: np.ndarray, *, title: str = "") -> Figure:
@@ -25,11 +25,11 @@ def draw_rounds(xy: np.ndarray, rounds: np.ndarray, *, title: str = "") -> Figur
         Not shown and not saved.
     """
     last = int(rounds.max())
-    columns = min(last, _COLUMNS)
-    lines = -(-last // columns)
+    lines = -(-last // _COLUMNS)
+    columns = -(-last // lines)
     width, height = np.ptp(xy, axis=0)
     side = 3.0
-    size = (max(side * columns, 5.5), side * height / width * lines + 1.2)
+    size = (max(side * columns, 5.5), side * height / width * lines + 1.0)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
     pitch = spacing(xy)

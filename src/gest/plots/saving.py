@@ -1,6 +1,7 @@
 """Saving figures, so that the same figure gives the same bytes."""
 
 import io
+import logging
 import os
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 DPI = 300
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it would tell of every glyph in the log
 # Dates, and names and versions of programs, would differ where the figure does not.
 _METADATA = {
     "png": {"Software": None},

@@ -63,8 +63,7 @@ def draw_orders(
     Figure
         Not shown and not saved.
     """
-    width, height = np.ptp(xy, axis=0)
-    panel = 4.2
+    panel = 4.2  # inches
     figure = Figure(figsize=(panel * (0.7 + len(sequences)), panel + 0.9), layout="constrained")
     ratios = [0.7, *[1] * len(sequences)]
     section, *panels = figure.subplots(1, 1 + len(sequences), width_ratios=ratios)

@@ -1,11 +1,13 @@
-"""Tables to be read: the summary of scores laid out as methods by metrics."""
+"""Tables to be read: a summary of scores laid out, beside what the paper reports, and the parts other tables share."""
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 METRICS = ("rmse_z", "rmse_log", "spearman", "spearman_z")
+# What an sd is over, where it stands and how many there were: the first of which there is more than one is shown.
+SPREADS = (("sections", "sd", "n_sections"), ("crops", "sd_crops", "n_crops"), ("seeds", "sd_seeds", "n_seeds"))
+BRACKETS = "In brackets the paper's value, or where it has none that of its later version (*)."
 
 
 def to_markdown(summary: pd.DataFrame) -> str:
@@ -14,7 +16,7 @@ def to_markdown(summary: pd.DataFrame) -> str:
     Parameters
     ----------
     summary
-        As `gest.scores.summarise` returns it.
+        As `gest.scores.summarise` returns it; of the paper's run with its values, see `gest.paper.beside`.
 
     Returns
     -------
@@ -25,28 +27,50 @@ def to_markdown(summary: pd.DataFrame) -> str:
     summary = summary[summary["metric"].isin(METRICS)]
     blocks = []
     for (dataset, gene_set), block in summary.groupby(["dataset", "gene_set"], sort=False):
-        sd, over = ("sd", "sections") if (block["n_sections"] > 1).any() else ("sd_crops", "the section's crops")
+        block, over = spread(block)
         rows = [["method", "variant", *METRICS, "sections", "crops", "seeds"]]
-        notes = []
         for (method, variant), values in block.groupby(["method", "variant"], sort=False):
             by_metric = values.set_index("metric")
-            first = values.iloc[0]
-            numbers = [str(first[key]) for key in ("n_sections", "n_crops", "n_seeds")]
-            rows.append([method, variant, *(_cell(by_metric.loc[metric], sd) for metric in METRICS), *numbers])
-            notes += [f"\n{method}, {variant}: {first['status']}"] if first["status"] != "ok" else []
-        title = f"{dataset}, genes: {gene_set} (mean ± sd over {over})"
-        blocks.append("\n".join([title, "", *_aligned(rows), *notes]))
-    return "\n\n".join(blocks) + "\n"
+            numbers = [str(values.iloc[0][key]) for _, _, key in SPREADS]
+            rows.append([method, variant, *(cell(by_metric.loc[metric]) for metric in METRICS), *numbers])
+        title = f"run {block['run'].iloc[0]}: {dataset}, genes: {gene_set} (mean{over})"
+        blocks.append("\n".join([title, "", *aligned(rows), *failures(block)]))
+    return "\n\n".join([*blocks, *brackets(summary)]) + "\n"
 
 
-def _cell(row: pd.Series, sd: str) -> str:
-    """Return mean ± sd; a dash where there is no mean, no sd where there is one value."""
-    if np.isnan(row["mean"]):
-        return "–"
-    return f"{row['mean']:.3f}" if np.isnan(row[sd]) else f"{row['mean']:.3f} ± {row[sd]:.3f}"
+def spread(block: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Set `sd`, `sd_over` and `n` of one dataset to those of the first of `SPREADS` that can be had, and say which."""
+    for over, sd, n in SPREADS:
+        if (block[n] > 1).any():
+            return block.assign(sd=block[sd], sd_over=over, n=block[n]), f" ± sd over {over}"
+    return block.assign(sd_over="", n=block["n_crops"]), ""
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def cell(row: pd.Series) -> str:
+    """Return mean ± sd [reported]; a dash where there is no mean, no sd where there is one value."""
+    if pd.isna(row["mean"]):
+        text = "–"
+    else:
+        text = f"{row['mean']:.3f}" if pd.isna(row["sd"]) else f"{row['mean']:.3f} ± {row['sd']:.3f}"
+    for column, mark in (("paper", ""), ("later", "*")):
+        if pd.notna(row.get(column)):
+            return f"{text} [{row[column]:.3f}{mark}]"
+    return text
+
+
+def brackets(table: pd.DataFrame) -> list[str]:
+    """Say what brackets hold, where there are any."""
+    printed = [column for column in ("paper", "later") if column in table]
+    return [BRACKETS] if table[printed].notna().any(axis=None) else []
+
+
+def failures(block: pd.DataFrame) -> list[str]:
+    """Say which methods failed, and why."""
+    failed = block[block["status"] != "ok"].drop_duplicates(["method", "variant"])
+    return [f"\n{row.method}, {row.variant}: {row.status}" for row in failed.itertuples()]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines of a Markdown table, every cell as wide as the widest of its column."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [

@@ -1,0 +1,34 @@
+# Needs: envs/{name}.txt, every package of an isolated environment pinned, and envs/{name}.check.py, which imports the
+# packaged method there and trains something small; the package registry, and a C++ compiler where a package has to be built.
+# Makes: .venvs/{name}, for all runs. A rule of a packaged method has it as input; gest.isolated runs scripts in it.
+
+
+localrules:
+    environment,  # the nodes of a cluster seldom reach the internet
+
+
+def svg_environment(wildcards):
+    """The environment of the method that ranks genes; none for Moran's I, which is our own."""
+    return ".venvs/somde" if DATASETS[wildcards.dataset]["svg"]["method"] == "somde" else []
+
+
+rule environment:
+    input:
+        pins="envs/{name}.txt",
+        check="envs/{name}.check.py",
+    output:
+        directory(".venvs/{name}"),
+    log:
+        "<logs>/environment/{name}.log",
+    benchmark:
+        "<benchmarks>/environment/{name}.tsv"
+    wildcard_constraints:
+        name="[^/]+",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    message:
+        "Isolated environment {wildcards.name}: its packages are installed and tried; log in {log}"
+    script:
+        "../scripts/environment.py"

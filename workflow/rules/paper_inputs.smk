@@ -1,0 +1,27 @@
+# Functions only: what the paper's items are made of.
+# Needs: the resolved configurations. Makes: lists of files, and parameters of jobs.
+
+
+def made_of(item):
+    """Parameter function: the datasets that a paper item is made of; stop if cells are generated on none of them."""
+
+    def datasets(wildcards):
+        found = item_datasets(item)
+        if not found:
+            stop(
+                f"paper_items.{item}: cells are generated on none of {config['paper_items'][item]} in this run; name one "
+                f"of {', '.join(generation_datasets())}."
+            )
+        return found
+
+    return datasets
+
+
+def every_gene(wildcards):
+    """The errors of every gene, by every method on every test section of Figure 4."""
+    return [
+        f"<results>/{dataset}/generation/{section}/{method}.genes.csv"
+        for dataset in made_of("figure_4")(wildcards)
+        for section in DATASETS[dataset]["sections"]["test"]
+        for method in DATASETS[dataset]["generation"]["methods"]
+    ]

@@ -1,0 +1,14 @@
+"""Figure 2c: the spatial attention mask, drawn from the one that the model is tested against."""
+
+import logging
+
+from gest.attention import spatial_mask
+from gest.plots.mask import draw_mask
+from gest.plots.saving import save
+
+logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+
+mask = spatial_mask(snakemake.params.cells).numpy()
+figure = draw_mask(mask, title=f"Spatial attention mask (Eq. 6), L = {len(mask) // 2} (run {snakemake.params.run})")
+save(figure, snakemake.output.png, snakemake.output.pdf)
+logging.info("%d of %d pairs of tokens may attend", mask.sum(), mask.size)

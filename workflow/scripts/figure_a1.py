@@ -1,0 +1,66 @@
+"""Figure A.1: the upper part of a section, generated round by round with quantisation and without; errors by round."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+
+from gest.cli.app import device
+from gest.generate import aggregate, generate_tokens, seen_tokens
+from gest.model import load
+from gest.plots.accumulation import draw_accumulation, errors_by_round
+from gest.plots.saving import save
+from gest.sections import read_section
+from gest.tokens import expression
+
+logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+
+quantised, continuous = (load(snakemake.input[name]).to(device()) for name in ("quantised", "continuous"))
+vocabulary = quantised.vocabulary
+section = read_section(snakemake.input.section)
+name, xy, truth = section.obs["section"].iloc[0], section.obsm["spatial"], expression(section, vocabulary)
+gene = snakemake.params.gene or pd.read_csv(snakemake.input.svg).sort_values("rank")["gene"].iloc[0]
+column = list(vocabulary.genes).index(gene)
+
+line = xy[:, 1].min() + snakemake.params.seen * np.ptp(xy[:, 1])
+unseen = xy[:, 1] > line
+seen, hidden = truth[~unseen], truth[unseen].toarray()
+with_, without = (generate_tokens(m, xy, seen_tokens(m, seen, unseen)) for m in (quantised, continuous))
+weighted, picking = (aggregate(with_.means, vocabulary.expression, mode) for mode in ("weighted", "picking"))
+predictions = {
+    ("gest", "weighted"): weighted,
+    ("gest", "picking"): picking,
+    ("no_quantisation", "continuous"): without.means,
+    ("mean_of_seen", "default"): np.broadcast_to(np.asarray(seen.mean(0)), hidden.shape),
+}
+table = errors_by_round(hidden, predictions, with_.rounds)
+table.insert(0, "section", name)
+table.insert(0, "dataset", snakemake.params.datasets[0])
+table.to_csv(snakemake.output.table, index=False)
+logging.info("%s above y = %.0f µm\n%s", gene, line, table.to_string(index=False))
+
+
+def whole(values: np.ndarray) -> np.ndarray:
+    """Set what was generated (m,) into what was seen: (n,)."""
+    filled = truth[:, [column]].toarray()[:, 0]
+    filled[unseen] = values
+    return filled
+
+
+def heading(text: str, method: str, variant: str) -> str:
+    """Name a panel, and say its error in the first round and in all."""
+    rows = table[(table["method"] == method) & (table["variant"] == variant)]
+    overall = np.average(rows["rmse_log"] ** 2, weights=rows["cells"]) ** 0.5
+    return f"{text}\nRMSE {rows['rmse_log'].iloc[0]:.3f} in round 1, {overall:.3f} in all rounds"
+
+
+panels = {
+    "truth\n(below the line: seen)": whole(hidden[:, column]),
+    heading("with quantisation", "gest", "weighted"): whole(weighted[:, column]),
+    heading("without quantisation", "no_quantisation", "continuous"): whole(without.means[:, column]),
+}
+rounds = np.zeros(len(xy), dtype=int)
+rounds[unseen] = with_.rounds
+title = f"Section {name}: generated above the line (run {snakemake.params.run})"
+figure = draw_accumulation(xy, line, panels, rounds, gene=gene, title=title)
+save(figure, snakemake.output.png, snakemake.output.pdf)

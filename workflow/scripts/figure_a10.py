@@ -1,0 +1,33 @@
+"""Figure A.10: the rounds in which the cells of a crop are generated, of the crop that takes most of them."""
+
+import logging
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from gest.plots.predictions import first_run
+from gest.plots.rounds import draw_rounds
+from gest.plots.saving import save
+from gest.sections import read_section
+
+logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+
+section = read_section(snakemake.input.section)
+xy = section.obsm["spatial"]
+made = first_run(ad.read_h5ad(snakemake.input.rounds)).obs
+# The crop with most rounds; of these, the one with most cells.
+crops = made.astype({"crop": str}).groupby("crop")["round"].agg(["max", "size"]).sort_values(["max", "size"])
+crop = crops.index[-1]
+rounds = pd.Series(0, index=section.obs_names)
+mine = made[made["crop"] == crop]
+rounds[mine["cell"]] = mine["round"].to_numpy()
+unseen = rounds.to_numpy() > 0
+margin = snakemake.params.window / 2  # what lies further away is in no window of an unseen cell
+near = ((xy >= xy[unseen].min(axis=0) - margin) & (xy <= xy[unseen].max(axis=0) + margin)).all(axis=1)
+title = (
+    f"Section {section.obs['section'].iloc[0]}: iterative generation in windows of {snakemake.params.window:g} µm "
+    f"(run {snakemake.params.run})"
+)
+save(draw_rounds(xy[near], rounds.to_numpy()[near], title=title), snakemake.output.png, snakemake.output.pdf)
+logging.info("crop %s: cells per round %s", crop, np.bincount(rounds[unseen])[1:].tolist())

@@ -1,0 +1,32 @@
+"""Figure A.8: one training window's cells in random and in ordinal order."""
+
+import logging
+
+import numpy as np
+
+from gest.plots.saving import save
+from gest.plots.serialisation import draw_orders, window_in_the_middle
+from gest.sections import read_section
+from gest.windows import serialize
+
+logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+
+section = read_section(snakemake.input.section)
+xy = section.obsm["spatial"]
+cells, centre, side = window_in_the_middle(xy, snakemake.params.window)
+corner = centre + side / 2  # the upper right one: the sequence starts at the lower left, as in the paper
+sequences = {}
+for order in ("random", "ordinal"):
+    rng = np.random.default_rng(snakemake.params.seed)
+    sequence = serialize(xy[cells], corner=corner, order=order, sharpness=snakemake.params.sharpness, rng=rng)
+    sequences[f"{order} order"] = cells[sequence]
+name, smaller = section.obs["section"].iloc[0], side < snakemake.params.window
+title = f"Section {name}: {len(cells)} cells in a window of {side:g} µm"
+title += f", smaller than the model's {snakemake.params.window:g} µm" if smaller else ", the model's"
+title += f" (run {snakemake.params.run})"
+save(
+    draw_orders(xy, sequences, centre=centre, side=side, corner=corner, title=title),
+    snakemake.output.png,
+    snakemake.output.pdf,
+)
+logging.info("%d cells in a window of %g µm around %s µm", len(cells), side, centre.round(1).tolist())

@@ -1,0 +1,28 @@
+"""Figure A.9: all meta cells and a sample of the cells that they were made of, in one UMAP."""
+
+import logging
+
+import numpy as np
+
+from gest.metacells import project
+from gest.plots.saving import save
+from gest.plots.umap import draw_umap, embed
+from gest.sections import open_h5ad, read_section
+from gest.tokens import expression
+from gest.vocabulary import Vocabulary
+
+logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+
+vocabulary = Vocabulary.load(snakemake.input.vocabulary)
+paths, rng = snakemake.input.sections, np.random.default_rng(snakemake.params.seed)
+ends = np.cumsum([open_h5ad(path, backed=True).n_obs for path in paths])
+chosen = np.sort(rng.choice(ends[-1], min(snakemake.params.cells, ends[-1]), replace=False))
+points = []
+for path, mine in zip(paths, np.split(chosen, np.searchsorted(chosen, ends[:-1])), strict=True):
+    section = read_section(path)
+    rows = mine - (ends[len(points) - 1] if points else 0)
+    points.append(project(expression(section[rows], vocabulary), vocabulary.mean, vocabulary.components))
+cells, metacells = embed(np.concatenate(points), vocabulary.pca, seed=snakemake.params.seed)
+title = f"Meta cells over the cells of {len(paths)} training sections (run {snakemake.params.run})"
+save(draw_umap(cells, metacells, vocabulary.levels[0], title=title), snakemake.output.png, snakemake.output.pdf)
+logging.info("%d of %d cells, %d meta cells", len(cells), ends[-1], len(metacells))

@@ -1,0 +1,19 @@
+"""Table A.1: liver cancer and Stereo-seq, beside what the paper reports."""
+
+import logging
+from pathlib import Path
+
+from gest.paper import beside, read_paper_values
+from gest.plots.table_a1 import table_a1, table_a1_markdown
+from gest.scores import read_scores, summarise
+
+logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+
+values = read_paper_values(snakemake.input.paper)
+summary = beside(
+    summarise(read_scores([snakemake.input.scores])), values[values["item"].isin(["table_a1", "generation"])]
+)
+table = table_a1(summary[summary["dataset"].isin(snakemake.params.datasets)])
+table.to_csv(snakemake.output.table, index=False)
+Path(snakemake.output.text).write_text(table_a1_markdown(table, run=snakemake.params.run), encoding="utf-8")
+logging.info("%d rows of %s", len(table), ", ".join(snakemake.params.datasets))

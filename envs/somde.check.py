@@ -1,4 +1,4 @@
-"""Proves that a map trains: where somoclu's extension does not compile, somoclu installs without it and says nothing."""
+"""Proves that a map trains: somoclu whose extension does not compile installs without it, and says nothing."""
 
 import numpy as np
 from somoclu import Somoclu

@@ -1,5 +1,9 @@
-"""Moran's I against scanpy and its formula; the ranking and its top."""
+"""Moran's I against scanpy and its formula; what is asked of SOMDE; the ranking and its top."""
 
+import sys
+from types import SimpleNamespace
+
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,6 +82,72 @@ def test_never_more_than_a_quarter_of_the_panel(genes, top, label):
     chosen, named = svg.top_genes(ranking, top)
     assert named == label
     assert chosen == [f"g{i}" for i in range(genes - 1, genes - 1 - int(label[3:]), -1)]
+
+
+@pytest.fixture
+def counts(section):
+    return np.random.default_rng(1).poisson(section[0]).astype(np.float32)
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Stand-in for the environment's Python: it keeps what it is given, and finds i² % 7 for the i-th gene."""
+    python = tmp_path / ".venvs" / "somde" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        f"#!{sys.executable}\nimport shutil, sys\nimport numpy as np\ngiven, made = sys.argv[-2:]\n"
+        f"shutil.copy(given, {str(tmp_path / 'given.npz')!r})\nassert '-I' in sys.argv\n"
+        "genes = range(len(np.load(given)['indptr']) - 1)\n"
+        "open(made, 'w').write('gene,llr\\n' + ''.join(f'{i},{i * i % 7}\\n' for i in genes))\n"
+    )
+    python.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_somde_is_given_counts_and_ranks_by_their_likelihood(section, counts, stand_in):
+    _, xy, genes = section
+    counts[:, [0, 4]] = [[0, 2]]  # constant ones are not asked about
+    ranking = svg.spatially_variable_genes(csr_matrix(counts), xy, genes, method="somde")
+    given = np.load(stand_in / "given.npz")
+    np.testing.assert_array_equal(
+        csr_matrix((given["data"], given["indices"], given["indptr"]), shape=(10, 300)).toarray(),
+        np.delete(counts, [0, 4], axis=1).T,
+    )
+    np.testing.assert_array_equal(given["xy"], xy)
+    # 0 1 4 2 2 4 1 0 1 4 for the ten others; those level, and the constant ones, in the order given.
+    assert ranking["gene"].tolist() == [f"g{i}" for i in (3, 7, 11, 5, 6, 2, 8, 10, 1, 9, 0, 4)]
+    assert ranking["score"].isna().tolist() == [False] * 10 + [True] * 2
+    assert ranking["rank"].tolist() == list(range(1, 13))
+
+
+def test_a_section_gives_somde_the_vocabularys_genes(section, counts, stand_in):
+    _, xy, genes = section
+    adata = ad.AnnData(csr_matrix(counts), var=pd.DataFrame(index=genes), obsm={"spatial": xy})
+    words = SimpleNamespace(genes=np.array(["g5", "absent", "g2"]))
+    ranking = svg.rank_section(adata, words, method="somde")
+    given = np.load(stand_in / "given.npz")
+    np.testing.assert_array_equal(
+        csr_matrix((given["data"], given["indices"], given["indptr"]), shape=(2, 300)).toarray(), counts[:, [5, 2]].T
+    )
+    assert ranking["gene"].tolist() == ["g2", "g5", "absent"]
+
+
+def test_somdes_mistakes_are_named(section, counts, tmp_path, monkeypatch):
+    expression, xy, genes = section
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"make it with `snakemake \.venvs/somde`"):
+        svg.spatially_variable_genes(counts, xy, genes, method="somde")
+    with pytest.raises(UserError, match=r"179 cells is too small for SOMDE.*morans_i"):
+        svg.spatially_variable_genes(counts[:179], xy[:179], genes, method="somde")
+    with pytest.raises(UserError, match=r"SOMDE takes counts.*morans_i"):
+        svg.spatially_variable_genes(expression, xy, genes, method="somde")
+    python = tmp_path / ".venvs" / "somde" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\nexit 3\n")
+    python.chmod(0o755)
+    with pytest.raises(UserError, match=r"failed in \.venvs/somde \(exit status 3\)"):
+        svg.spatially_variable_genes(counts, xy, genes, method="somde")
 
 
 def test_mistakes_are_named(section):

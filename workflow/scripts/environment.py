@@ -12,7 +12,8 @@ from pathlib import Path
 # Packages that others import while they are built, which happens without isolation, against the pinned versions.
 FIRST = ("setuptools", "wheel", "numpy", "torch")
 PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
-INSTALL = (*PIP, "install", "--no-build-isolation", "--progress-bar=off")
+# Without pip's cache, which would hand out again what an earlier build, broken in silence, left there.
+INSTALL = (*PIP, "install", "--no-build-isolation", "--no-cache-dir", "--progress-bar=off")
 
 
 def without_nvcc(path: str, folder: Path) -> str:

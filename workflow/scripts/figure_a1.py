@@ -22,8 +22,9 @@ name, xy, truth = section.obs["section"].iloc[0], section.obsm["spatial"], expre
 gene = snakemake.params.gene or pd.read_csv(snakemake.input.svg).sort_values("rank")["gene"].iloc[0]
 column = list(vocabulary.genes).index(gene)
 
-line = xy[:, 1].min() + snakemake.params.seen * np.ptp(xy[:, 1])
-unseen = xy[:, 1] > line
+# y points down: what is drawn above the line has a smaller one.
+line = xy[:, 1].max() - snakemake.params.seen * np.ptp(xy[:, 1])
+unseen = xy[:, 1] < line
 seen, hidden = truth[~unseen], truth[unseen].toarray()
 with_, without = (generate_tokens(m, xy, seen_tokens(m, seen, unseen)) for m in (quantised, continuous))
 weighted, picking = (aggregate(with_.means, vocabulary.expression, mode) for mode in ("weighted", "picking"))

@@ -12,4 +12,6 @@ sys.stderr = open(snakemake.log[0], "w", encoding="utf-8", buffering=1)  # noqa:
 
 method = json.loads(Path(snakemake.input.config).read_text())["svg"]["method"]
 section, vocabulary = read_section(snakemake.input.section), Vocabulary.load(snakemake.input.vocabulary)
-rank_section(section, vocabulary, method=method).to_csv(snakemake.output[0], index=False)
+ranking = rank_section(section, vocabulary, method=method)
+ranking.to_csv(snakemake.output[0], index=False)
+print(f"{len(ranking)} genes in {section.n_obs} cells, {ranking['gene'][0]} first ({method})", file=sys.stderr)

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 from gest.errors import UserError
 
 ENVIRONMENTS = Path(".venvs")  # in the working directory
-# One thread adds numbers in one order: the same input gives the same bytes. A bar of progress is a line every 10 s.
-SETTINGS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TQDM_MININTERVAL": "10"}
+# One thread adds numbers in one order, so that the same input gives the same bytes; a bar of progress moves every 10 s.
+SETTINGS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TQDM_DELAY": "10", "TQDM_MININTERVAL": "10"}
 
 
 def run_isolated(name: str, **arrays: ArrayLike) -> pd.DataFrame:
@@ -43,13 +43,14 @@ def run_isolated(name: str, **arrays: ArrayLike) -> pd.DataFrame:
     """
     python = ENVIRONMENTS / name / "bin" / "python"
     if not python.exists():
-        raise UserError(f"{name}: there is no {python}, which it runs in; make it with `snakemake {python.parents[1]}`.")
+        raise UserError(f"{name}: it has no {python} to run with; make it with `snakemake {python.parents[1]}`.")
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder, "given.npz"), Path(folder, "made.csv")
         np.savez(given, **arrays)
         # -I keeps the packages of this environment, and the script's own name, from being imported there.
         command = [python, "-I", "-W", "ignore", Path(__file__).with_name(f"{name}.py"), given, made]
-        done = subprocess.run(command, env={**os.environ, **SETTINGS}, stdout=sys.stderr, stderr=sys.stderr, check=False)
+        settings = {**os.environ, **SETTINGS}
+        done = subprocess.run(command, env=settings, stdout=sys.stderr, stderr=sys.stderr, check=False)
         if done.returncode:
             raise UserError(
                 f"{name}: it failed in {python.parents[1]} (exit status {done.returncode}); what it said stands above."

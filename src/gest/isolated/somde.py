@@ -32,11 +32,9 @@ def main(given: str, made: str) -> None:
     from somde import SomNode
 
     arrays = np.load(given)
-    # SOMDE takes the rounding errors of squared distances beyond some 5,000 units for its shortest length: mm, not µm.
-    places = (arrays["xy"] - arrays["xy"].min(axis=0)) / 1000
-    shape = len(arrays["indptr"]) - 1, len(places)
+    shape = len(arrays["indptr"]) - 1, len(arrays["xy"])
     counts = csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
-    nodes = SomNode(places.astype(np.float32), int(arrays["k"]))
+    nodes = SomNode(arrays["xy"].astype(np.float32), int(arrays["k"]))
     nodes.mtx(pd.DataFrame(counts.toarray()))
     normalised = nodes.norm()
     bad = int((~np.isfinite(normalised)).any().sum())

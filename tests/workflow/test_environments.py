@@ -1,0 +1,157 @@
+"""Isolated environments: made by the workflow, proven, re-made when their pins change; and SOMDE in its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scanpy as sc
+
+from gest.errors import UserError
+from gest.sources.simulate import simulate
+from gest.svg import spatially_variable_genes
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.workflow
+
+
+def snakemake(folder, *arguments, **settings):
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "1", *arguments],
+        cwd=folder,
+        env={**os.environ, **settings},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+
+
+def linked(folder):
+    """A folder like this checkout, with pins of its own."""
+    for name in ("Snakefile", "workflow", "config", "profiles", "toy"):
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "envs", folder / "envs")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """SOMDE's environment, made beside an nvcc and a CUDA that somoclu's build would find and fail with."""
+    folder, cuda = linked(tmp_path_factory.mktemp("built")), tmp_path_factory.mktemp("cuda")
+    for name in ("bin", "include", "lib"):
+        (cuda / name).mkdir()
+    (cuda / "bin" / "nvcc").write_text("#!/bin/sh\nexit 1\n")
+    (cuda / "bin" / "nvcc").chmod(0o755)
+    path = os.pathsep.join([os.environ["PATH"], str(cuda / "bin")])
+    done = snakemake(folder, ".venvs/somde", PATH=path, CUDAHOME=str(cuda))
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+@pytest.fixture
+def isolated(built, monkeypatch):
+    monkeypatch.chdir(built)
+    return built
+
+
+@pytest.fixture(scope="module")
+def section():
+    return simulate("s", donor="d", n_cells=2000, width_um=9000, height_um=8000, n_genes=70)
+
+
+def ranked(section):
+    return spatially_variable_genes(section.X, section.obsm["spatial"], section.var_names, method="somde")
+
+
+def test_an_environment_is_remade_when_its_pins_or_its_check_change(built):
+    assert "Nothing to be done" in snakemake(built, "--dry-run", ".venvs/somde").stdout
+    for name in ("somde.txt", "somde.check.py"):
+        text = (built / "envs" / name).read_text()
+        (built / "envs" / name).write_text(text + "# changed\n")
+        said = snakemake(built, "--dry-run", ".venvs/somde").stdout
+        assert "environment 1" in " ".join(said.split())
+        (built / "envs" / name).write_text(text)
+
+
+def test_all_runs_share_an_environment(built):
+    """What another run made stands, though its log and benchmark are not this run's."""
+    done = snakemake(built, "--dry-run", ".venvs/somde", "--configfile", "config/toy.yaml")
+    assert "Nothing to be done" in done.stdout
+
+
+@pytest.mark.parametrize(("method", "jobs"), [("somde", 1), ("morans_i", 0)])
+def test_all_asks_for_the_environment_once(tmp_path, method, jobs):
+    folder = linked(tmp_path)
+    (folder / "mine.yaml").write_text(f"svg: {{method: {method}}}\n")
+    done = snakemake(folder, "--dry-run", "--configfile", "mine.yaml", "--", "all")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("Isolated environment somde") == jobs
+
+
+@pytest.mark.parametrize(
+    ("pins", "check", "reason"),
+    [
+        ("# none\n", 'raise ImportError("the extension is missing")\n', "ImportError: the extension is missing"),
+        ("./missing-1.0-py3-none-any.whl\n", "", "ERROR: "),
+    ],
+)
+def test_a_broken_environment_leaves_nothing_and_says_why(tmp_path, pins, check, reason):
+    folder = linked(tmp_path)
+    (folder / "envs" / "broken.txt").write_text(pins)
+    (folder / "envs" / "broken.check.py").write_text(check)
+    done = snakemake(folder, ".venvs/broken")
+    assert done.returncode != 0
+    sentences = [line for line in done.stdout.splitlines() if line.startswith("Error: .venvs/broken could not be ")]
+    assert len(sentences) == 1
+    assert reason in sentences[0]
+    assert "see logs/paper/environment/broken.log, mend envs/broken.txt and run again." in sentences[0]
+    assert (folder / "logs/paper/environment/broken.log").read_text().splitlines()[-1] == sentences[0]
+    assert not list((folder / ".venvs").glob("*"))
+
+
+def test_the_check_finds_a_missing_extension(built):
+    """As after somoclu's silent failure, when there is no _somoclu_wrap to be imported."""
+    code = "import runpy, sys; sys.modules['_somoclu_wrap'] = None; runpy.run_path('envs/somde.check.py')"
+    command = [built / ".venvs" / "somde" / "bin" / "python", "-I", "-c", code]
+    done = subprocess.run(command, cwd=built, text=True, capture_output=True, check=False)
+    assert done.returncode != 0
+    assert "_somoclu_wrap" in done.stderr.splitlines()[-1]
+
+
+def test_planted_genes_come_before_null_ones(isolated, section):
+    ranks = ranked(section).set_index("gene")["rank"]
+    kind = section.var["kind"]
+    planted, null = ranks[kind.index[kind.isin(["gradient", "regional"])]], ranks[kind.index[kind == "null"]]
+    assert len(planted) == 30
+    assert planted.median() < 25
+    assert null.min() > planted.quantile(0.8)
+    shuffled = section.copy()
+    shuffled.obsm["spatial"] = np.random.default_rng(0).permutation(section.obsm["spatial"])
+    assert ranked(section)["score"].head(10).min() > 3 * ranked(shuffled)["score"].max()
+
+
+def test_agrees_with_morans_i_in_the_large(isolated, section):
+    normalised = section.copy()
+    sc.pp.normalize_total(normalised)
+    sc.pp.log1p(normalised)
+    other = spatially_variable_genes(normalised.X, section.obsm["spatial"], section.var_names)
+    scores = pd.concat([table.set_index("gene")["score"] for table in (ranked(section), other)], axis=1)
+    assert scores.corr(method="spearman").iloc[0, 1] > 0.6
+
+
+def test_same_bytes_twice(isolated, section):
+    assert ranked(section).to_csv(index=False) == ranked(section).to_csv(index=False)
+
+
+def test_counts_that_somde_cannot_stabilise_are_named(isolated, capfd):
+    """Counts that vary less than by chance have no over-dispersion, and so no logarithm."""
+    rng = np.random.default_rng(0)
+    even = np.column_stack([rng.binomial(200, 0.99, 2000), rng.poisson(0.2, (2000, 20))]).astype(np.float32)
+    with pytest.raises(UserError, match="what it said stands above"):
+        spatially_variable_genes(even, rng.uniform(0, 1000, (2000, 2)), range(21), method="somde")
+    assert "20 of 21 genes have no logarithm" in capfd.readouterr().err

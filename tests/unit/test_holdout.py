@@ -11,7 +11,6 @@ from gest.holdout import METHODS, predict_crops
 from gest.regions import cut
 from gest.tokens import expression
 
-
 SQUARES = {"n": 2, "sides": [150, 250], "min_cells": 10}
 
 

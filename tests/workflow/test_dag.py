@@ -51,9 +51,7 @@ def own_dataset():
     return yaml.safe_load(block)
 
 
-ITEMS = dict.fromkeys(
-    [*("figure_2c", "figure_4", "table_a1"), *(f"figure_a{i}" for i in (1, 2, 3, 4, 5, 8, 9, 10))], 1
-)
+ITEMS = dict.fromkeys([*("figure_2c", "figure_4", "table_a1"), *(f"figure_a{i}" for i in (1, 2, 3, 4, 5, 8, 9, 10))], 1)
 
 
 def paper():

@@ -18,15 +18,6 @@ use rule pretrain as pretrain_no_quantisation with:
         "Pre-training without quantisation on {wildcards.dataset}, seed {wildcards.model_seed}; follow it with: tail -f {log}"
 
 
-def figure_a1_inputs(wildcards):
-    """The section drawn, its ranking of genes, and the first model of either kind."""
-    dataset, seed = made_of("figure_a1")(wildcards)[0], config["model_seeds"][0]
-    return files_of("figure_a1", "section", "svg")(wildcards) | {
-        "quantised": f"<results>/{dataset}/model-s{seed}",
-        "continuous": f"<results>/{dataset}/model-no_quantisation-s{seed}",
-    }
-
-
 rule figure_a1:
     input:
         unpack(figure_a1_inputs),

@@ -7,11 +7,6 @@ localrules:
     environment,  # the nodes of a cluster seldom reach the internet
 
 
-def svg_environment(wildcards):
-    """The environment of the method that ranks genes; none for Moran's I, which is our own."""
-    return ".venvs/somde" if DATASETS[wildcards.dataset]["svg"]["method"] == "somde" else []
-
-
 rule environment:
     input:
         pins="envs/{name}.txt",

@@ -39,3 +39,12 @@ def setting_of(item, *keys):
         return value
 
     return setting
+
+
+def figure_a1_inputs(wildcards):
+    """The section drawn, its ranking of genes, and the first model of either kind."""
+    dataset, seed = made_of("figure_a1")(wildcards)[0], config["model_seeds"][0]
+    return files_of("figure_a1", "section", "svg")(wildcards) | {
+        "quantised": f"<results>/{dataset}/model-s{seed}",
+        "continuous": f"<results>/{dataset}/model-no_quantisation-s{seed}",
+    }

@@ -151,6 +151,11 @@ def validation_options(wildcards, input):
     return [f"--validation={path}" for path in input.validation]
 
 
+def svg_environment(wildcards):
+    """The environment of the method that ranks genes; none for Moran's I, which is our own."""
+    return ".venvs/somde" if DATASETS[wildcards.dataset]["svg"]["method"] == "somde" else []
+
+
 def svg_top(wildcards):
     """Size of the set of spatially variable genes."""
     return DATASETS[wildcards.dataset]["svg"]["top"]
@@ -199,5 +204,7 @@ def item_datasets(item):
 def deliverables(wildcards):
     """Every table and figure of the run."""
     tables = ["sections", "generation"] + ["table_a1"] * bool(item_datasets("table_a1"))
-    figures = ["figure_2c"] + [item for item in config["paper_items"] if item.startswith("figure") and item_datasets(item)]
+    figures = ["figure_2c"] + [
+        item for item in config["paper_items"] if item.startswith("figure") and item_datasets(item)
+    ]
     return [f"<results>/tables/{item}.csv" for item in tables] + [f"<results>/figures/{item}.png" for item in figures]

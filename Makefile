@@ -12,7 +12,7 @@ toy: $(READY)
 	@cat results/toy/tables/generation.md
 	@echo
 	@echo "Table:  results/toy/tables/generation.csv"
-	@echo "Figure: results/toy/figures/generation_genes.png"
+	@echo "Figure: results/toy/figures/figure_4.png"
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -27,7 +27,7 @@ lint: $(READY)
 	$(BIN)/snakemake --dry-run --quiet all
 
 clean:
-	rm -rf results/toy logs/toy .venv .snakemake .pytest_cache .ruff_cache
+	rm -rf results/toy logs/toy .venv .venvs .snakemake .pytest_cache .ruff_cache
 
 # pip checks the whole lock each time the stamp is older than what it depends on.
 $(READY): requirements.lock pyproject.toml

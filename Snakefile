@@ -26,9 +26,11 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.env
 # Threads that wait must sleep: spinning ones slow small models many times over when cores are shared.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-config["datasets"] = without_the_papers(config["datasets"], Path(workflow.basedir, "config", "config.yaml"))
+PAPERS = yaml.safe_load(Path(workflow.basedir, "config", "config.yaml").read_text())["datasets"]
+config["datasets"] = without_the_papers(config["datasets"], PAPERS)
 check_schema(config, Path(workflow.basedir, "workflow", "schemas", "config.schema.yaml"))
 DATASETS = resolve_datasets(config)
+check_items(config["paper_items"], DATASETS, PAPERS)
 
 
 pathvars:

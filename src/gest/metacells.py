@@ -29,7 +29,8 @@ def covariance(blocks: Iterable[Matrix]) -> tuple[int, np.ndarray, np.ndarray]:
         dense = (block.toarray() if sp.issparse(block) else block).astype(np.float64)
         n += len(dense)
         total += dense.sum(0)
-        gram += dense.T @ dense
+        with _one_thread():
+            gram += dense.T @ dense
     mean = total / n
     return n, mean, gram / n - np.outer(mean, mean)
 
@@ -56,7 +57,8 @@ def projected(
     points = np.empty((n, len(components)), dtype=np.float64 if n <= _SAMPLE * clusters else np.float32)
     start = 0
     for block in blocks:
-        points[start : (start := start + block.shape[0])] = project(block, mean, components)
+        with _one_thread():
+            points[start : (start := start + block.shape[0])] = project(block, mean, components)
     return points
 
 

@@ -173,6 +173,9 @@ def test_validation_section_in_training_is_refused(folder):
     assert "'s3' is both a validation and a train section" in refused(folder, config)
 
 
+LEFT = {"of": "whole", "polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]], "keep": "inside"}
+
+
 @pytest.mark.parametrize(
     ("datasets", "sentence"),
     [
@@ -188,10 +191,56 @@ def test_validation_section_in_training_is_refused(folder):
             "no known section fits '*' (none are",
         ),
         ({"mine": {"source": "visium", "sections": {"train": ["a"]}}}, "datasets.mine: "),
+        (
+            {"stereo_seq": {"generation": {"crops": {"polygon": [[0, 0], [0.3, 0], [0.3, 0.3]]}}}},
+            "'sagittal_rest' is learnt from and may hold cells that are tested on in 'sagittal'",
+        ),
+        (
+            {
+                "mine": {
+                    "source": "anndata",
+                    "path": "x",
+                    "cut": {"left": LEFT},
+                    "sections": {"train": ["whole"], "test": ["left"]},
+                }
+            },
+            "'whole' is learnt from and may hold cells that are tested on in 'left'",
+        ),
+        (
+            {
+                "mine": {
+                    "source": "anndata",
+                    "path": "x",
+                    "cut": {"left": LEFT},
+                    "sections": {"train": ["left"]},
+                },
+                "yours": {"source": "anndata", "path": "y", "sections": {"train": ["left"]}},
+            },
+            "datasets.mine.cut: 'left' is also a whole section of yours",
+        ),
     ],
 )
 def test_impossible_datasets_are_refused(folder, datasets, sentence):
     assert sentence in refused(folder, {"datasets": datasets})
+
+
+def test_an_item_of_no_dataset_is_refused(folder):
+    said = refused(folder, {"paper_items": {"figure_4": "mouse_brian"}})
+    assert "paper_items.figure_4: there is no dataset 'mouse_brian', only mouse_brain, " in said
+
+
+def test_every_training_has_a_gpu_on_the_cluster():
+    rules = (ROOT / "workflow" / "rules").glob("*.smk")
+    named = {name for path in rules for name in re.findall(r"rule pretrain as (\w+) with", path.read_text())}
+    set_resources = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())["set-resources"]
+    assert {name for name, about in set_resources.items() if about.get("gpu")} == {"pretrain", *named}
+
+
+def test_documents_name_files_that_the_toy_makes(folder):
+    made = snakemake(folder, "--profile", "toy", "--summary").stdout
+    for document in ("README.md", "Makefile"):
+        for path in re.findall(r"results/toy/\w+/\w+\.\w+", (ROOT / document).read_text()):
+            assert path in made, f"{document} names {path}"
 
 
 def test_a_missing_file_without_url_says_what_to_place(folder):
@@ -212,7 +261,7 @@ def test_a_changed_key_remakes_what_read_it(folder):
     summary = snakemake(folder, "--profile", "toy", "--summary").stdout
     for name in re.findall(r"^(results/\S+)\t", summary, flags=re.M):
         path = folder / name
-        path.mkdir(parents=True) if path.name in ("model-s0", "fixtures") else path.parent.mkdir(
+        path.mkdir(parents=True) if path.name.startswith(("model-", "fixtures", "somde")) else path.parent.mkdir(
             parents=True, exist_ok=True
         )
         if not path.is_dir():
@@ -229,12 +278,13 @@ def test_a_changed_key_remakes_what_read_it(folder):
         "predict": 4 * n_methods,
         "score": 4 * n_methods,
         "generation": 1,
-        **{item: 1 for item in ITEMS if item not in ("figure_2c", "figure_a1", "figure_a8")},
+        **{item: 1 for item in ITEMS if item in ("figure_4", "table_a1", "figure_a2", "figure_a5", "figure_a10")},
         "all": 1,
     }
 
     (folder / "changed.yaml").write_text(yaml.safe_dump({"pretraining": {"steps": 7}}))
     again = jobs(snakemake(folder, "--profile", "toy", "--dry-run", "--configfile", "config/toy.yaml", "changed.yaml"))
-    assert again["configuration"] == again["pretrain"] == 1, "the others have steps of their own"
+    assert again["configuration"] == 2, "the others have steps of their own"
+    assert again["pretrain"] == again["pretrain_no_quantisation"] == 1
     assert again["predict"] == again["score"] == 4  # gest and gest_continued, two sections
     assert "vocabulary" not in again

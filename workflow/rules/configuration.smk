@@ -63,9 +63,8 @@ def folder_of_data(config):
     return Path(config["data_dir"] or os.environ.get("GEST_DATA") or "data")
 
 
-def without_the_papers(datasets, path):
+def without_the_papers(datasets, papers):
     """A configuration that describes datasets of its own does without those of config/config.yaml."""
-    papers = yaml.safe_load(path.read_text())["datasets"]
     return {name: about for name, about in datasets.items() if name not in papers} or datasets
 
 
@@ -81,7 +80,31 @@ def resolve_datasets(config):
         datasets[name] = dataset
     for name in config["generation"]["datasets"] or []:
         check_generation(name, datasets)
+    check_cut_names(datasets)
     return datasets
+
+
+def check_cut_names(datasets):
+    """Stop if one dataset cuts out a section that bears the name of another dataset's: rules tell them by name."""
+    for name, dataset in datasets.items():
+        for section in dataset.get("cut", {}):
+            for other, about in datasets.items():
+                if section in set().union(*about["sections"].values()) - set(about.get("cut", {})):
+                    raise WorkflowError(
+                        f"Configuration, datasets.{name}.cut: '{section}' is also a whole section of {other}; name the part "
+                        "otherwise."
+                    )
+
+
+def check_items(items, datasets, papers):
+    """Stop at an item that is to be made of a dataset which there is neither in this run nor in the paper's."""
+    for item, named in items.items():
+        for dataset in [named] if isinstance(named, str) else named or []:
+            if dataset not in datasets and dataset not in papers:
+                raise WorkflowError(
+                    f"Configuration, paper_items.{item}: there is no dataset '{dataset}', only {', '.join(datasets)}; name "
+                    "one of these."
+                )
 
 
 def describe_upstream(name, dataset, config):
@@ -158,11 +181,31 @@ def check_sections(name, dataset):
                 f"Configuration, datasets.{name}.sections: '{shared[0]}' is both a {role} and a {other} section; "
                 "what is scored must not be learnt from, so take it out of one of the two lists."
             )
+    check_parts(name, dataset)
     if dataset["known"] and (unknown := sorted(set().union(*sections.values()) - set(dataset["known"]))):
         raise WorkflowError(
             f"Configuration, datasets.{name}.sections: '{unknown[0]}' is not among its sections "
             f"({', '.join(dataset['known'][:8])}{', …' * (len(dataset['known']) > 8)}); name one of these."
         )
+
+
+def check_parts(name, dataset):
+    """Stop if what is tested on may share cells with what is learnt from, because both are parts of one section."""
+    cuts, sections = dataset.get("cut", {}), dataset["sections"]
+    hidden = dataset["generation"]["crops"].get("polygon")
+    for tested in sections["test"]:
+        for learnt in [*sections["train"], *sections["validation"]]:
+            if cuts.get(tested, {}).get("of", tested) != cuts.get(learnt, {}).get("of", learnt):
+                continue
+            a, b = (cuts.get(section, {}) for section in (tested, learnt))
+            # Two sides of one outline, or a whole whose hidden cells are just those that were cut away.
+            opposite = a and b and a["polygon"] == b["polygon"] and a["keep"] != b["keep"]
+            if not (opposite or (not a and b["keep"] == "outside" and b["polygon"] == hidden)):
+                raise WorkflowError(
+                    f"Configuration, datasets.{name}.cut: '{learnt}' is learnt from and may hold cells that are tested on in "
+                    f"'{tested}'; cut both along one `polygon`, or test in `generation.crops.polygon`, the same as that of "
+                    f"'{learnt}', which keeps what is outside."
+                )
 
 
 def check_generation(name, datasets):

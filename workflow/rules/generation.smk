@@ -42,8 +42,8 @@ rule spatially_variable_genes:
         runtime=60,
     message:
         "Spatially variable genes of section {wildcards.section}; log in {log}"
-    script:
-        "../scripts/spatially_variable_genes.py"
+    shell:
+        "gest svg {input.section:q} --vocabulary {input.vocabulary:q} --config {input.config:q} --out {output:q} 2> {log:q}"
 
 
 rule predict:

@@ -19,7 +19,6 @@ rule download:
     resources:
         mem_mb=1000,
         runtime=600,
-        downloads=1,
     params:
         serving=serving,
         entry=upstream_entry,
@@ -29,7 +28,7 @@ rule download:
         "Upstream file {wildcards.file} of {wildcards.set}: downloaded unless it is there, and verified; log in {log}"
     shell:
         "{params.serving} gest download {wildcards.file:q} --folder {params.folder:q} --entry {params.entry:q}"
-        " --page {params.page:q} --receipt {output:q} 2> {log:q}"
+        " --page {params.page:q} --again 'snakemake all' --receipt {output:q} 2> {log:q}"
 
 
 rule fixtures:

@@ -3,10 +3,11 @@
 import logging
 
 from gest.attention import spatial_mask
+from gest.logs import log_to
 from gest.plots.mask import draw_mask
 from gest.plots.saving import save
 
-logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+log_to(snakemake.log[0])
 
 mask = spatial_mask(snakemake.params.cells).numpy()
 figure = draw_mask(mask, title=f"Spatial attention mask (Eq. 6), L = {len(mask) // 2} (run {snakemake.params.run})")

@@ -1,20 +1,19 @@
 """Figure 4, and beside it the table of its bars with the comparisons of methods."""
 
 import logging
-import sys
 from pathlib import Path
 
 import pandas as pd
 
 from gest.comparisons import compare
-from gest.errors import UserError
+from gest.logs import log_to
 from gest.paper import beside, read_paper_values
 from gest.plots.figure_4 import draw_figure_4
 from gest.plots.figure_4_table import figure_4_markdown, figure_4_table
 from gest.plots.saving import save
 from gest.scores import read_scores, summarise
 
-logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+log_to(snakemake.log[0])
 
 run, [dataset] = snakemake.params.run, snakemake.params.datasets
 scores = read_scores([snakemake.input.scores])
@@ -22,12 +21,8 @@ scores = scores[scores["dataset"] == dataset]
 genes = pd.concat(map(pd.read_csv, snakemake.input.genes), ignore_index=True)
 values = read_paper_values(snakemake.input.paper)
 reported = values[(values["item"] == "generation") & (values["part"] != "")]
-try:
-    figure = draw_figure_4(scores, genes, slides=snakemake.params.slides, reported=reported, run=run)
-    table = figure_4_table(beside(summarise(scores), reported), compare(scores))
-except UserError as error:
-    logging.error("Error: %s", error)
-    sys.exit(f"Error: {error}")
+figure = draw_figure_4(scores, genes, slides=snakemake.params.slides, reported=reported, run=run)
+table = figure_4_table(beside(summarise(scores), reported), compare(scores))
 save(figure, snakemake.output.png, snakemake.output.pdf)
 table.to_csv(snakemake.output.table, index=False)
 Path(snakemake.output.text).write_text(figure_4_markdown(table, run=run), encoding="utf-8")

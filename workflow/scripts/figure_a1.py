@@ -6,20 +6,24 @@ import numpy as np
 import pandas as pd
 
 from gest.cli.app import device
+from gest.errors import UserError
 from gest.generate import aggregate, generate_tokens, seen_tokens
+from gest.logs import log_to
 from gest.model import load
 from gest.plots.accumulation import draw_accumulation, errors_by_round
 from gest.plots.saving import save
 from gest.sections import read_section
 from gest.tokens import expression
 
-logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+log_to(snakemake.log[0])
 
 quantised, continuous = (load(snakemake.input[name]).to(device()) for name in ("quantised", "continuous"))
 vocabulary = quantised.vocabulary
 section = read_section(snakemake.input.section)
 name, xy, truth = section.obs["section"].iloc[0], section.obsm["spatial"], expression(section, vocabulary)
 gene = snakemake.params.gene or pd.read_csv(snakemake.input.svg).sort_values("rank")["gene"].iloc[0]
+if gene not in vocabulary.genes:
+    raise UserError(f"figure_a1.gene: '{gene}' is not in the vocabulary; name one that is, e.g. {vocabulary.genes[0]}.")
 column = list(vocabulary.genes).index(gene)
 
 # y points down: what is drawn above the line has a smaller one.

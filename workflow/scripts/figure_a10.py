@@ -6,12 +6,13 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from gest.logs import log_to
 from gest.plots.predictions import first_run
 from gest.plots.rounds import draw_rounds
 from gest.plots.saving import save
 from gest.sections import read_section
 
-logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+log_to(snakemake.log[0])
 
 section = read_section(snakemake.input.section)
 xy = section.obsm["spatial"]

@@ -5,6 +5,7 @@ import logging
 import pandas as pd
 
 from gest.crops import read_crops
+from gest.logs import log_to
 from gest.plots.generation import draw_generation
 from gest.plots.predictions import predictions_of
 from gest.plots.saving import save
@@ -12,7 +13,7 @@ from gest.sections import read_section
 from gest.tokens import expression
 from gest.vocabulary import Vocabulary
 
-logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+log_to(snakemake.log[0])
 
 section = read_section(snakemake.input.section)
 vocabulary = Vocabulary.load(snakemake.input.vocabulary)

@@ -3,11 +3,12 @@
 import logging
 
 from gest.crops import read_crops
+from gest.logs import log_to
 from gest.plots.maps import draw_setting
 from gest.plots.saving import save
 from gest.sections import read_section
 
-logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+log_to(snakemake.log[0])
 
 section = read_section(snakemake.input.section)
 crop = read_crops(snakemake.input.crops)[0]

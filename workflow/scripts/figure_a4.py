@@ -3,15 +3,16 @@
 import logging
 
 from gest.crops import read_crops
+from gest.logs import log_to
 from gest.plots.maps import draw_setting
 from gest.plots.saving import save
 from gest.sections import read_section
 
-logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+log_to(snakemake.log[0])
 
 section = read_section(snakemake.input.section)
 crop = read_crops(snakemake.input.crops)[0]
 unseen = crop.unseen(section)
 title = f"Evaluation setting of section {section.obs['section'].iloc[0]} (run {snakemake.params.run})"
-save(draw_setting(section.obsm["spatial"], unseen, title=title, of="spots"), snakemake.output.png, snakemake.output.pdf)
+save(draw_setting(section.obsm["spatial"], unseen, title=title, of="bins"), snakemake.output.png, snakemake.output.pdf)
 logging.info("crop %s (%s): %d of %d spots unseen", crop.crop, crop.shape, unseen.sum(), len(unseen))

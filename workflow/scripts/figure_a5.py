@@ -5,6 +5,7 @@ import logging
 import pandas as pd
 
 from gest.crops import read_crops
+from gest.logs import log_to
 from gest.plots.generation import draw_markers
 from gest.plots.predictions import predictions_of
 from gest.plots.saving import save
@@ -14,7 +15,7 @@ from gest.vocabulary import Vocabulary
 
 STAND_INS = 5  # genes drawn where the data has none of the markers
 
-logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+log_to(snakemake.log[0])
 
 section = read_section(snakemake.input.section)
 vocabulary = Vocabulary.load(snakemake.input.vocabulary)

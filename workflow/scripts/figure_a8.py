@@ -4,12 +4,13 @@ import logging
 
 import numpy as np
 
+from gest.logs import log_to
 from gest.plots.saving import save
 from gest.plots.serialisation import draw_orders, window_in_the_middle
 from gest.sections import read_section
 from gest.windows import serialize
 
-logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+log_to(snakemake.log[0])
 
 section = read_section(snakemake.input.section)
 xy = section.obsm["spatial"]

@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 
+from gest.logs import log_to
 from gest.metacells import project
 from gest.plots.saving import save
 from gest.plots.umap import draw_umap, embed
@@ -11,7 +12,7 @@ from gest.sections import open_h5ad, read_section
 from gest.tokens import expression
 from gest.vocabulary import Vocabulary
 
-logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+log_to(snakemake.log[0])
 
 vocabulary = Vocabulary.load(snakemake.input.vocabulary)
 paths, rng = snakemake.input.sections, np.random.default_rng(snakemake.params.seed)

@@ -3,11 +3,12 @@
 import logging
 from pathlib import Path
 
+from gest.logs import log_to
 from gest.paper import beside, read_paper_values
 from gest.plots.table import to_markdown
 from gest.scores import read_scores, summarise, write_scores
 
-logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+log_to(snakemake.log[0])
 
 scores = read_scores(snakemake.input.scores)
 values = read_paper_values(snakemake.input.paper)

@@ -5,8 +5,9 @@ import logging
 import pandas as pd
 
 from gest.inventory import COLUMNS, describe, expect, totals
+from gest.logs import log_to
 
-logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(message)s")
+log_to(snakemake.log[0])
 
 rows = [
     describe(dataset, section, role, path)

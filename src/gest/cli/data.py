@@ -23,12 +23,16 @@ def download(
     ],
     receipt: Annotated[Path, Option(help="JSON to write: size and hashes of what was found to be right.")],
     page: Annotated[str, Option(help="Where a person finds the file.")],
+    again: Annotated[str, Option(help="Command that goes on, for errors to tell.")] = "the same command",
 ) -> None:
     """Download one upstream file, going on where an earlier run stopped, and verify it."""
     from gest.download import obtain
 
-    about = json.loads(entry) if entry.lstrip().startswith("{") else read_json(Path(entry))
-    found = obtain(about, name, folder, page=page, again="the same command")
+    try:
+        about = json.loads(entry) if entry.lstrip().startswith("{") else read_json(Path(entry))
+    except json.JSONDecodeError as error:
+        raise UserError(f"download: --entry is no JSON ({error}); give an entry of config/datasets.yaml.") from error
+    found = obtain(about, name, folder, page=page, again=again)
     write_whole(receipt, lambda path: path.write_text(json.dumps(found, indent=2) + "\n"))
     log.info("%s: verified (%s)", folder / found["file"], ", ".join(found["checked"]) or "nothing is known of it")
 
@@ -66,7 +70,11 @@ def cut(dataset_config: DatasetConfig, section: SectionName, out: Out) -> None:
     from gest.regions import cut as cut_out
     from gest.sections import read_section, write_section
 
-    settings = dict(read_json(dataset_config)["cut"][section])
+    cuts = read_json(dataset_config).get("cut", {})
+    if section not in cuts:
+        known = ", ".join(cuts) or "none"
+        raise UserError(f"{dataset_config}: section '{section}' is not among those of 'cut': {known}.")
+    settings = dict(cuts[section])
     whole = read_section(out.with_name(f"{settings.pop('of')}.h5ad"))
     part = cut_out(whole, name=section, **settings)
     write_section(part, out)
@@ -87,6 +95,9 @@ def import_atlas(
     from gest.sources.abc_atlas import read
 
     settings = read_json(dataset_config)
+    if part not in settings.get("parts", {}):
+        known = ", ".join(settings.get("parts", {})) or "none"
+        raise UserError(f"{dataset_config}: '{part}' is not among the 'parts': {known}.")
     about = settings["parts"][part]
     partial = out / f".partial-{part}"
     shutil.rmtree(partial, ignore_errors=True)

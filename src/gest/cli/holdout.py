@@ -26,15 +26,14 @@ def crops(section: Section, out: Out, config: ConfigFile = None) -> None:
 def svg(section: Section, vocabulary: VocabularyFile, out: Out, config: ConfigFile = None) -> None:
     """Rank a section's genes by spatial variation."""
     from gest.sections import read_section
-    from gest.svg import spatially_variable_genes
-    from gest.tokens import expression
+    from gest.svg import rank_section
     from gest.vocabulary import Vocabulary
 
-    adata, words = read_section(section), Vocabulary.load(vocabulary)
     method = read_json(config).get("svg", {}).get("method", "morans_i")
-    normalised = expression(adata, words)
-    ranking = spatially_variable_genes(normalised, adata.obsm["spatial"], words.genes, method=method)
+    adata = read_section(section)
+    ranking = rank_section(adata, Vocabulary.load(vocabulary), method=method)
     write_whole(out, lambda path: ranking.to_csv(path, index=False))
+    log.info("%s: %d genes in %d cells, %s first (%s)", out, len(ranking), adata.n_obs, ranking["gene"][0], method)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from scipy.spatial import KDTree
 
 # Of the colours of Okabe and Ito, which can be told apart by everybody.
-SEEN, UNSEEN, SKY_BLUE, VERMILION = "0.15", "#D55E00", "#56B4E9", "#D55E00"
+SEEN, SKY_BLUE, VERMILION = "0.15", "#56B4E9", "#D55E00"
 _MANY = 5000  # dots: as vectors so many would make a PDF slow, so they become an image in it
 
 
@@ -41,7 +41,7 @@ def seen_and_unseen(ax: Axes, xy: np.ndarray, unseen: np.ndarray, *, names: tupl
     """Draw the cells of a section (n, 2), µm, black where seen and red where unseen (n,), with legend and scale bar."""
     pitch = spacing(xy)
     handles = []
-    for mask, colour, name in ((~unseen, SEEN, names[0]), (unseen, UNSEEN, names[1])):
+    for mask, colour, name in ((~unseen, SEEN, names[0]), (unseen, VERMILION, names[1])):
         dots(ax, xy[mask], 1.15 * pitch, facecolors=colour)  # they touch: what is shown is the area
         handles.append(handle(colour, f"{name} ({mask.sum():,} {of})"))
     frame(ax, xy, pitch)
@@ -108,7 +108,7 @@ def scale_bar(ax: Axes) -> None:
     )
 
 
-def outline(ax: Axes, xy: np.ndarray, marked: np.ndarray, *, colour: str = UNSEEN) -> None:
+def outline(ax: Axes, xy: np.ndarray, marked: np.ndarray, *, colour: str = VERMILION) -> None:
     """Draw a line around the marked (n,) ones of the cells at xy (n, 2), µm, half way to the others."""
     pitch = spacing(xy)
     low, high = xy[marked].min(axis=0) - 2 * pitch, xy[marked].max(axis=0) + 2 * pitch

@@ -1,0 +1,22 @@
+"""What scripts of the workflow log, and how they fail."""
+
+import logging
+import sys
+from types import TracebackType
+
+from gest.errors import UserError
+
+
+def log_to(path: str) -> None:
+    """Log into a file; from now on a user's mistake is one sentence there and on stderr, without a traceback."""
+    logging.basicConfig(filename=path, level=logging.INFO, format="%(message)s", force=True)
+    sys.excepthook = _told
+
+
+def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, UserError):
+        logging.error("error: %s", error)
+        print(f"error: {error}", file=sys.stderr)
+        return
+    logging.error("failed", exc_info=(kind, error, trace))
+    sys.__excepthook__(kind, error, trace)

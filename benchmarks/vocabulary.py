@@ -217,7 +217,10 @@ def main() -> None:
         start = time.perf_counter()
         make(folder, given.scale)
         made = time.perf_counter() - start
-        parts = {part: measured(part, folder) for part in PARTS}
+        parts = {}
+        for part in PARTS:
+            parts[part] = measured(part, folder)
+            print(part, parts[part], file=sys.stderr)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     result = {

@@ -13,7 +13,7 @@ from matplotlib.path import Path as Outline
 
 from gest.attention import spatial_mask
 from gest.plots.generation import draw_generation, draw_markers
-from gest.plots.maps import SEEN, SKY_BLUE, UNSEEN, VERMILION, draw_setting, outline, spacing
+from gest.plots.maps import SEEN, SKY_BLUE, VERMILION, draw_setting, outline, spacing
 from gest.plots.mask import ALLOWED, FORBIDDEN, draw_mask
 from gest.plots.predictions import first_run, predictions_of
 from gest.plots.rounds import GENERATED, draw_rounds
@@ -99,7 +99,7 @@ def test_setting_shows_every_spot_once_in_its_colour(grid):
     figure = draw_setting(grid, unseen, title="Setting (run toy)", of="spots")
     (ax,) = panels(figure)
     np.testing.assert_array_equal(places(ax, SEEN), grid[~unseen])
-    np.testing.assert_array_equal(places(ax, UNSEEN), grid[unseen])
+    np.testing.assert_array_equal(places(ax, VERMILION), grid[unseen])
     written = texts(figure)
     assert {"Setting (run toy)", "Ref: seen (351 spots)", "Test: unseen (49 spots)", "500 µm"} <= set(written)
 
@@ -130,7 +130,7 @@ def test_section_of_generation_shows_what_is_seen(rng):
     truth = rng.random((unseen.sum(), 2))
     figure = draw_generation(xy, unseen, truth, {"GP": truth}, ["Gad1", "Mbp"], title="t")
     np.testing.assert_array_equal(places(figure.axes[0], SEEN), xy[~unseen])
-    np.testing.assert_array_equal(places(figure.axes[0], UNSEEN), xy[unseen])
+    np.testing.assert_array_equal(places(figure.axes[0], VERMILION), xy[unseen])
     assert {"truth", "GP", "Gad1", "Mbp", "t"} <= set(texts(figure))
     assert sum(text == "log-normalised\nexpression" for text in texts(figure)) == 2
 

@@ -11,7 +11,7 @@ from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
 from gest.metrics import rmse_log
-from gest.plots.maps import UNSEEN, dots, frame, scale_bar, spacing
+from gest.plots.maps import VERMILION, dots, frame, scale_bar, spacing
 
 _SIDE = 3.0  # of a panel, inches
 _COLOURS, _ORDER, _SEEN = "viridis", "cividis", "0.75"
@@ -103,7 +103,7 @@ def draw_accumulation(
 def _finish(ax: Axes, xy: np.ndarray, pitch: float, line: float, heading: str) -> None:
     """Add heading and line, and leave nothing but the dots."""
     frame(ax, xy, pitch)
-    ax.axhline(line, color=UNSEEN, linewidth=1.5)
+    ax.axhline(line, color=VERMILION, linewidth=1.5)
     ax.set_title(heading, fontsize=8)
 
 

@@ -22,6 +22,7 @@ import anndata as ad
 import h5py
 import numpy as np
 import pandas as pd
+from measuring import keep, peak_memory, processor
 
 from gest.sections import write_section
 from gest.sources.abc_atlas import TERMS, read
@@ -156,25 +157,7 @@ def main() -> None:
         "peak_mb": round(peak / 1e6),
     }
     result["seconds"] = {part: round(s, 1) for part, s in {"make": made, **result["seconds"]}.items()}
-    line = json.dumps(result)
-    print(line)
-    with Path(__file__).with_name("results.jsonl").open("a") as file:
-        file.write(line + "\n")
-
-
-def peak_memory(pid: int) -> int:
-    """Return the most resident memory that a process has had, in bytes; 0 once it is gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
-
-
-def processor() -> str:
-    """Return the model of the processor."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
+    keep(result)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ the work. Each side runs in a process of its own, whose peak resident memory the
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
+
+from measuring import keep, processor
 
 DENSITY = 1.85e-3  # cells per µm², as in the paper's sections
 N_GENES, N_METACELLS = 1122, 500  # K is bound by a twentieth of the smallest section's cells
@@ -78,20 +78,8 @@ def main() -> None:
     for side in arguments.side:
         command = [sys.executable, __file__, "--part", "--side", str(side)]
         runs.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1]))
-    about = {"benchmark": "generation", "machine": _cpu(), "cores": os.cpu_count(), "genes": N_GENES, "runs": runs}
-    line = json.dumps(about)
-    print(line)
-    with Path(__file__).with_name("results.jsonl").open("a") as file:
-        file.write(line + "\n")
-
-
-def _cpu() -> str:
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if "model name" in line
-    ]
-    return names[0] if names else platform.processor()
+    about = {"benchmark": "generation", "machine": processor(), "cores": os.cpu_count(), "genes": N_GENES, "runs": runs}
+    keep(about)
 
 
 if __name__ == "__main__":

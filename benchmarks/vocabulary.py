@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from anndata import AnnData
+from measuring import keep, peak_memory, processor
 
 from gest import vocabulary
 from gest.metacells import cluster, covariance, principal_components, project
@@ -187,21 +188,6 @@ def measured(part: str, folder: Path) -> dict[str, Any]:
     return json.loads(told) | {"peak_mb": round(peak / 1e6)}
 
 
-def peak_memory(pid: int) -> int:
-    """Return the most resident memory that a process has had, in bytes; 0 once it is gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
-
-
-def processor() -> str:
-    """Return the model of the processor."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
-
-
 def main() -> None:
     """Make the files, run each part in a child process and tell what it took."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -235,10 +221,7 @@ def main() -> None:
         "make_s": made,
         **parts,
     }
-    line = json.dumps(json.loads(json.dumps(result), parse_float=lambda text: float(f"{float(text):.5g}")))
-    print(line)
-    with Path(__file__).with_name("results.jsonl").open("a") as file:
-        file.write(line + "\n")
+    keep(json.loads(json.dumps(result), parse_float=lambda text: float(f"{float(text):.5g}")))
 
 
 if __name__ == "__main__":

@@ -15,4 +15,4 @@ crop = read_crops(snakemake.input.crops)[0]
 unseen = crop.unseen(section)
 title = f"Evaluation setting of section {section.obs['section'].iloc[0]} (run {snakemake.params.run})"
 save(draw_setting(section.obsm["spatial"], unseen, title=title, of="bins"), snakemake.output.png, snakemake.output.pdf)
-logging.info("crop %s (%s): %d of %d spots unseen", crop.crop, crop.shape, unseen.sum(), len(unseen))
+logging.info("crop %s (%s): %d of %d bins unseen", crop.crop, crop.shape, unseen.sum(), len(unseen))

@@ -19,6 +19,7 @@ include: "workflow/rules/configuration.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/paper_inputs.smk"
 include: "workflow/rules/figure_inputs.smk"
+include: "workflow/rules/label_inputs.smk"
 
 
 # `gest` is installed beside this Python, be its environment activated or not.
@@ -70,5 +71,8 @@ include: "workflow/rules/vocabulary.smk"
 include: "workflow/rules/pretraining.smk"
 include: "workflow/rules/generation.smk"
 include: "workflow/rules/accumulation.smk"
+include: "workflow/rules/clustering.smk"
+include: "workflow/rules/annotation.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/label_items.smk"
 include: "workflow/rules/figures.smk"

@@ -7,16 +7,21 @@ from typing import Any
 
 # Loaded when first used: reading data needs no torch, and the model runs where there is little more than torch.
 _HOME = {
+    "Annotator": "annotator",
     "Config": "config",
     "GeST": "model",
     "UserError": "errors",
     "Vocabulary": "vocabulary",
+    "annotate": "annotate",
+    "embed": "niche",
     "finetune": "pretrain",
+    "fit_annotator": "annotate",
     "generate": "generate",
-    "load": "model",
+    "load": "annotator",
+    "perturb": "perturb",
     "pretrain": "pretrain",
 }
-_MODULES = ("attention", "loss", "metrics", "position", "sections", "windows")
+_MODULES = ("attention", "loss", "metrics", "position", "roi", "sections", "windows")
 __all__ = sorted([*_HOME, *_MODULES])
 
 

@@ -130,8 +130,32 @@ class GeST(nn.Module):
 
         Without quantisation tokens, here and below, are expression (B, N, T).
         """
-        x = self.dropout(self.cell_tokens(tokens[:, :-1], bins[:, :-1]))  # the two streams of Eq. 6, kept apart
-        y = self.dropout(self.place_tokens(bins[:, 1:]))
+        return self._streams(tokens[:, :-1], bins[:, :-1], bins[:, 1:])
+
+    def niche(self, tokens: Tensor, bins: Tensor, lengths: Tensor) -> Tensor:
+        """Run niches (section 3.5): N cell tokens, and the position token of every cell after those before it.
+
+        Parameters
+        ----------
+        tokens, bins
+            (B, N) and (B, N, 2): the target cell first, then its neighbours in serial order, padded at the end.
+        lengths
+            (B,) how many cells are real.
+
+        Returns
+        -------
+        (B, N, D) outputs after the last norm. Output i is that of cell i + 1 of the sequence, seen from the cells
+        before it; output length − 1 is the target's, whose position token comes last and sees all N cells. (That at the
+        beginning of the position tokens sees no cell, and nothing is read off it.) The rest is padding.
+        """
+        places = bins.roll(-1, dims=1)
+        places[torch.arange(len(bins), device=bins.device), lengths - 1] = bins[:, 0]
+        return self.norm(self._streams(tokens, bins, places))
+
+    def _streams(self, tokens: Tensor, bins: Tensor, places: Tensor) -> Tensor:
+        """Run cells (B, L) at bins (B, L, 2), and places (B, L, 2) of which the i-th sees cells 1..i -> (B, L, D)."""
+        x = self.dropout(self.cell_tokens(tokens, bins))  # the two streams of Eq. 6, kept apart
+        y = self.dropout(self.place_tokens(places))
         for block in self.blocks:
             (q, k, v), (q_own, k_own, v_own) = block.split(x), block.split(y)
             y = block.join(y, target_attention(q_own, k, v, k_own, v_own))
@@ -148,7 +172,11 @@ class GeST(nn.Module):
         return self.output(self.encode(tokens, bins))
 
     def predict(self, tokens: Tensor, bins: Tensor, n_seen: Tensor, target_bins: Tensor) -> Tensor:
-        """Predict places from all seen cells of their window, all places in parallel (A.2).
+        """Predict places from all seen cells of their window, all places in parallel (A.2): `output` of `context`."""
+        return self.output(self.context(tokens, bins, n_seen, target_bins))
+
+    def context(self, tokens: Tensor, bins: Tensor, n_seen: Tensor, target_bins: Tensor) -> Tensor:
+        """Run places that see all cells of their window, and no other place.
 
         Parameters
         ----------
@@ -157,11 +185,11 @@ class GeST(nn.Module):
         n_seen
             (B,) how many of them are real.
         target_bins
-            (B, U, 2) of the places to predict.
+            (B, U, 2) of the places.
 
         Returns
         -------
-        (B, U, K) logits, or without quantisation (B, U, T) expression.
+        (B, U, D), before the last norm.
         """
         x, y = self.cell_tokens(tokens, bins), self.place_tokens(target_bins)
         for block in self.blocks:
@@ -169,7 +197,7 @@ class GeST(nn.Module):
             y = block.join(y, context_attention(q_own, k, v, k_own, v_own, n_seen))
             if block is not self.blocks[-1]:
                 x = block.join(x, cell_attention(q, k, v))
-        return self.output(y)
+        return y
 
     def save(self, model_dir: str | os.PathLike) -> None:
         """Write a directory that is complete by itself: weights, configuration, vocabulary, metrics, git commit.

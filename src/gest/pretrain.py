@@ -88,7 +88,7 @@ def pretrain(
     config = Config.of(config)
     out = replaceable(out)
     folder = Path(state) if state is not None else out.with_name(f"{out.name}.state")
-    training, held_out = (_tokens(given, vocabulary, config, folder) for given in (sections, validation))
+    training, held_out = (as_tokens(given, vocabulary, config, folder) for given in (sections, validation))
     torch.manual_seed(seed)
     model = GeST(config, vocabulary).to("cuda" if torch.cuda.is_available() else "cpu")
     key = _key(config, training, held_out, vocabulary, seed)
@@ -133,11 +133,11 @@ def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0)
     settings = model.config.to_dict()
     # Not thinned: what kinds of cells stand where in these very sections is what is to be learnt.
     rate = model.config.pretraining.learning_rate / 2
-    schedule = {"steps": steps, "warmup_steps": max(steps // 10, 1), "learning_rate": rate}
-    settings["pretraining"] |= schedule | {"thinning": 0.0}
+    plan = {"steps": steps, "warmup_steps": max(steps // 10, 1), "learning_rate": rate}
+    settings["pretraining"] |= plan | {"thinning": 0.0}
     tuned = GeST(settings, model.vocabulary).to(model.device)
     tuned.load_state_dict(model.state_dict())
-    given = _tokens(sections, model.vocabulary, model.config, Path(tempfile.gettempdir()))
+    given = as_tokens(sections, model.vocabulary, model.config, Path(tempfile.gettempdir()))
     _train(tuned, given, [], seed=seed, checkpoints=None)
     tuned.config, tuned.metrics = model.config, model.metrics | {"continued_steps": steps, "continued_seed": seed}
     return tuned.eval()
@@ -149,7 +149,7 @@ def _train(
     """Run the loop from the newest whole checkpoint; the model ends with the weights kept."""
     plan = model.config.pretraining
     windows = Windows(training, model.config, seed=seed, states=model.vocabulary.states())
-    optimiser = torch.optim.AdamW(_parameter_groups(model, plan.weight_decay), lr=plan.learning_rate, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(parameter_groups(model, plan.weight_decay), lr=plan.learning_rate, betas=(0.9, 0.98))
     alphas = _alphas(model)
     half = torch.autocast("cuda", torch.bfloat16) if model.device.type == "cuda" else nullcontext()
     log: list[dict[str, Any]] = []
@@ -167,7 +167,7 @@ def _train(
         model.train()
         torch.manual_seed((seed << 32) + step)  # dropout, too, is a function of (seed, step)
         for group in optimiser.param_groups:
-            group["lr"] = plan.learning_rate * _schedule(step, plan.warmup_steps, plan.steps)
+            group["lr"] = plan.learning_rate * schedule(step, plan.warmup_steps, plan.steps)
         tokens, bins, lengths = windows.batch(step, plan.batch_size, model.device)
         with half:
             losses = window_losses(model, tokens, bins, lengths)
@@ -240,21 +240,21 @@ def _alphas(model: GeST) -> Tensor:
     return torch.tensor(model.config.loss.weights if model.quantised else (1.0,), device=model.device)
 
 
-def _schedule(step: int, warmup: int, steps: int) -> float:
+def schedule(step: int, warmup: int, steps: int) -> float:
     """Linear warm-up, then half a cosine to zero."""
     if step <= warmup:
         return step / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
-def _parameter_groups(model: GeST, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(model: GeST, weight_decay: float) -> list[dict[str, Any]]:
     """Decay matrices; leave biases and norms alone, as is usual for transformers."""
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def _tokens(sections: Sequence[Any], vocabulary: Vocabulary, config: Config, folder: Path) -> list[Tokens]:
+def as_tokens(sections: Sequence[Any], vocabulary: Vocabulary, config: Config, folder: Path) -> list[Tokens]:
     """Tokenise one section after the other: neither files nor expression are held in memory together."""
 
     def one(section: Any) -> Tokens:

@@ -82,6 +82,13 @@ def test_labels_are_text_with_nan_for_what_is_unassigned(path):
     assert section.obs["type"].tolist() == np.resize(["7", "8"], N).tolist()
 
 
+def test_words_that_stand_for_no_label(atlas, path):
+    section = read(path, name="all", labels={"quality": "quality"}, unassigned=["Ambiguous", "poor"])
+    kept = atlas.obs["quality"] == "good"
+    assert list(section.obs["quality"].cat.categories) == ["good"]
+    assert np.array_equal(section.obs["quality"].notna(), kept)
+
+
 def test_a_level_without_any_label_can_be_written(atlas, path, tmp_path):
     atlas.obs["annotation"] = ""
     rewrite(atlas, path)

@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from gest.errors import UserError
-from gest.fixtures.stroke import write
+from gest.fixtures.stroke import planted, write
 from gest.sources.simulate import simulate
 from gest.sources.stroke import read
 
@@ -18,7 +18,8 @@ NAMES = ("Sham1-1", "PT1-1", "Sham1-2", "PT1-2")
 
 @pytest.fixture(scope="module")
 def sections():
-    extent = {"width_um": 1600, "height_um": 1500, "n_cells": 4000, "n_genes": 7}
+    # Four genes, for the fifth would be a neighbour gene, and injuries would change counts.
+    extent = {"width_um": 1600, "height_um": 1500, "n_cells": 4000, "n_genes": 4}
     return {name: simulate(name, donor=name, platform="spots", seed=5, **extent) for name in NAMES}
 
 
@@ -143,8 +144,8 @@ def test_the_fixture_has_the_schema_of_the_public_file(sections, path):
         deep = np.concatenate([file["3D_pos_PT"][:], file["3D_pos_sham"][:]], axis=1)
     total, injured = sum(n.values()), n["PT1-1"] + n["PT1-2"]
     assert shapes == {
-        "X": (total, 7),
-        "Gene": (7,),
+        "X": (total, 4),
+        "Gene": (4,),
         "Pos": (2, total),
         "3D_pos_PT": (3, injured),
         "3D_pos_sham": (3, total - injured),
@@ -155,6 +156,31 @@ def test_the_fixture_has_the_schema_of_the_public_file(sections, path):
     assert all(batch.startswith("PT") for batch in batches[:injured])
     assert not any(batch.startswith("PT") for batch in batches[injured:])
     assert np.array_equal(deep[:2], flat)
+
+
+def test_the_fixture_plants_an_injury_and_changes_nothing_else(tmp_path):
+    tissue = {"width_um": 1600, "height_um": 1500, "n_cells": 4000, "n_genes": 40, "seed": 5}
+    made = [simulate(name, donor=name, platform="spots", **tissue) for name in NAMES]
+    write(tmp_path / "stroke.h5", made)
+    change, kind = planted(made), made[0].var["kind"]
+    assert set(kind[change["core"].isin(["High", "Low"])]) == {"marker"}
+    assert set(kind[change["around"].isin(["High", "Low"])]) == {"neighbour"}
+    assert set(kind[change["around"] == "n.s."]) == {"null", "gradient"}
+    types = made[0].var["cell_type"]
+    for call in ("High", "Low"):  # the same types' marker genes in the core as neighbour genes around it
+        assert set(types[change["core"] == call]) == set(types[change["around"] == call]) != set()
+    for truth in made:
+        section = read(tmp_path / "stroke.h5", name=truth.obs["section"].iloc[0], proximal_um=1e6)
+        before, after, region = truth.X.toarray(), section.X.toarray(), section.obs["region"].to_numpy()
+        expected = np.zeros(before.shape, dtype=bool)
+        for label, column in (("ICA", "core"), ("PIA_P", "around")):
+            raised, lowered = (np.ix_(region == label, change[column] == call) for call in ("High", "Low"))
+            assert np.array_equal(after[raised], 4 * before[raised])
+            assert (after[lowered] <= before[lowered]).all()
+            if (region == label).any():
+                assert after[lowered].sum() / before[lowered].sum() == pytest.approx(1 / 4, abs=0.05)
+            expected[raised] = expected[lowered] = True
+        assert np.array_equal(after[~expected], before[~expected])
 
 
 def test_the_fixture_is_the_same_to_the_byte_for_one_seed(sections, tmp_path):

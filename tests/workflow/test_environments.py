@@ -1,4 +1,4 @@
-"""Isolated environments: made by the workflow, proven, re-made when their pins change; and SOMDE in its own."""
+"""Isolated environments: made by the workflow, proven, kept in a cache by their pins; and SOMDE in its own."""
 
 import os
 import shutil
@@ -19,24 +19,57 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.workflow
 
 
-def snakemake(folder, *arguments, **settings):
-    return subprocess.run(
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """An empty cache of environments in the place of the user's."""
+    with pytest.MonkeyPatch.context() as patched:
+        folder = tmp_path_factory.mktemp("cache")
+        patched.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder / "gest" / "environments"
+
+
+def started(folder, *arguments, **settings):
+    return subprocess.Popen(
         [sys.executable, "-m", "snakemake", "--cores", "1", *arguments],
         cwd=folder,
         env={**os.environ, **settings},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        check=False,
     )
+
+
+def snakemake(folder, *arguments, **settings):
+    process = started(folder, *arguments, **settings)
+    said, _ = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, said)
 
 
 def linked(folder):
     """A folder like this checkout, with pins of its own."""
+    folder.mkdir(exist_ok=True)
     for name in ("Snakefile", "workflow", "config", "profiles", "toy"):
         (folder / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "envs", folder / "envs")
     return folder
+
+
+def clone(folder, pins="# small\n", check="import sys\nassert sys.prefix != sys.base_prefix, 'this is no venv'\n"):
+    """Such a folder, with one more environment."""
+    linked(folder)
+    (folder / "envs" / "small.txt").write_text(pins)
+    (folder / "envs" / "small.check.py").write_text(check)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory):
+    """Two clones that ask for the same environment at the same time, and what their runs say."""
+    folders = [clone(tmp_path_factory.mktemp(name)) for name in ("first", "second")]
+    processes = [started(folder, ".venvs/small") for folder in folders]
+    said = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    return folders, said
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +133,7 @@ def test_all_asks_for_the_environment_once(tmp_path, method, jobs):
         ("./missing-1.0-py3-none-any.whl\n", "", "ERROR: "),
     ],
 )
-def test_a_broken_environment_leaves_nothing_and_says_why(tmp_path, pins, check, reason):
+def test_a_broken_environment_leaves_nothing_and_says_why(tmp_path, cache, pins, check, reason):
     folder = linked(tmp_path)
     (folder / "envs" / "broken.txt").write_text(pins)
     (folder / "envs" / "broken.check.py").write_text(check)
@@ -112,6 +145,67 @@ def test_a_broken_environment_leaves_nothing_and_says_why(tmp_path, pins, check,
     assert "see logs/paper/environment/broken.log, mend envs/broken.txt and run again." in sentences[0]
     assert (folder / "logs/paper/environment/broken.log").read_text().splitlines()[-1] == sentences[0]
     assert not list((folder / ".venvs").glob("*"))
+    assert not [path for path in cache.glob("broken-*") if path.is_dir()]
+
+
+def test_one_is_made_where_two_are_asked_for(twins, cache):
+    folders, said = twins
+    links = [folder / ".venvs" / "small" for folder in folders]
+    assert sorted("small: given its packages" in text for text in said) == [False, True]
+    assert links[0].is_symlink()
+    assert links[0].resolve() == links[1].resolve()
+    assert links[0].resolve().parent == cache
+    code = "import sys; print(sys.prefix)"
+    command = [links[0] / "bin" / "python", "-I", "-c", code]
+    assert subprocess.run(command, text=True, capture_output=True, check=True).stdout.strip() == str(links[0])
+
+
+def test_a_fresh_clone_proves_what_is_there_and_installs_nothing(twins, tmp_path):
+    folder = clone(tmp_path, check="open('proof', 'w')\n")
+    done = snakemake(folder, ".venvs/small")
+    assert done.returncode == 0, done.stdout
+    assert "small: proven by envs/small.check.py" in done.stdout
+    assert (folder / "proof").exists()
+    assert "pip" not in (folder / "logs/paper/environment/small.log").read_text()
+    assert (folder / ".venvs" / "small").resolve() == (twins[0][0] / ".venvs" / "small").resolve()
+
+
+def test_other_pins_make_another(twins, cache):
+    folder = twins[0][1]
+    before = (folder / ".venvs" / "small").resolve()
+    (folder / "envs" / "small.txt").write_text("# other\n")
+    done = snakemake(folder, ".venvs/small")
+    assert done.returncode == 0, done.stdout
+    assert (folder / ".venvs" / "small").resolve() != before
+    assert (before / "bin" / "python").exists()
+    assert len([path for path in cache.glob("small-*") if path.is_dir()]) == 2
+
+
+@pytest.mark.parametrize("part", ["pyvenv.cfg", "bin/python", ""])
+def test_a_broken_one_is_made_again(twins, tmp_path, part):
+    """And so is one that somebody cleared out of the cache, also where a link to it stands."""
+    whole = (twins[0][0] / ".venvs" / "small").resolve()
+    if part:
+        (whole / part).unlink()
+        folder = clone(tmp_path)
+    else:
+        shutil.rmtree(whole)
+        folder = twins[0][0]
+    done = snakemake(folder, ".venvs/small")
+    assert done.returncode == 0, done.stdout
+    assert "small: given its packages" in done.stdout
+    assert (folder / ".venvs" / "small").resolve() == whole
+    assert (whole / "pyvenv.cfg").exists()
+
+
+def test_a_check_that_no_build_passes_leaves_others_theirs(twins, tmp_path, cache):
+    folder = clone(tmp_path, check="raise ImportError('too strict')\n")
+    done = snakemake(folder, ".venvs/small")
+    assert done.returncode != 0
+    assert "small could not be proven by envs/small.check.py (ImportError: too strict)" in done.stdout
+    assert not list((folder / ".venvs").glob("*"))
+    assert (twins[0][0] / ".venvs" / "small" / "bin" / "python").exists()
+    assert not list(cache.glob("*.making"))
 
 
 def test_the_check_finds_a_missing_extension(built):

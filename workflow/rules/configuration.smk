@@ -14,14 +14,29 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
 # Keys that a dataset takes over from the run, and may give anew.
-SHARED = ("window", "vocabulary", "model", "serialisation", "loss", "pretraining", "generation", "svg")
+SHARED = (
+    *("window", "vocabulary", "model", "serialisation", "loss", "pretraining", "generation", "svg", "clustering"),
+    "annotation",
+)
 
 PRETRAINING = ("window", "model", "serialisation", "loss", "pretraining")
 
 # What each stage reads: a change of any other key leaves what the stage made valid.
 STAGES = {
     "section": (
-        *("source", "path", "parts", "donors", "labels", "section_key", "donor_key", "microns_per_unit", "x", "layer"),
+        *(
+            "source",
+            "path",
+            "parts",
+            "donors",
+            "labels",
+            "unassigned",
+            "section_key",
+            "donor_key",
+            "microns_per_unit",
+            "x",
+            "layer",
+        ),
         *("spatial_key", "drop", "bin_size", "pitch_um", "proximal_um", "batches", "expected"),
     ),
     "cut": ("cut",),
@@ -31,6 +46,19 @@ STAGES = {
     "crops": ("generation.crops",),
     "svg": ("svg.method",),
     "prediction": ("generation.seeds", "generation.continued_steps"),
+    "representation": (
+        "labels",
+        "clustering.windows",
+        "clustering.continued_steps",
+        "clustering.limits",
+        "clustering.organism",
+    ),
+    "clusters": ("labels", "clustering.algorithm"),
+    "annotation": (
+        *("labels", "annotation.pools", "annotation.training_cells", "annotation.steps", "annotation.batch_size"),
+        *("annotation.learning_rate", "annotation.class_weights", "annotation.validate_every", "annotation.patience"),
+        "annotation.held_out_cells",
+    ),
 }
 
 # What differs in a variant of the model: the name of its stage, and keys laid over the dataset's.
@@ -39,6 +67,23 @@ VARIANTS = {"no_quantisation": {"model": {"quantised": False}}}
 ROLES = ("train", "validation", "test", "other")
 MODEL_METHODS = ("gest", "gest_continued")
 METHODS = (*MODEL_METHODS, "gp", "mlp", "mean_of_seen", "nearest_seen", "true_metacells")
+# Methods that label cells, by task, and the isolated environments that packaged ones run in.
+LABELLING = {
+    "clustering": (
+        *MODEL_METHODS,
+        *("graphst", "nichecompass", "spagcn", "stagate", "raw", "coordinates", "shuffled"),
+    ),
+    "annotation": ("gest", "scanvi", "celltypist", "majority"),
+}
+ENVIRONMENTS = {
+    **{"graphst": "spatial", "spagcn": "spatial", "stagate": "stagate", "nichecompass": "nichecompass"},
+    **{"scanvi": "annotation", "celltypist": "annotation"},
+}
+# What each of the paper's items that is not of generation is made of.
+ITEM_TASKS = {
+    **dict.fromkeys(("table_1", "table_a2", "figure_a6"), "clustering"),
+    **dict.fromkeys(("table_2", "figure_a7"), "annotation"),
+}
 
 
 def check_schema(config, path):
@@ -77,11 +122,17 @@ def resolve_datasets(config):
         describe_upstream(name, dataset, config)
         dataset["sections"] = section_lists(name, dataset)
         check_sections(name, dataset)
+        dataset["clustering"]["windows"] = niche_windows(dataset)
         datasets[name] = dataset
     for name in config["generation"]["datasets"] or []:
         check_generation(name, datasets)
     check_cut_names(datasets)
     return datasets
+
+
+def niche_windows(dataset):
+    """Sides of the niches that are clustered: that of training, and before it the smaller ones that were asked for."""
+    return [side for side in dataset["clustering"]["windows"] if side < dataset["window"]] + [dataset["window"]]
 
 
 def check_cut_names(datasets):

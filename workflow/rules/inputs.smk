@@ -193,18 +193,41 @@ def score_files(wildcards):
     ]
 
 
+def labelled_datasets(task):
+    """Datasets whose test sections are clustered, or annotated: those named, else all with labels to score by."""
+    able = [
+        name
+        for name, about in DATASETS.items()
+        if about.get("labels") and about["sections"]["train"] and about["sections"]["test"]
+    ]
+    named = config[task]["datasets"]
+    for name in named or []:
+        if name not in able:
+            stop(
+                f"{task}.datasets: '{name}' is not among the datasets that have labels, train and test sections "
+                f"({', '.join(able) or 'none'}); name one of these."
+            )
+    return able if named is None else named
+
+
+def labelling_methods(task, dataset):
+    """The methods of a task that are given at least one seed."""
+    return [method for method in LABELLING[task] if DATASETS[dataset][task]["methods"][method]]
+
+
 def item_datasets(item):
     """Datasets of this run that a paper item is made of; none where it cannot be made."""
     named = config["paper_items"][item]
-    able = generation_datasets()
-    wanted = able[:1] if named is None else [named] if isinstance(named, str) else named
+    task = ITEM_TASKS.get(item)
+    able = labelled_datasets(task) if task else generation_datasets()
+    every = able if item.startswith("table") else able[:1]
+    wanted = every if named is None else [named] if isinstance(named, str) else named
     return [dataset for dataset in wanted if dataset in able]
 
 
 def deliverables(wildcards):
     """Every table and figure of the run."""
-    tables = ["sections", "generation"] + ["table_a1"] * bool(item_datasets("table_a1"))
-    figures = ["figure_2c"] + [
-        item for item in config["paper_items"] if item.startswith("figure") and item_datasets(item)
-    ]
+    items = [item for item in config["paper_items"] if item_datasets(item)]
+    tables = ["sections", "generation"] + [item for item in items if item.startswith("table")]
+    figures = ["figure_2c"] + [item for item in items if item.startswith("figure")]
     return [f"<results>/tables/{item}.csv" for item in tables] + [f"<results>/figures/{item}.png" for item in figures]

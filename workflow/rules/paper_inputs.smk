@@ -9,8 +9,8 @@ def made_of(item):
         found = item_datasets(item)
         if not found:
             stop(
-                f"paper_items.{item}: cells are generated on none of {config['paper_items'][item]} in this run; name one "
-                f"of {', '.join(generation_datasets())}."
+                f"paper_items.{item}: it can be made of none of {config['paper_items'][item] or 'the datasets'} in this "
+                "run, which are without the sections or the labels that it needs; name one in the configuration."
             )
         return found
 

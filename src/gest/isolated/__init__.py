@@ -1,7 +1,7 @@
-"""Packaged methods, each in an environment of its own.
+"""Packaged methods, each in an environment made for it.
 
 The workflow makes ``.venvs/{name}`` out of ``envs/{name}.txt`` (rule ``environment``). The module of a method here is a
-stand-alone script for the Python of that environment: it imports nothing of gest, reads arrays and writes a table.
+stand-alone script for the Python of that environment: it imports nothing of gest, reads arrays and writes arrays.
 """
 
 import os
@@ -11,48 +11,63 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gest.errors import UserError
 
-ENVIRONMENTS = Path(".venvs")  # in the working directory
-# One thread adds numbers in one order, so that the same input gives the same bytes; a bar of progress moves every 10 s.
-SETTINGS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TQDM_DELAY": "10", "TQDM_MININTERVAL": "10"}
+FOLDER = Path(".venvs")  # in the working directory
+# The environment of each method.
+ENVIRONMENTS = {
+    "somde": "somde",
+    "graphst": "spatial",
+    "spagcn": "spatial",
+    "stagate": "stagate",
+    "nichecompass": "nichecompass",
+    "scanvi": "annotation",
+    "celltypist": "annotation",
+}
+# One thread adds numbers in one order, so that the same input gives the same bytes (numba would give torch its own
+# number of threads); a bar of progress moves every 10 s.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+SETTINGS = dict.fromkeys(THREADS, "1") | dict.fromkeys(("TQDM_DELAY", "TQDM_MININTERVAL"), "10")
 
 
-def run_isolated(name: str, **arrays: ArrayLike) -> pd.DataFrame:
+def run_isolated(method: str, **arrays: ArrayLike) -> dict[str, NDArray]:
     """Run a packaged method in its environment; what it says goes to this process's standard error.
 
     Parameters
     ----------
-    name
-        Of the method: its script beside this file, and its environment in the working directory's ``.venvs``.
+    method
+        Its script stands beside this file, and its environment in the working directory's ``.venvs``.
     **arrays
         What the script reads.
 
     Returns
     -------
-    pandas.DataFrame
-        What the script wrote.
+    dict
+        The arrays that the script made, by name.
 
     Raises
     ------
     UserError
         If the environment is not there, or the method fails.
     """
-    python = ENVIRONMENTS / name / "bin" / "python"
+    environment = FOLDER / ENVIRONMENTS[method]
+    python = environment / "bin" / "python"
     if not python.exists():
-        raise UserError(f"{name}: it has no {python} to run with; make it with `snakemake {python.parents[1]}`.")
+        raise UserError(f"{method}: it has no {python} to run with; make it with `snakemake {environment}`.")
     with tempfile.TemporaryDirectory() as folder:
-        given, made = Path(folder, "given.npz"), Path(folder, "made.csv")
+        given, made = Path(folder, "given.npz"), Path(folder, "made.npz")
         np.savez(given, **arrays)
         # -I keeps the packages of this environment, and the script's own name, from being imported there.
-        command = [python, "-I", "-W", "ignore", Path(__file__).with_name(f"{name}.py"), given, made]
+        script = [python, "-I", "-W", "ignore", Path(__file__).with_name(f"{method}.py"), given, made]
+        # Between the two stands a shell, for the peak of memory of a process counts that of the one that started it.
+        command = ["sh", "-c", '"$@"; exit', "sh", *script]
         settings = {**os.environ, **SETTINGS}
         done = subprocess.run(command, env=settings, stdout=sys.stderr, stderr=sys.stderr, check=False)
         if done.returncode:
             raise UserError(
-                f"{name}: it failed in {python.parents[1]} (exit status {done.returncode}); what it said stands above."
+                f"{method}: it failed in {environment} (exit status {done.returncode}); what it said stands above."
             )
-        return pd.read_csv(made)
+        with np.load(made) as arrays_made:
+            return dict(arrays_made)

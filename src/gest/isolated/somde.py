@@ -1,11 +1,12 @@
-"""SOMDE (Hao, Hua & Zhang 2021) on one section: ``python somde.py GIVEN.npz MADE.csv``.
+"""SOMDE (Hao, Hua & Zhang 2021) on one section: ``python somde.py GIVEN.npz MADE.npz``.
 
 Given: counts of T genes in n cells as CSR (`data`, `indices`, `indptr`), `xy` (n, 2) in µm, `k` cells per node.
 Made: `gene`, its row among the counts, and `llr`, how much more likely a Gaussian process over the nodes makes its
-expression than a constant does.
+expression than a constant does; `version`.
 """
 
 import sys
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -44,9 +45,9 @@ def main(given: str, made: str) -> None:
             "set svg.method to morans_i for this dataset."
         )
     found, _ = nodes.run()
-    found = found.rename(columns={"g": "gene", "LLR": "llr"})[["gene", "llr"]]
     # A gene has several rows where lengths fit it equally well.
-    found.drop_duplicates("gene").sort_values("gene").to_csv(made, index=False)
+    found = found.drop_duplicates("g").sort_values("g")
+    np.savez(made, gene=found["g"].astype(int), llr=found["LLR"].astype(float), version=f"SOMDE {version('somde')}")
 
 
 if __name__ == "__main__":

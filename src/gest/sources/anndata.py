@@ -28,6 +28,7 @@ def read(
     section_key: str | None = None,
     donor_key: str | None = None,
     labels: Mapping[str, str] | None = None,
+    unassigned: Sequence[str] = (),
     microns_per_unit: float | None = None,
     x: str = "counts",
     layer: str | None = None,
@@ -47,6 +48,8 @@ def read(
         `donor_key` the section stands for its own donor.
     labels
         Level of annotation (e.g. "region") to the column of ``obs`` that holds it; an empty string is unassigned.
+    unassigned
+        Other values of labels that stand for none.
     microns_per_unit
         Length of the file's unit of coordinates in µm; needed where the file says that it counts in pixels.
     x
@@ -83,7 +86,7 @@ def read(
         matrix = stored if layer is None else file.layers[layer]
         section = ad.AnnData(
             X=None if matrix is None else matrix[rows],
-            obs=_obs(file.obs.iloc[rows], path, name, donor_key, labels or {}),
+            obs=_obs(file.obs.iloc[rows], path, name, donor_key, labels or {}, unassigned),
             var=file.var.copy(),
             obsm={"spatial": np.asarray(file.obsm[spatial_key], dtype=np.float64)[rows]},
             uns={"gest": {"x": x}},
@@ -123,7 +126,12 @@ def _rows(
 
 
 def _obs(
-    obs: pd.DataFrame, path: str | Path, name: str, donor_key: str | None, labels: Mapping[str, str]
+    obs: pd.DataFrame,
+    path: str | Path,
+    name: str,
+    donor_key: str | None,
+    labels: Mapping[str, str],
+    unassigned: Sequence[str],
 ) -> pd.DataFrame:
     """Return the section's own columns: section, donor and one per level of annotation."""
     columns: dict[str, Any] = {"section": name, "donor": name}
@@ -134,7 +142,7 @@ def _obs(
         _require(column, obs, path, "obs", "labels")
         text = obs[column].astype(object).map(str, na_action="ignore")
         # The empty index of categories needs its type, so that a level without any label can be written too.
-        categories = pd.Index(sorted(set(text.dropna()) - {""}), dtype=object)
+        categories = pd.Index(sorted(set(text.dropna()) - {"", *unassigned}), dtype=object)
         columns[level] = pd.Categorical(text, categories=categories)
     return pd.DataFrame(columns, index=obs.index.astype(str))
 

@@ -1,0 +1,140 @@
+"""The model that annotates niches: GeST, a pool over a niche's outputs, and a linear layer (section 3.5, Figure 3b).
+
+Shapes: B niches of N cells, D width, C classes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gest.errors import UserError
+from gest.model import GeST
+from gest.model import load as load_model
+
+POOLS = ("mean", "max")
+
+
+def pool_outputs(outputs: Tensor, lengths: Tensor, pool: str) -> Tensor:
+    """Aggregate the real outputs of niches, the target's own among them (decision 15): (B, N, D), (B,) -> (B, D)."""
+    padding = (torch.arange(outputs.shape[1], device=outputs.device) >= lengths[:, None])[..., None]
+    if pool == "max":
+        return outputs.masked_fill(padding, float("-inf")).amax(1)
+    return outputs.masked_fill(padding, 0).sum(1) / lengths[:, None]
+
+
+class Annotator(nn.Module):
+    """A model with a linear layer over its pooled outputs; `gest.fit_annotator` makes one.
+
+    Parameters
+    ----------
+    model
+        Taken as it is, not copied.
+    classes
+        C names, in the order of the logits.
+    label
+        The column of `obs` that was learnt.
+    pool
+        `mean` or `max` over the outputs of a niche.
+    """
+
+    def __init__(self, model: GeST, classes: Sequence[str], *, label: str, pool: str) -> None:
+        super().__init__()
+        self.model, self.classes, self.label, self.pool = model, list(classes), label, pool
+        self.linear = nn.Linear(model.config.model.width, len(self.classes))
+        self.metrics: dict[str, Any] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.device
+
+    def forward(self, tokens: Tensor, bins: Tensor, lengths: Tensor) -> Tensor:
+        """Logits (B, C) of niches as `GeST.niche` takes them: (B, N), (B, N, 2) and (B,)."""
+        return self.linear(pool_outputs(self.model.niche(tokens, bins, lengths), lengths, self.pool))
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write a directory that is complete by itself: the fine-tuned model in `model/`, the layer, and the classes.
+
+        Raises
+        ------
+        UserError
+            There is something else of that name.
+        """
+        from safetensors.torch import save_file
+
+        about = {"label": self.label, "pool": self.pool, "classes": self.classes, "metrics": self.metrics}
+        with whole_folder(folder, "annotator.json") as partial:
+            self.model.save(partial / "model")
+            save_file(self.linear.state_dict(), partial / "annotator.safetensors")
+            (partial / "annotator.json").write_text(json.dumps(about, indent=2) + "\n")
+
+
+@contextmanager
+def whole_folder(folder: str | os.PathLike, marker: str) -> Iterator[Path]:
+    """Give a folder to write into, which bears its name only once it is whole.
+
+    Parameters
+    ----------
+    marker
+        The file by which an older folder of this kind is known, and replaced.
+
+    Raises
+    ------
+    UserError
+        There is something else of that name.
+    """
+    target = Path(folder).absolute()
+    if target.is_file() or (target.is_dir() and any(target.iterdir()) and not (target / marker).is_file()):
+        raise UserError(
+            f"{target}: there is something here without {marker}, and it is left alone; give another --out."
+        )
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def load(folder: str | os.PathLike) -> GeST | Annotator:
+    """Read the directory of a model or of an annotator, on the CPU and ready to predict.
+
+    Raises
+    ------
+    UserError
+        The directory or one of its files is missing, or they do not belong together.
+    """
+    return load_annotator(folder) if (Path(folder) / "annotator.json").is_file() else load_model(folder)
+
+
+def load_annotator(folder: str | os.PathLike) -> Annotator:
+    """Read the directory of an annotator; see `load`."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = Path(folder)
+    for name in ("annotator.json", "annotator.safetensors"):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder}: '{name}' is missing from the annotator; make it with `gest fit-annotator`.")
+    try:
+        about = json.loads((folder / "annotator.json").read_text())
+        weights = load_file(folder / "annotator.safetensors")
+        annotator = Annotator(load_model(folder / "model"), about["classes"], label=about["label"], pool=about["pool"])
+        annotator.linear.load_state_dict(weights)
+    except (ValueError, KeyError, SafetensorError, RuntimeError) as error:
+        raise UserError(f"{folder}: the annotator is damaged ({error}); make it anew.") from error
+    annotator.metrics = about["metrics"]
+    return annotator.eval()

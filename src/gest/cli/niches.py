@@ -1,0 +1,113 @@
+"""Verbs that embed niches, cluster them and score labels."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from gest.cli.app import ConfigFile, Out, Section, Seed, app, device, log, read_json, write_whole
+
+Models = Annotated[list[Path], Option(help="Model directory, for the methods of GeST; once for each model.")]
+Method = Annotated[str, Option(help="One of gest.clustering.METHODS.")]
+
+
+@app.command()
+def embed(
+    adata: Annotated[Path, Argument(help="Your section (.h5ad): counts in X, coordinates in µm in obsm['spatial'].")],
+    model: Annotated[Path, Option(help="Model directory, as `gest pretrain` writes it.")],
+    out: Annotated[Path, Option(help="Section to write, with obsm['X_gest'].")],
+    window: Annotated[
+        float | None, Option(help="Side of the square around a cell, µm: at most that of training, the default.")
+    ] = None,
+    batch_size: Annotated[int | None, Option(help="Niches run together; changes speed, not results.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Embed the niche of every cell of your own section, without training on it (section 3.5)."""
+    from gest.model import load
+    from gest.niche import embed as embedded
+    from gest.sections import open_h5ad
+
+    result = embedded(open_h5ad(adata), load(model).to(device()), window=window, batch_size=batch_size, seed=seed)
+    write_whole(out, result.write_h5ad)
+    log.info("%s: obsm['X_gest'] holds the niches of %d cells, %d numbers each", out, *result.obsm["X_gest"].shape)
+
+
+@app.command()
+def represent(
+    section: Section,
+    method: Method,
+    out: Out,
+    n_seeds: Annotated[int, Option(min=1, help="How many seeds to run it with, from 0.")] = 1,
+    config: ConfigFile = None,
+    model: Models = [],  # noqa: B006
+) -> None:
+    """Represent every cell of a section by one method, once per model and seed."""
+    from gest.clustering import represent as represented
+    from gest.clustering import write_representations
+    from gest.model import load
+    from gest.sections import read_section
+
+    settings = read_json(config)
+    clustering = settings["clustering"]
+    adata = read_section(section)
+    made = represented(
+        adata,
+        method,
+        seeds=range(n_seeds),
+        models=[load(folder).to(device()) for folder in model],
+        levels=list(settings["labels"]),
+        windows=clustering["windows"],
+        continued_steps=clustering["continued_steps"],
+        limits=clustering["limits"],
+        organism=clustering["organism"],
+    )
+    write_whole(out, lambda path: write_representations(made, adata, path))
+    for one in made:
+        log.info("%s, %s, seed %d: %.1f s, %s", method, one.variant, one.seed, one.seconds, one.status)
+
+
+@app.command()
+def cluster(
+    representations: Annotated[Path, Argument(help="Representations (.h5ad), as `gest represent` writes them.")],
+    section: Annotated[Path, Option(help="The section (.h5ad) they are of.")],
+    method: Method,
+    out: Annotated[Path, Option(help="Labels to write (.csv); what is known of each run goes to .runs.csv beside it.")],
+    config: ConfigFile = None,
+) -> None:
+    """Cut representations into as many clusters as the section has labels, at every level."""
+    from gest.clustering import groups_of, read_representations
+    from gest.labellings import write_labellings
+    from gest.sections import read_section
+
+    settings = read_json(config)
+    adata = read_section(section)
+    made = groups_of(
+        read_representations(representations),
+        adata,
+        method,
+        levels=list(settings["labels"]),
+        algorithm=settings["clustering"]["algorithm"],
+    )
+    write_labellings(made, adata.obs_names, out)
+
+
+@app.command()
+def score_labels(
+    section: Section,
+    labels: Annotated[list[Path], Option(help="Labels (.csv) by one method; give the option once for each.")],
+    task: Annotated[str, Option(help="clustering or annotation.")],
+    run: Annotated[str, Option(help="Name of the run.")],
+    dataset: Annotated[str, Option(help="Name of the dataset.")],
+    out: Out,
+) -> None:
+    """Score the labels that methods gave a section's cells, as rows of the tidy table."""
+    from gest.label_scores import score_labellings
+    from gest.labellings import read_labellings
+    from gest.scores import write_scores
+    from gest.sections import read_section
+
+    adata = read_section(section)
+    by_method = {path.name.removesuffix(".csv"): read_labellings(path)[0] for path in labels}
+    levels = list(dict.fromkeys(one.level for given in by_method.values() for one in given))
+    scores = score_labellings(adata, by_method, task=task, run=run, dataset=dataset, levels=levels)
+    write_whole(out, lambda path: write_scores(scores, path))

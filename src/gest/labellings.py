@@ -1,0 +1,128 @@
+"""Labels that a method gave to the cells of one section, by all its runs: clusters, or annotated labels."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from gest.errors import UserError
+
+# What is known of each run, besides its labels.
+RUN = ["column", "method", "variant", "level", "model_seed", "seed", "seconds", "peak_mb", "version", "status"]
+
+
+class Labelling(NamedTuple):
+    """One run of a method on one section, at one level of labels."""
+
+    method: str
+    variant: str
+    level: str
+    #: of the model, where the method has one
+    model_seed: int | None
+    seed: int
+    #: (n,) text, empty where the method did not cover the cell; of a run that failed, everywhere
+    labels: np.ndarray
+    seconds: float
+    #: peak resident memory
+    peak_mb: float
+    #: of the package, such as "GraphST 1.1.1"
+    version: str
+    #: "ok", "sub-sampled to N of M cells", or why it failed
+    status: str
+
+    @property
+    def column(self) -> str:
+        """Its name in the table of labels."""
+        return f"{self.variant}/{self.level}/{'' if self.model_seed is None else self.model_seed}/{self.seed}"
+
+    @property
+    def covered(self) -> np.ndarray:
+        """(n,) booleans: the cells that it labels."""
+        return self.labels != ""
+
+
+def write_labellings(labellings: Sequence[Labelling], cells: ArrayLike, path: str | os.PathLike[str]) -> None:
+    """Write one method's labels of one section as two tables, both whole or neither begun.
+
+    Parameters
+    ----------
+    labellings
+        Of one section; no two of the same variant, level and seeds.
+    cells
+        (n,) names of the section's cells.
+    path
+        The csv of labels: `cell`, then one column per run. What is known of the runs lies beside it, see `runs_path`.
+
+    Raises
+    ------
+    ValueError
+        If two labellings claim one column, or one is not of these cells.
+    """
+    path = Path(path)
+    columns = [labelling.column for labelling in labellings]
+    if len(set(columns)) < len(columns):
+        raise ValueError(f"{path}: two labellings are of the same variant, level and seeds: {columns}")
+    labels = pd.DataFrame({"cell": cells} | {run.column: run.labels for run in labellings})
+    runs = pd.DataFrame([{"column": run.column} | run._asdict() for run in labellings], columns=RUN)
+    runs["model_seed"] = runs["model_seed"].astype("Int64")
+    temporary = {path: Path(f"{path}.{os.getpid()}.tmp"), runs_path(path): Path(f"{runs_path(path)}.{os.getpid()}.tmp")}
+    try:
+        for table, partial in zip((labels, runs), temporary.values(), strict=True):
+            table.to_csv(partial, index=False, lineterminator="\n")
+        for final, partial in temporary.items():
+            os.replace(partial, final)
+    finally:
+        for partial in temporary.values():
+            partial.unlink(missing_ok=True)
+
+
+def read_labellings(path: str | os.PathLike[str]) -> tuple[list[Labelling], np.ndarray]:
+    """Read what `write_labellings` wrote.
+
+    Parameters
+    ----------
+    path
+        The csv of labels; the table of runs is expected beside it.
+
+    Returns
+    -------
+    list of Labelling
+        In the order written.
+    numpy.ndarray
+        (n,) names of the cells.
+
+    Raises
+    ------
+    UserError
+        If the two tables are not of the same runs.
+    """
+    labels, runs = (pd.read_csv(file, dtype=str, keep_default_na=False) for file in (Path(path), runs_path(path)))
+    if list(labels.columns) != ["cell", *runs["column"]]:
+        raise UserError(
+            f"{path} has {labels.shape[1] - 1} columns of labels, which are not the {len(runs)} runs of "
+            f"{runs_path(path).name}: remake both by running the method again."
+        )
+    labellings = [
+        Labelling(
+            *(run.method, run.variant, run.level, int(run.model_seed) if run.model_seed else None, int(run.seed)),
+            labels[run.column].to_numpy(dtype=object),
+            *(float(run.seconds or "nan"), float(run.peak_mb or "nan"), run.version, run.status),
+        )
+        for run in runs.itertuples()
+    ]
+    return labellings, labels["cell"].to_numpy(dtype=object)
+
+
+def read_runs(paths: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
+    """Read what is known of the runs of many methods and sections: `RUN` as text, one row per run."""
+    tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=RUN)
+
+
+def runs_path(path: str | os.PathLike[str]) -> Path:
+    """Return where the table of runs lies: `{method}.runs.csv` beside `{method}.csv`."""
+    return Path(path).with_suffix(".runs.csv")

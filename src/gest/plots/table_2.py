@@ -1,0 +1,22 @@
+"""Table 2: niche annotation by every method, at every level of labels."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from gest.plots.methods import ANNOTATION_NAMES
+from gest.plots.niches import niche_markdown, niche_table, unit_notes
+
+
+def table_2(scores: pd.DataFrame, values: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Take Table 2 out of the scores of annotation; arguments and result as of `gest.plots.table_1.table_1`."""
+    values = values[(values["source"] == "paper") & (values["item"] == "table_2")]
+    values = values.assign(variant=values["variant"].replace("", "default"))
+    return niche_table(scores, values, runs, metric="f1", names=ANNOTATION_NAMES)
+
+
+def table_2_markdown(table: pd.DataFrame, *, run: str, microns: Mapping[str, float | None]) -> str:
+    """Lay Table 2 out as the paper's on its side: methods by levels, and the costs; `microns` as of Table 1."""
+    notes = ["F1 is the mean over the labels that the section has; cells without a label are not scored."]
+    title = "Table 2: macro F1 of niche annotation, mean ± sd (the paper's table on its side)"
+    return niche_markdown(table, title=title, run=run, notes=[*notes, *unit_notes(microns)])

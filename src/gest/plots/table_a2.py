@@ -1,0 +1,53 @@
+"""Table A.2: niche clustering by the window that GeST's embedding sees, zero-shot and after continued training."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from gest.paper import RUN
+from gest.plots.niches import failures, niche_table, reported, spread_note, unit_notes
+from gest.plots.table import aligned, cell
+
+MODES = {"gest": "zero-shot", "gest_continued": "fine-tuned"}
+
+
+def table_a2(scores: pd.DataFrame, values: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Take Table A.2 out of the scores of clustering; arguments and result as of `gest.plots.table_1.table_1`.
+
+    The name of a row is its mode, and its variant the window in µm, of which there are as many as were scored.
+    """
+    windows = sorted(scores.loc[scores["method"].isin(MODES), "variant"].unique(), key=float)
+    names = {(method, window): mode for method, mode in MODES.items() for window in windows}
+    values = values[(values["source"] == "paper") & (values["item"] == "table_a2")]
+    values = values.assign(variant=values["window"].map("{:g}".format))
+    return niche_table(scores, values, runs, metric="ami", names=names)
+
+
+def table_a2_markdown(
+    table: pd.DataFrame, *, run: str, algorithm: Mapping[str, str], microns: Mapping[str, float | None]
+) -> str:
+    """Lay Table A.2 out as the paper does: levels and modes by windows.
+
+    Parameters
+    ----------
+    table
+        As `table_a2` returns it.
+    run
+        Name of the run; of any but the paper's the title says that nothing is compared.
+    algorithm
+        Of clustering, by dataset; see `gest.clusters.cluster`.
+    microns
+        By dataset the µm that one unit of its coordinates was declared to be, where it was.
+    """
+    title = "Table A.2: AMI of niche clustering by window, mean ± sd"
+    blocks = [title + ("." if run == RUN else f"; run {run}, not the paper's data.")]
+    for dataset, block in table[table["cells"] == "all"].groupby("dataset", sort=False):
+        windows = sorted(block["variant"].unique(), key=float)
+        rows = [["level", "mode", *(f"{window} µm" for window in windows)]]
+        for (level, name), own in block.groupby(["level", "name"], sort=False):
+            at = own.set_index("variant")
+            rows.append([level, name, *(cell(at.loc[window]) if window in at.index else "–" for window in windows)])
+        heading = f"{dataset}, clustered by {algorithm[dataset]}: {spread_note(block)}"
+        blocks += [heading, "\n".join([*aligned(rows), *failures(block)])]
+    note = "Fine-tuned is transductive: training went on on the test section, without labels."
+    return "\n\n".join([*blocks, *reported(table), note, *unit_notes(microns)]) + "\n"

@@ -1,0 +1,45 @@
+"""Annotation on real tissue, cut short: are layers that were learnt on two animals found in a third?"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gest
+from gest.label_scores import macro_f1
+from gest.sources.anndata import read
+from gest.vocabulary import fit_sections
+
+pytestmark = pytest.mark.real
+
+CONFIG = {
+    "window": 200,
+    "model": {"layers": 2, "heads": 2, "width": 32},
+    "pretraining": {
+        "steps": 60, "batch_size": 8, "learning_rate": 3e-3, "warmup_steps": 10, "validate_every": 60,
+        "checkpoint_every": 60,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def animals():
+    if not os.environ.get("GEST_REAL_DATA"):
+        pytest.skip("GEST_REAL_DATA does not name the folder of real sections")
+    path = Path(os.environ["GEST_REAL_DATA"]) / "starmap_mpfc.h5ad"
+    names = ("BZ5", "BZ9", "BZ14")
+    settings = {"section_key": "section", "donor_key": "donor", "labels": {"region": "region"}}
+    return [read(path, name=name, microns_per_unit=0.09, **settings) for name in names]
+
+
+def test_layers_of_two_animals_are_found_in_a_third(animals, tmp_path):
+    *train, test = animals
+    model = gest.pretrain(train, fit_sections(train, {"n_metacells": 100}), CONFIG, out=tmp_path / "m")
+    settings = {"steps": 100, "batch_size": 16, "learning_rate": 2e-3, "validate_every": 25}
+    annotator = gest.fit_annotator(train, model, label="region", **settings)
+    truth = test.obs["region"].astype(str).to_numpy()
+    made = gest.annotate(test, annotator).obs["gest_region"].astype(str).to_numpy()
+    labels, counts = np.unique(np.concatenate([one.obs["region"] for one in train]).astype(str), return_counts=True)
+    assert macro_f1(truth, np.repeat(labels[counts.argmax()], len(truth))) < 0.2
+    assert macro_f1(truth, made) > 0.6

@@ -1,0 +1,67 @@
+"""One cell class's markers in a region of real tissue, from the command line."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import gest
+import gest.cli.perturbation
+from gest import cli
+from gest.sections import write_section
+from gest.sources.anndata import read
+from gest.tokens import expression
+from gest.vocabulary import fit_sections
+
+pytestmark = pytest.mark.real
+
+CONFIG = {
+    "window": 400,
+    "model": {"layers": 2, "heads": 2, "width": 32},
+    "pretraining": {
+        "steps": 200, "batch_size": 8, "learning_rate": 3e-3, "warmup_steps": 20, "validate_every": 200,
+        "checkpoint_every": 200,
+    },
+}  # fmt: skip
+CLASS = "OD Mature 2"  # lies in tracts: where there is one, there are more
+
+
+def test_markers_of_one_class_in_a_region_of_200_um(tmp_path):
+    if not os.environ.get("GEST_REAL_DATA"):
+        pytest.skip("GEST_REAL_DATA does not name the folder of real sections")
+    path = Path(os.environ["GEST_REAL_DATA"]) / "merfish_moffitt_poa.h5ad"
+    names = ("A1_bregma_+0.26", "A1_bregma_-0.29", "A18_bregma_+0.11")
+    labels = {"cell_type": "cell_type"}
+    *train, test = (
+        read(path, name=n, section_key="section", labels=labels, drop={"cell_type": ["Ambiguous"]}) for n in names
+    )
+    vocabulary = fit_sections(train, {"n_metacells": 150})
+    gest.pretrain(train, vocabulary, CONFIG, out=tmp_path / "model")
+    write_section(test, tmp_path / "test.h5ad")
+
+    known, is_class = expression(test, vocabulary).toarray(), (test.obs["cell_type"] == CLASS).to_numpy()
+    effect = known[is_class].mean(0) - known[~is_class].mean(0)
+    order = np.argsort(effect)
+    markers, others = vocabulary.genes[order[-5:]], vocabulary.genes[order[:5]]
+    x, y = test.obsm["spatial"].mean(0)
+    out = tmp_path / "out"
+    sys.argv = ["gest", "perturb", str(tmp_path / "test.h5ad"), "--model", str(tmp_path / "model"), "--out", str(out)]
+    sys.argv += ["--roi-circle", str(x), str(y), "100"]
+    sys.argv += [word for gene in markers for word in ("--activate", gene)]
+    sys.argv += [word for gene in others for word in ("--inhibit", gene)]
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert not stopped.value.code
+
+    deg = pd.read_csv(out / "deg.csv", index_col="gene")
+    assert (deg.loc[markers, "roi_log2_fold_change"] > 0.5).all()  # the change survives Algorithm 2
+    assert deg.loc["Opalin", ["call", "changed"]].fillna("").tolist() == ["High", ""]  # theirs too, and left alone
+    assert deg.loc[markers, "log2_fold_change"].mean() > 0 > deg.loc[others, "log2_fold_change"].mean()
+    controls = pd.read_csv(out / "controls.csv").set_index("control")
+    assert (controls.loc[["nothing changed", "distant"], ["max_difference", "n_called"]] == 0).all(axis=None)
+    assert controls.loc["distant", "metacells_changed"] > 0.5
+    assert len(pd.read_csv(out / "sensitivity.csv")) == 3 * len(deg)
+    assert (out / "map.png").stat().st_size > 50_000

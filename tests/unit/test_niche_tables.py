@@ -1,0 +1,183 @@
+"""Tables 1, 2 and A.2: their numbers are the scores' own, laid beside the paper's where its run is shown."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gest.plots.methods import ANNOTATION_NAMES, CLUSTERING_NAMES, clustering_names
+from gest.plots.table_1 import table_1, table_1_markdown
+from gest.plots.table_2 import table_2, table_2_markdown
+from gest.plots.table_a2 import table_a2, table_a2_markdown
+from gest.scores import COLUMNS
+
+WINDOWS = ("200", "400", "600")
+CLUSTERING = [(m, w) for m in CLUSTERING_NAMES for w in (WINDOWS if m.startswith("gest") else ["default"])]
+NONE = {"mouse_brain": None}
+LEIDEN = {"mouse_brain": "leiden"}
+
+
+def scores(run, pairs, metric, *, task="clustering", dataset="mouse_brain", sections=4):
+    """Random scores of three seeds; every method covers all cells, takes 12 s and 900 MB."""
+    fixed = {"coverage": 1.0, "n_clusters": 13.0, "seconds": 12.0, "peak_mb": 900.0}
+    places = product(pairs, ("division", "region"), [f"S{i}" for i in range(sections)], range(3))
+    keys = ["pair", "level", "section", "seed"]
+    base = pd.DataFrame(list(places), columns=keys).assign(run=run, task=task, dataset=dataset, gene_set="", n=100)
+    base[["method", "variant"]] = base["pair"].tolist()
+    base = base.assign(model_seed=base["method"].map(lambda m: 0 if m.startswith("gest") else None), status="ok")
+    rng = np.random.default_rng(0)
+    blocks = [base.assign(crop=crop, metric=metric, value=rng.uniform(0, 1, len(base))) for crop in ("", "shared")]
+    blocks += [base.assign(crop="", metric=name, value=number) for name, number in fixed.items()]
+    return pd.concat(blocks, ignore_index=True)[list(COLUMNS)].astype({"model_seed": "Int64"})
+
+
+def runs(pairs):
+    table = pd.DataFrame(pairs, columns=["method", "variant"])
+    versions = pd.concat([table.assign(version=table["method"] + " 1.0"), table.assign(version="")])
+    return versions.assign(status="ok")
+
+
+@pytest.fixture
+def clustering():
+    return scores("paper", CLUSTERING, "ami")
+
+
+@pytest.fixture
+def first(clustering, values):
+    return table_1(clustering, values, runs(CLUSTERING))
+
+
+def cells(text, name):
+    """Cells of the first row of a Markdown table that begins with a name."""
+    line = next(line for line in text.splitlines() if line.startswith(f"| {name} "))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_largest_window_is_shown():
+    pairs = [("raw", "default"), ("gest", "200"), ("gest", "1000"), ("gest", "600"), ("unknown", "default")]
+    assert clustering_names(pairs) == {("gest", "1000"): "GeST zero-shot", ("raw", "default"): "Raw"}
+
+
+def test_table_1_has_every_method_at_every_level_in_the_papers_order(first):
+    block = first[(first["cells"] == "all") & (first["level"] == "region")]
+    assert block["name"].tolist() == list(CLUSTERING_NAMES.values())
+    assert len(first) == 2 * 2 * 9
+    assert set(first.loc[first["method"].str.startswith("gest"), "variant"]) == {"600"}
+    assert set(first.columns) >= {"version", "coverage", "n_clusters", "seconds", "peak_mb", "sd_seeds"}
+
+
+def test_table_1_averages_seeds_within_a_section_before_sections(clustering, first):
+    [row] = first.query("cells == 'all' and level == 'division' and method == 'stagate'").to_dict("records")
+    own = clustering.query("metric == 'ami' and crop == '' and level == 'division' and method == 'stagate'")
+    by_section = own.groupby("section")["value"].mean()
+    by_seed = own.groupby("seed")["value"].mean()
+    assert row["mean"] == pytest.approx(by_section.mean())
+    assert (row["sd"], row["sd_over"], row["n"]) == (pytest.approx(by_section.std(ddof=1)), "sections", 4)
+    assert row["sd_seeds"] == pytest.approx(by_seed.std(ddof=1))
+    assert (row["paper"], row["paper_sd"], row["version"]) == (0.420, 0.167, "stagate 1.0")
+
+
+def test_the_cells_that_all_cover_have_rows_of_their_own(clustering, first):
+    [row] = first.query("cells == 'shared' and level == 'region' and method == 'gest'").to_dict("records")
+    own = clustering.query("crop == 'shared' and level == 'region' and method == 'gest' and variant == '600'")
+    assert row["mean"] == pytest.approx(own["value"].mean())
+    assert np.isnan(row["paper"])
+
+
+def test_table_1_reads_at_a_glance(first):
+    text = table_1_markdown(first, run="paper", algorithm=LEIDEN, microns=NONE)
+    row = first.query("cells == 'all' and level == 'division' and method == 'gest'").iloc[0]
+    assert cells(text, "GeST zero-shot")[1] == f"{row['mean']:.3f} ± {row['sd']:.3f} [0.469]"
+    costs = ["100.0%", "13 / 13", "12", "900", "graphst 1.0"]
+    assert cells(text, "GraphST")[5:] == costs
+    assert "[0.470]" in cells(text, "GeST-FT (transductive)")[1]
+    assert "[" not in cells(text, "shuffled labels")[1]
+    for said in (
+        "over 4 sections",
+        "Table A.2 prints 0.501",
+        "In brackets",
+        "clustering by leiden; GeST sees windows of 600",
+    ):
+        assert said in text
+    assert "every method covers" not in text  # as none leaves out a cell
+    assert "declared" not in text
+    assert len({len(line) for line in text.splitlines() if line.startswith("|")}) == 1
+
+
+def test_what_is_left_out_or_fails_stands_below(clustering, values):
+    spagcn = clustering["method"] == "spagcn"
+    clustering.loc[spagcn & (clustering["metric"] == "coverage"), "value"] = 0.4
+    failed = (clustering["method"] == "stagate") & (clustering["section"] == "S1")
+    clustering.loc[failed, ["value", "status"]] = [np.nan, "out of memory at 9 cells"]
+    table = table_1(clustering, values, runs(CLUSTERING))
+    text = table_1_markdown(table, run="paper", algorithm=LEIDEN, microns={"mouse_brain": 2.5})
+    assert cells(text, "SpaGCN")[5] == "40.0%"
+    assert "STAGATE, division: 3 of 12 failed: out of memory at 9 cells" in text
+    assert "on the cells that every method covers (400 by division, 400 by region)" in text
+    assert "mouse_brain: one unit of the coordinates is declared to be 2.5 µm." in text
+    wholly = clustering["method"] == "raw"
+    clustering.loc[wholly, ["value", "status"]] = [np.nan, "broken"]
+    table = table_1(clustering, values, runs([pair for pair in CLUSTERING if pair[0] != "raw"]))
+    text = table_1_markdown(table, run="paper", algorithm=LEIDEN, microns=NONE)
+    assert cells(text, "Raw")[1:] == ["– [0.183]", "–", "– [0.244]", "–", "–", "– / –", "–", "–", ""]
+
+
+def test_nothing_of_another_run_is_compared(values):
+    given = scores("toy", CLUSTERING, "ami", sections=1)
+    table = table_1(given, values, runs(CLUSTERING))
+    text = table_1_markdown(table, run="toy", algorithm=LEIDEN, microns=NONE)
+    assert table["paper"].isna().all()
+    assert "run toy, not the paper's data" in text
+    assert "±" in text
+    assert "over 3 seeds" in text
+    assert "[" not in text
+
+
+def test_each_dataset_shows_its_own_window(values):
+    other = scores("toy", [("gest", "300"), ("raw", "default")], "ami", dataset="toy", sections=2)
+    table = table_1(pd.concat([scores("toy", CLUSTERING, "ami"), other]), values, runs(CLUSTERING))
+    shown = table[table["method"] == "gest"].groupby("dataset")["variant"].unique().to_dict()
+    assert {name: list(windows) for name, windows in shown.items()} == {"mouse_brain": ["600"], "toy": ["300"]}
+    assert table["dataset"].unique().tolist() == ["mouse_brain", "toy"]
+    text = table_1_markdown(table, run="toy", algorithm=LEIDEN | {"toy": "kmeans"}, microns=NONE | {"toy": None})
+    assert "toy: clustering by kmeans; GeST sees windows of 300 µm." in text
+
+
+def test_table_a2_has_every_window_beside_the_papers(clustering, values):
+    table = table_a2(clustering, values, runs(CLUSTERING))
+    shown = table[table["cells"] == "all"].set_index(["level", "name", "variant"])
+    assert len(shown) == 2 * 2 * 3
+    assert shown.loc[("region", "fine-tuned", "400"), ["paper", "paper_sd"]].tolist() == [0.517, 0.127]
+    assert shown.loc[("division", "zero-shot", "200"), "paper"] == 0.416
+    text = table_a2_markdown(table, run="paper", algorithm=LEIDEN, microns=NONE)
+    assert cells(text, "level")[2:] == ["200 µm", "400 µm", "600 µm"]
+    assert [cell.split()[-1] for cell in cells(text, "division")[2:]] == ["[0.416]", "[0.448]", "[0.470]"]
+    assert "Table 1 prints 0.470 ± 0.174" in text
+
+
+def test_windows_stand_by_size(values):
+    pairs = [("gest", window) for window in ("1000", "200", "600")]
+    table = table_a2(scores("toy", pairs, "ami"), values, runs(pairs))
+    text = table_a2_markdown(table, run="toy", algorithm=LEIDEN, microns=NONE)
+    assert cells(text, "level")[2:] == ["200 µm", "600 µm", "1000 µm"]
+    assert table["variant"].tolist()[:3] == ["200", "600", "1000"]
+
+
+def test_table_2_has_every_method_beside_the_papers(values):
+    pairs = list(ANNOTATION_NAMES)
+    table = table_2(scores("paper", pairs, "f1", task="annotation"), values, runs(pairs))
+    block = table[(table["cells"] == "all") & (table["level"] == "division")]
+    assert block["name"].tolist() == ["GeST mean", "GeST max", "scANVI", "CellTypist", "majority class"]
+    np.testing.assert_array_equal(block["paper"], [0.585, 0.579, 0.316, 0.162, np.nan])
+    text = table_2_markdown(table, run="paper", microns=NONE)
+    assert cells(text, "scANVI")[3].endswith("[0.202]")
+    assert "The sd is printed as 0.902, surely 0.092." in text
+
+
+def test_the_same_scores_give_the_same_text(clustering, values):
+    texts = {
+        table_1_markdown(table_1(given, values, runs(CLUSTERING)), run="paper", algorithm=LEIDEN, microns=NONE)
+        for given in (clustering, clustering.copy())
+    }
+    assert len(texts) == 1

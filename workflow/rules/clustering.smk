@@ -1,0 +1,85 @@
+# Needs: the test sections of a dataset whose labels are known, and, for GeST, a model.
+# Makes: per section and method a representation of every cell, once per seed (niches/{section}/{method}.h5ad), the clusters
+# that it is cut into (.csv, and what is known of the runs in .runs.csv), and per section the scores of all methods. One job per
+# (section, method), for a cluster runs the two of a group as one; seeds, windows and levels are loops inside.
+
+
+rule represent:
+    input:
+        section="<results>/{dataset}/sections/{section}.h5ad",
+        models=models_of,
+        environment=environment_of,
+        config="<results>/{dataset}/config/representation.json",
+    output:
+        "<results>/{dataset}/niches/{section}/{method}.h5ad",
+    log:
+        "<logs>/represent/{dataset}/{section}/{method}.log",
+    benchmark:
+        "<benchmarks>/represent/{dataset}/{section}/{method}.tsv"
+    wildcard_constraints:
+        method=one_of(LABELLING["clustering"]),
+    group:
+        "clustering"
+    threads: 1
+    resources:
+        mem_mb=64000,
+        runtime=720,
+    params:
+        models=model_options,
+        seeds=n_seeds("clustering"),
+    message:
+        "Niches of section {wildcards.section} by {wildcards.method}; log in {log}"
+    shell:
+        "gest represent {input.section:q} --method {wildcards.method} {params.models:q} --n-seeds {params.seeds}"
+        " --config {input.config:q} --out {output:q} 2> {log:q}"
+
+
+rule cluster:
+    input:
+        representations="<results>/{dataset}/niches/{section}/{method}.h5ad",
+        section="<results>/{dataset}/sections/{section}.h5ad",
+        config="<results>/{dataset}/config/clusters.json",
+    output:
+        labels="<results>/{dataset}/niches/{section}/{method}.csv",
+        runs="<results>/{dataset}/niches/{section}/{method}.runs.csv",
+    log:
+        "<logs>/cluster/{dataset}/{section}/{method}.log",
+    benchmark:
+        "<benchmarks>/cluster/{dataset}/{section}/{method}.tsv"
+    wildcard_constraints:
+        method=one_of(LABELLING["clustering"]),
+    group:
+        "clustering"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=240,
+    message:
+        "Clusters of section {wildcards.section} by {wildcards.method}; log in {log}"
+    shell:
+        "gest cluster {input.representations:q} --section {input.section:q} --method {wildcards.method}"
+        " --config {input.config:q} --out {output.labels:q} 2> {log:q}"
+
+
+rule score_clusters:
+    input:
+        section="<results>/{dataset}/sections/{section}.h5ad",
+        labels=labels_of_section("clustering", "niches"),
+    output:
+        "<results>/{dataset}/niches/{section}.csv",
+    log:
+        "<logs>/score_clusters/{dataset}/{section}.log",
+    benchmark:
+        "<benchmarks>/score_clusters/{dataset}/{section}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        labels=label_options,
+        run=config["run"],
+    message:
+        "Scores of all clusters of section {wildcards.section}; log in {log}"
+    shell:
+        "gest score-labels {input.section:q} {params.labels:q} --task clustering --run {params.run}"
+        " --dataset {wildcards.dataset} --out {output:q} 2> {log:q}"

@@ -1,0 +1,157 @@
+# Needs: the scores of all methods' labels on every test section, and what the paper reports.
+# Makes: Tables 1, 2 and A.2, each with a readable copy beside it and all rows that they are made of; Figures A.6 and A.7.
+
+
+rule table_1:
+    input:
+        scores=label_scores("table_1", "niches"),
+        runs=label_runs("table_1", "niches"),
+        paper="config/paper_values.yaml",
+    output:
+        table=report(
+            "<results>/tables/table_1.csv",
+            caption="../report/table_1.rst",
+            category="Clustering",
+            labels={"item": "table 1", "kind": "table"},
+        ),
+        text="<results>/tables/table_1.md",
+        scores="<results>/scores/clustering.csv",
+    log:
+        "<logs>/table_1.log",
+    benchmark:
+        "<benchmarks>/table_1.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        run=config["run"],
+        datasets=made_of("table_1"),
+        algorithm=settings_of("table_1", "clustering", "algorithm"),
+        microns=settings_of("table_1", "microns_per_unit"),
+    message:
+        "Table 1, clusters of niches: {output.table}; log in {log}"
+    script:
+        "../scripts/table_1.py"
+
+
+rule table_a2:
+    input:
+        scores=label_scores("table_a2", "niches"),
+        runs=label_runs("table_a2", "niches"),
+        paper="config/paper_values.yaml",
+    output:
+        table=report(
+            "<results>/tables/table_a2.csv",
+            caption="../report/table_a2.rst",
+            category="Clustering",
+            labels={"item": "table A.2", "kind": "table"},
+        ),
+        text="<results>/tables/table_a2.md",
+    log:
+        "<logs>/table_a2.log",
+    benchmark:
+        "<benchmarks>/table_a2.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        run=config["run"],
+        datasets=made_of("table_a2"),
+        algorithm=settings_of("table_a2", "clustering", "algorithm"),
+        microns=settings_of("table_a2", "microns_per_unit"),
+    message:
+        "Table A.2, clusters by window: {output.table}; log in {log}"
+    script:
+        "../scripts/table_a2.py"
+
+
+rule table_2:
+    input:
+        scores=label_scores("table_2", "annotation"),
+        runs=label_runs("table_2", "annotation"),
+        paper="config/paper_values.yaml",
+    output:
+        table=report(
+            "<results>/tables/table_2.csv",
+            caption="../report/table_2.rst",
+            category="Annotation",
+            labels={"item": "table 2", "kind": "table"},
+        ),
+        text="<results>/tables/table_2.md",
+        scores="<results>/scores/annotation.csv",
+    log:
+        "<logs>/table_2.log",
+    benchmark:
+        "<benchmarks>/table_2.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        run=config["run"],
+        datasets=made_of("table_2"),
+        microns=settings_of("table_2", "microns_per_unit"),
+    message:
+        "Table 2, annotation: {output.table}; log in {log}"
+    script:
+        "../scripts/table_2.py"
+
+
+rule figure_a6:
+    input:
+        section=shown_section("figure_a6"),
+        labels=shown_labels("figure_a6", "niches"),
+    output:
+        png=report(
+            "<results>/figures/figure_a6.png",
+            caption="../report/figure_a6.rst",
+            category="Clustering",
+            labels={"item": "figure A.6", "kind": "figure"},
+        ),
+        pdf="<results>/figures/figure_a6.pdf",
+    log:
+        "<logs>/figure_a6.log",
+    benchmark:
+        "<benchmarks>/figure_a6.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        run=config["run"],
+        level=first_level("figure_a6"),
+    message:
+        "Figure A.6, clusters of one section: {output.png}; log in {log}"
+    script:
+        "../scripts/figure_a6.py"
+
+
+rule figure_a7:
+    input:
+        section=shown_section("figure_a7"),
+        labels=shown_labels("figure_a7", "annotation"),
+    output:
+        png=report(
+            "<results>/figures/figure_a7.png",
+            caption="../report/figure_a7.rst",
+            category="Annotation",
+            labels={"item": "figure A.7", "kind": "figure"},
+        ),
+        pdf="<results>/figures/figure_a7.pdf",
+    log:
+        "<logs>/figure_a7.log",
+    benchmark:
+        "<benchmarks>/figure_a7.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        run=config["run"],
+        level=first_level("figure_a7"),
+    message:
+        "Figure A.7, annotation of one section: {output.png}; log in {log}"
+    script:
+        "../scripts/figure_a7.py"

@@ -1,0 +1,19 @@
+"""Figure A.7: labels of one section annotated by every method."""
+
+import logging
+
+import anndata as ad
+
+from gest.logs import log_to
+from gest.plots.labels import draw_labels, first_runs
+from gest.plots.methods import ANNOTATION_NAMES
+from gest.plots.saving import save
+
+log_to(snakemake.log[0])
+
+section, level = ad.read_h5ad(snakemake.input.section), snakemake.params.level
+runs = first_runs(snakemake.input.labels, section, level=level, names=lambda _: ANNOTATION_NAMES)
+title = f"Annotated niches of section {section.obs['section'].iloc[0]} (run {snakemake.params.run})"
+figure = draw_labels(section, runs, level=level, task="annotation", title=title)
+save(figure, snakemake.output.png, snakemake.output.pdf)
+logging.info("%d methods on %d cells", len(runs), section.n_obs)

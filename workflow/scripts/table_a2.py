@@ -1,0 +1,21 @@
+"""Table A.2: AMI of niche clustering by window, beside what the paper reports."""
+
+import logging
+from pathlib import Path
+
+from gest.labellings import read_runs
+from gest.logs import log_to
+from gest.paper import read_paper_values
+from gest.plots.table_a2 import table_a2, table_a2_markdown
+from gest.scores import read_scores
+
+log_to(snakemake.log[0])
+
+scores, runs = read_scores(snakemake.input.scores), read_runs(snakemake.input.runs)
+table = table_a2(scores, read_paper_values(snakemake.input.paper), runs)
+text = table_a2_markdown(
+    table, run=snakemake.params.run, algorithm=snakemake.params.algorithm, microns=snakemake.params.microns
+)
+table.to_csv(snakemake.output.table, index=False)
+Path(snakemake.output.text).write_text(text, encoding="utf-8")
+logging.info("%d rows of %s", len(table), ", ".join(snakemake.params.datasets))

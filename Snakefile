@@ -20,6 +20,7 @@ include: "workflow/rules/inputs.smk"
 include: "workflow/rules/paper_inputs.smk"
 include: "workflow/rules/figure_inputs.smk"
 include: "workflow/rules/label_inputs.smk"
+include: "workflow/rules/perturbation_inputs.smk"
 
 
 # `gest` is installed beside this Python, be its environment activated or not.
@@ -73,6 +74,7 @@ include: "workflow/rules/generation.smk"
 include: "workflow/rules/accumulation.smk"
 include: "workflow/rules/clustering.smk"
 include: "workflow/rules/annotation.smk"
+include: "workflow/rules/perturbation.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/label_items.smk"
 include: "workflow/rules/figures.smk"

@@ -16,7 +16,7 @@ from snakemake.utils import update_config
 # Keys that a dataset takes over from the run, and may give anew.
 SHARED = (
     *("window", "vocabulary", "model", "serialisation", "loss", "pretraining", "generation", "svg", "clustering"),
-    "annotation",
+    *("annotation", "perturbation"),
 )
 
 PRETRAINING = ("window", "model", "serialisation", "loss", "pretraining")
@@ -59,6 +59,11 @@ STAGES = {
         *("annotation.learning_rate", "annotation.class_weights", "annotation.validate_every", "annotation.patience"),
         "annotation.held_out_cells",
     ),
+    "perturbation": (
+        *("perturbation.sham", "perturbation.regions", "perturbation.core_degs", "perturbation.section"),
+        *("perturbation.roi", "perturbation.seeds", "perturbation.sigmas", "perturbation.context", "perturbation.deg"),
+        *("perturbation.shuffles", "perturbation.shown"),
+    ),
 }
 
 # What differs in a variant of the model: the name of its stage, and keys laid over the dataset's.
@@ -83,6 +88,7 @@ ENVIRONMENTS = {
 ITEM_TASKS = {
     **dict.fromkeys(("table_1", "table_a2", "figure_a6"), "clustering"),
     **dict.fromkeys(("table_2", "figure_a7"), "annotation"),
+    **dict.fromkeys(("table_a3", "figure_5"), "perturbation"),
 }
 
 

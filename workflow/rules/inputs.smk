@@ -219,7 +219,10 @@ def item_datasets(item):
     """Datasets of this run that a paper item is made of; none where it cannot be made."""
     named = config["paper_items"][item]
     task = ITEM_TASKS.get(item)
-    able = labelled_datasets(task) if task else generation_datasets()
+    if task == "perturbation":
+        able = perturbed_datasets()
+    else:
+        able = labelled_datasets(task) if task else generation_datasets()
     every = able if item.startswith("table") else able[:1]
     wanted = every if named is None else [named] if isinstance(named, str) else named
     return [dataset for dataset in wanted if dataset in able]

@@ -4,7 +4,7 @@ import logging
 import sys
 import warnings
 
-from gest.cli import annotation, data, holdout, learning, niches, perturbation  # noqa: F401  (each adds its verbs to the application)
+from gest.cli import annotation, data, holdout, ischemia, learning, niches, perturbation  # noqa: F401
 from gest.cli.app import app
 from gest.errors import UserError
 

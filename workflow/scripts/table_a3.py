@@ -1,0 +1,28 @@
+"""Table A.3: genes around an infarct, beside what the paper reports; and all scores of perturbation."""
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from gest.ischemia import read_calls
+from gest.ischemia_reference import read_degs
+from gest.ischemia_scores import score_calls
+from gest.logs import log_to
+from gest.paper import read_paper_values
+from gest.plots.table_a3 import table_a3, table_a3_markdown
+from gest.scores import read_scores, write_scores
+
+log_to(snakemake.log[0])
+
+run, main, truth = snakemake.params.run, snakemake.params.main, snakemake.params.truth
+calls, replicates = read_calls(snakemake.input.calls), pd.concat(map(pd.read_csv, snakemake.input.replicates))
+core = pd.read_csv(snakemake.input.core[0], keep_default_na=False)  # no model had a part in it
+degs = read_degs(Path(truth) if truth else None)
+about = {"run": run, "dataset": snakemake.params.reference, "section": snakemake.params.section}
+write_scores(score_calls(calls, replicates, core, degs, main=main, about=about), snakemake.output.scores)
+table = table_a3(calls[calls["variant"] == main], core, degs)
+scores, values = read_scores([snakemake.output.scores]), read_paper_values(snakemake.input.paper)
+table.to_csv(snakemake.output.table, index=False)
+Path(snakemake.output.text).write_text(table_a3_markdown(table, scores, values, main=main, run=run), encoding="utf-8")
+logging.info("%d of %d genes are called rightly", table["correct"].sum(), len(table))

@@ -70,3 +70,10 @@ def test_scripts_stand_alone():
             names = [node.module or "."] if isinstance(node, ast.ImportFrom) else []
             names += [name.name for name in node.names] if isinstance(node, ast.Import) else []
             assert not [name for name in names if name.split(".")[0] in ("gest", "")], path
+
+
+@pytest.mark.parametrize("stop", ["TERM", "INT"])
+def test_a_method_that_is_told_to_stop_did_not_fail(python, stop):
+    python("spatial", f"#!/bin/sh\nkill -{stop} $$\nsleep 5\n")
+    with pytest.raises(SystemExit, match="graphst: it was ended from outside"):
+        run_isolated("graphst")

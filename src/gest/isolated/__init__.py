@@ -5,6 +5,7 @@ stand-alone script for the Python of that environment: it imports nothing of ges
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,9 @@ ENVIRONMENTS = {
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 SETTINGS = dict.fromkeys(THREADS, "1") | dict.fromkeys(("TQDM_DELAY", "TQDM_MININTERVAL"), "10")
 
+# A method that is told to stop did not fail: a job that is cancelled says nothing of it (exit status, or a shell's).
+ENDED = {stop + shell for stop in (signal.SIGINT, signal.SIGTERM) for shell in (0, 128)}
+
 
 def run_isolated(method: str, **arrays: ArrayLike) -> dict[str, NDArray]:
     """Run a packaged method in its environment; what it says goes to this process's standard error.
@@ -51,6 +55,8 @@ def run_isolated(method: str, **arrays: ArrayLike) -> dict[str, NDArray]:
     ------
     UserError
         If the environment is not there, or the method fails.
+    SystemExit
+        If it was ended from outside.
     """
     environment = FOLDER / ENVIRONMENTS[method]
     python = environment / "bin" / "python"
@@ -65,6 +71,8 @@ def run_isolated(method: str, **arrays: ArrayLike) -> dict[str, NDArray]:
         command = ["sh", "-c", '"$@"; exit', "sh", *script]
         settings = {**os.environ, **SETTINGS}
         done = subprocess.run(command, env=settings, stdout=sys.stderr, stderr=sys.stderr, check=False)
+        if abs(done.returncode) in ENDED:
+            sys.exit(f"{method}: it was ended from outside, in {environment}.")
         if done.returncode:
             raise UserError(
                 f"{method}: it failed in {environment} (exit status {done.returncode}); what it said stands above."

@@ -26,7 +26,7 @@ from gest.labellings import Labelling
 from gest.model import GeST
 from gest.niche import embed_tokens
 from gest.pretrain import finetune
-from gest.sections import values
+from gest.sections import open_h5ad, values
 from gest.tokens import expression
 from gest.windows import Tokens
 
@@ -94,6 +94,7 @@ def represent(
     """
     if method not in METHODS:
         raise UserError(f"represent: the method is '{method}', and must be one of {', '.join(METHODS)}.")
+    _check_levels(section, levels)
     if method in MODEL_METHODS:
         return [
             made
@@ -120,17 +121,36 @@ def groups_of(
     ----------
     algorithm
         As `gest.clusters.cluster` takes it; not used on groups that a method made by itself.
+
+    Returns
+    -------
+    One labelling per representation and level; of one that could not be cut its `status` says why.
     """
+    _check_levels(section, levels)
     made = []
     for one in representations:
         for level in levels:
-            groups = one.groups.get(level, np.full(section.n_obs, -1))
-            if one.embedding is not None:
-                groups = cluster(one.embedding, section.obs[level].nunique(), algorithm=algorithm, seed=one.seed)
+            groups, status = one.groups.get(level, np.full(section.n_obs, -1)), one.status
+            n_clusters = section.obs[level].nunique()
+            if not n_clusters:
+                status = f"no cell of the section has a label of '{level}'"
+            elif one.embedding is not None:
+                try:
+                    groups = cluster(one.embedding, n_clusters, algorithm=algorithm, seed=one.seed)
+                except UserError as error:
+                    status = str(error)
             labels = np.where(groups < 0, "", groups.astype(str)).astype(object)
-            about = (one.seconds, one.peak_mb, one.version, one.status)
+            about = (one.seconds, one.peak_mb, one.version, status)
             made.append(Labelling(method, one.variant, level, one.model_seed, one.seed, labels, *about))
     return made
+
+
+def _check_levels(section: ad.AnnData, levels: Sequence[str]) -> None:
+    if missing := [level for level in levels if level not in section.obs]:
+        raise UserError(
+            f"clustering: obs of section {section.obs['section'].iloc[0]} has no level '{missing[0]}'; name one that "
+            "it has under `labels`."
+        )
 
 
 def _gest(
@@ -143,15 +163,20 @@ def _gest(
         model.vocabulary.tokenize(known),
         None if model.quantised else known,
     )
-    own = finetune([tokens], model, steps=continued_steps, seed=seed) if continued_steps else model
+    model_seed, about_us = model.metrics.get("seed", 0), f"gest {version('gest')}"
+    try:
+        own = finetune([tokens], model, steps=continued_steps, seed=seed) if continued_steps else model
+    except (UserError, FloatingPointError) as error:  # one run's failure must not take the others' rows away
+        failed = (None, {}, np.nan, np.nan, about_us, str(error))
+        return [Representation(f"{window:g}", model_seed, seed, *failed) for window in windows]
     prepared = time.perf_counter() - started
     made = []
     for window in windows:
         started = time.perf_counter()
         embedding = embed_tokens(own, tokens, window=window, seed=seed)
         seconds = prepared + time.perf_counter() - started
-        about = (f"{window:g}", model.metrics.get("seed", 0), seed)
-        made.append(Representation(*about, embedding, {}, seconds, _peak_mb(), f"gest {version('gest')}", "ok"))
+        about = (f"{window:g}", model_seed, seed)
+        made.append(Representation(*about, embedding, {}, seconds, _peak_mb(), about_us, "ok"))
     return made
 
 
@@ -170,6 +195,7 @@ def _packaged(
         **{"genes": section.var_names.to_numpy().astype(str), "xy": section.obsm["spatial"][kept]},
     }
     if method == "spagcn":
+        levels = [level for level in levels if section.obs[level].notna().any()]
         arrays["n_clusters"] = np.array([section.obs[level].nunique() for level in levels])
     try:
         if method == "nichecompass":
@@ -236,9 +262,14 @@ def write_representations(
     file.write_h5ad(path)
 
 
-def read_representations(path: str | os.PathLike) -> list[Representation]:
-    """Read what `write_representations` wrote."""
-    file = ad.read_h5ad(path)
+def read_representations(path: str | os.PathLike, section: ad.AnnData) -> list[Representation]:
+    """Read what `write_representations` wrote of this very section; raise UserError if it is of other cells."""
+    file = open_h5ad(path)
+    if not file.obs_names.equals(section.obs_names):
+        raise UserError(
+            f"{path} holds {file.n_obs} cells, which are not the {section.n_obs} of the section; represent this one "
+            "anew."
+        )
     runs: list[dict[str, Any]] = json.loads(file.uns["representations"])
     return [
         Representation(**run)._replace(

@@ -46,7 +46,8 @@ def ligand_receptor_pairs(organism: str, genes: Iterable[str]) -> tuple[NDArray[
     if pairs.empty:
         raise UserError(
             f"nichecompass: no ligand of {organism} and its receptor are both among the {len(panel)} genes of the "
-            "panel; mend clustering.organism if it is another, or leave the method out."
+            f"panel ({', '.join(sorted(panel)[:2])}, …), which must be its gene symbols; mend clustering.organism if "
+            "it is another, or leave the method out."
         )
     return pairs["ligand"].to_numpy().astype(str), pairs["receptor"].to_numpy().astype(str)
 

@@ -80,13 +80,15 @@ def write_labellings(labellings: Sequence[Labelling], cells: ArrayLike, path: st
             partial.unlink(missing_ok=True)
 
 
-def read_labellings(path: str | os.PathLike[str]) -> tuple[list[Labelling], np.ndarray]:
+def read_labellings(path: str | os.PathLike[str], cells: ArrayLike | None = None) -> tuple[list[Labelling], np.ndarray]:
     """Read what `write_labellings` wrote.
 
     Parameters
     ----------
     path
         The csv of labels; the table of runs is expected beside it.
+    cells
+        (n,) names that its cells must have, in this order; not looked at by default.
 
     Returns
     -------
@@ -98,13 +100,18 @@ def read_labellings(path: str | os.PathLike[str]) -> tuple[list[Labelling], np.n
     Raises
     ------
     UserError
-        If the two tables are not of the same runs.
+        If the two tables are not of the same runs, or not of these cells.
     """
     labels, runs = (pd.read_csv(file, dtype=str, keep_default_na=False) for file in (Path(path), runs_path(path)))
     if list(labels.columns) != ["cell", *runs["column"]]:
         raise UserError(
             f"{path} has {labels.shape[1] - 1} columns of labels, which are not the {len(runs)} runs of "
             f"{runs_path(path).name}: remake both by running the method again."
+        )
+    if cells is not None and not np.array_equal(labels["cell"], np.asarray(cells, dtype=str)):
+        raise UserError(
+            f"{path} labels {len(labels)} cells, which are not the {len(cells)} of the section: make it anew from this "
+            "section."
         )
     labellings = [
         Labelling(

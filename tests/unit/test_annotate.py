@@ -16,6 +16,7 @@ from gest.annotator import Annotator, load, load_annotator
 from gest.errors import UserError
 from gest.labelled import Labelled, draw_labels, hold_out_blocks
 from gest.niche import Niches
+from gest.sections import write_section
 from gest.supervised import _Targets, class_weights, validate
 from gest.windows import Tokens
 
@@ -176,6 +177,24 @@ def test_held_out_blocks_are_squares_that_no_training_cell_lies_in(rng):
     assert [b.labels.tolist() for b in hold_out_blocks(sections, 150, 4)[1]] != [b.labels.tolist() for b in held]
 
 
+def test_no_class_is_held_out_wholly(rng):
+    xy = rng.uniform(0, 900, (800, 2))
+    labels = rng.choice(["x", "y"], 800).astype("U4")
+    labels[:2], xy[:2] = "rare", [[10.0, 10.0], [15.0, 10.0]]
+    labels[2:4], xy[2:4] = "two", [[700.0, 10.0], [10.0, 700.0]]  # in a block each
+    given = [Labelled(Tokens(xy, np.zeros(800, int)), labels)]
+    corner = []
+    for seed in range(60):
+        (left,), (held,) = hold_out_blocks(given, 150, seed)
+        assert set(left.labels) - {""} == {"x", "y", "two", "rare"}
+        assert len({tuple(tile) for tile in np.floor((xy - xy.min(0)) / 150)[held.labels != ""].tolist()}) == 4
+        corner.append("two" in held.labels)
+    assert any(corner), "of a class with two blocks one may be held out"
+    halves = np.where(xy[:, 0] < 450, "x", "y")
+    with pytest.raises(UserError, match="each of the 2 square blocks of 450 µm holds all cells of a class"):
+        hold_out_blocks([Labelled(Tokens(np.column_stack((xy[:, 0], xy[:, 1] * 0.4)), labels), halves)], 450, 0)
+
+
 def test_cells_are_drawn_over_all_sections_together(rng):
     labels = [rng.choice(["", "x", "yy"], n) for n in (50, 500)]
     drawn = draw_labels(labels, 40, seed=0)
@@ -186,7 +205,7 @@ def test_cells_are_drawn_over_all_sections_together(rng):
         np.testing.assert_array_equal(a, b)
 
 
-def test_cells_without_label_are_context_and_no_target(sections, model):
+def test_cells_without_label_are_context_and_no_target(sections, model, tmp_path):
     partly = sections[0].copy()
     some = partly.obsm["spatial"][:, 0] < 350
     partly.obs["region"] = partly.obs["region"].astype(object).where(some)
@@ -195,6 +214,11 @@ def test_cells_without_label_are_context_and_no_target(sections, model):
     few = gest.fit_annotator(partly, model, label="region", training_cells=60, validation=sections[1:], **QUICK)
     assert few.metrics["training_cells"] == 60
     assert few.metrics["held_out_cells"] > 300
+    path = tmp_path / "s1.h5ad"
+    write_section(sections[1], path)
+    for one in (sections[1], path, str(path)):  # as `train`, one section or several
+        same = gest.fit_annotator(partly, model, label="region", training_cells=60, validation=one, **QUICK)
+        assert same.metrics == few.metrics
 
 
 def test_a_model_without_quantisation(sections, vocabulary):
@@ -231,6 +255,10 @@ def _small(section):
         (None, {"steps": 0}, "'steps' is 0, and must be above 0"),
         (None, {"epochs": 3}, "'epochs' is not a setting; those are pool, steps"),
         (None, {"training_cells": 0}, "'training_cells' is 0"),
+        (None, {"training_cells": "x"}, "'training_cells' is 'x', and must be a whole number of at least 1"),
+        (None, {"steps": "x"}, "'steps' is 'x', and must be of type int"),
+        (None, {"batch_size": True}, "'batch_size' is True, and must be of type int"),
+        (None, {"learning_rate": None}, "'learning_rate' is None, and must be of type float"),
     ],
 )
 def test_user_errors_of_fitting(sections, model, change, arguments, sentence):

@@ -114,15 +114,36 @@ def test_all_methods_learn_from_the_same_cells(paths, model, vocabulary, package
         np.testing.assert_array_equal(call["sections"], names)
 
 
-def test_packages_get_counts_of_the_panel(paths, vocabulary, packaged, tmp_path):
+def test_packages_get_counts_of_the_panel(paths, vocabulary, packaged, tmp_path, caplog):
     fit("celltypist", paths[:2], ["region"], out=tmp_path / "c", vocabulary=vocabulary)
     label(tmp_path / "c", paths[2])
     call = packaged[-1]
     assert list(call["genes"]) == list(vocabulary.genes)
+    assert "celltypist: 5 of the 40 genes learnt from are not in section s2, and count as zero there" in caplog.text
     counts = sp.csr_matrix(tuple(call[f"test_{part}"] for part in ("data", "indices", "indptr")), shape=(500, 40))
     section = gest.sections.read_section(paths[2])
     expected = pd.DataFrame(section.X.toarray(), columns=section.var_names).reindex(columns=vocabulary.genes).fillna(0)
     np.testing.assert_array_equal(counts.toarray(), expected)
+
+
+def test_packages_learn_from_genes_that_all_training_sections_hold(paths, vocabulary, packaged, tmp_path, caplog):
+    lacking = gest.sections.read_section(paths[2])
+    fit("celltypist", [paths[0], paths[2]], ["region"], out=tmp_path / "c", vocabulary=vocabulary)
+    label(tmp_path / "c", paths[1])
+    held = vocabulary.genes[np.isin(vocabulary.genes, lacking.var_names)]
+    assert len(held) == 35
+    read = [gest.sections.read_section(path) for path in paths]
+    for call, test, cells in ((packaged[0], "", (read[0], read[2])), (packaged[1], "test_", (read[1],))):
+        np.testing.assert_array_equal(call["genes"], held)
+        expected = sp.vstack([section[:, held].X for section in cells])
+        csr = tuple(call[f"{test}{part}"] for part in ("data", "indices", "indptr"))
+        np.testing.assert_array_equal(sp.csr_matrix(csr, shape=expected.shape).toarray(), expected.toarray())
+    assert not caplog.text
+    for i, genes in enumerate((held[:20], held[20:])):
+        write_section(read[0][:, genes], tmp_path / f"apart{i}.h5ad")
+    with pytest.raises(UserError, match="celltypist: the training sections have none of the 40 genes in common"):
+        apart = [tmp_path / "apart0.h5ad", tmp_path / "apart1.h5ad"]
+        fit("celltypist", apart, ["region"], out=tmp_path / "d", vocabulary=vocabulary)
 
 
 def test_majority_is_the_commonest_label_of_all_cells_together(paths, tmp_path):
@@ -169,6 +190,8 @@ def test_user_errors(paths, model, sections, vocabulary, tmp_path):
         fit("gest", paths[:2], LEVELS, out=out)
     with pytest.raises(UserError, match="'scanvi' needs the vocabulary's genes"):
         fit("scanvi", paths[:2], LEVELS, out=out)
+    with pytest.raises(UserError, match="no level of labels is named; give a config whose 'labels' name columns"):
+        fit("majority", paths[:2], [], out=out)
     with pytest.raises(UserError, match="has no column 'layer'"):
         fit("majority", paths[:2], ["layer"], out=out)
     normalised = sections[0].copy()
@@ -193,7 +216,8 @@ def run_verb(monkeypatch, *arguments):
 def test_verbs(paths, model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model.save("model")
-    annotation = {"pools": ["max"], "training_cells": 100, "steps": 4, "batch_size": 4, "validate_every": 2, "n": 1}
+    annotation = {"pools": ["max"], "training_cells": 100, "steps": 4, "batch_size": 4, "validate_every": 2}
+    annotation |= {"methods": {"gest": 2}, "datasets": None}  # the workflow's, not read here
     labels = {"division": "division", "region": "region"}
     (tmp_path / "c.json").write_text(json.dumps({"annotation": annotation, "labels": labels}))
     learn = ("fit-annotator", *paths[:2], "--model", "model", "--config", "c.json", "--label", "division")
@@ -208,3 +232,50 @@ def test_verbs(paths, model, tmp_path, monkeypatch):
     made, cells = read_labellings("labels.csv")
     assert [one.column for one in made] == [f"max/{level}/0/{seed}" for level in labels for seed in (0, 1)]
     assert list(cells) == list(result.obs_names)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "sentence"),
+    [
+        ({"step": 5}, "'annotation.step' is not a key; 'annotation' takes steps, batch_size"),
+        ({"pool": "max"}, "'annotation.pool' is not a key"),
+        ({"steps": "x"}, "'steps' is 'x', and must be of type int"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["fit-annotator", "learn-labels"])
+def test_settings_that_cannot_be_are_refused(paths, model, tmp_path, monkeypatch, capsys, annotation, sentence, verb):
+    model.save(tmp_path / "model")
+    (tmp_path / "c.json").write_text(json.dumps({"annotation": annotation, "labels": {"region": "region"}}))
+    about = {"fit-annotator": ("--label", "region"), "learn-labels": ("--method", "gest")}[verb]
+    given = (verb, paths[0], "--model", tmp_path / "model", "--config", tmp_path / "c.json", *about)
+    assert sentence in refused(monkeypatch, capsys, *given, "--out", tmp_path / "o")
+    assert not (tmp_path / "o").exists()
+
+
+def test_learning_needs_levels_and_nothing_else_of_a_config(paths, tmp_path, monkeypatch, capsys):
+    learn = ("learn-labels", *paths[:2], "--method", "majority", "--out", tmp_path / "m")
+    assert "no level of labels is named" in refused(monkeypatch, capsys, *learn)
+    (tmp_path / "c.json").write_text(json.dumps({"labels": {"region": "region"}}))
+    run_verb(monkeypatch, *learn, "--config", tmp_path / "c.json")
+    assert len(label(tmp_path / "m", paths[0])) == 1
+
+
+def test_an_occupied_folder_is_refused_before_training(paths, model, tmp_path, monkeypatch, capsys):
+    model.save(tmp_path / "model")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("")
+    trained = []
+    monkeypatch.setattr("gest.annotate.fit_annotator", lambda *_, **__: trained.append(1))
+    learn = ("fit-annotator", paths[0], "--model", tmp_path / "model", "--label", "region")
+    assert "something here without annotator.json" in refused(monkeypatch, capsys, *learn, "--out", tmp_path / "mine")
+    assert not trained
+
+
+def refused(monkeypatch, capsys, *arguments):
+    """Run a verb that must end in one sentence, and return it."""
+    monkeypatch.setattr(sys, "argv", ["gest", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    (told,) = capsys.readouterr().err.splitlines()
+    assert stopped.value.code == 2
+    return told

@@ -1,6 +1,7 @@
 """The methods that are compared in clustering: what each is given, what becomes of what it makes."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scanpy as sc
 from scipy.sparse import csr_matrix
@@ -131,11 +132,45 @@ def test_representations_are_kept_whole(sections, packaged, tmp_path):
         failed,
     ]
     write_representations(made, sections[0], tmp_path / "made.h5ad")
-    for one, other in zip(made, read_representations(tmp_path / "made.h5ad"), strict=True):
+    for one, other in zip(made, read_representations(tmp_path / "made.h5ad", sections[0]), strict=True):
         np.testing.assert_equal(one._replace(groups=dict(one.groups))._asdict(), other._asdict())
+    with pytest.raises(UserError, match=r"made\.h5ad holds 500 cells, which are not the 500 of the section"):
+        read_representations(tmp_path / "made.h5ad", sections[1])
+
+
+def test_a_level_without_labels_is_not_cut(sections, packaged):
+    section = sections[0].copy()
+    section.obs["region"] = pd.Categorical([None] * 500, categories=["a"])
+    made = represent(section, "spagcn", **SETTINGS)
+    assert packaged["n_clusters"].tolist() == [section.obs["division"].nunique()]
+    of_division, of_region = groups_of(made[:1], section, "spagcn", levels=SETTINGS["levels"], algorithm="leiden")
+    assert (of_division.labels != "").all()
+    assert (of_region.labels == "").all()
+    assert of_region.status == "no cell of the section has a label of 'region'"
+
+
+def test_what_cannot_be_cut_says_why_in_its_row(sections, monkeypatch):
+    def fails(*_, **__):
+        raise UserError("R's mclust did not make 4 clusters.")
+
+    monkeypatch.setattr(clustering, "cluster", fails)
+    made = represent(sections[0], "coordinates", **SETTINGS)
+    labels = groups_of(made, sections[0], "coordinates", levels=["region"], algorithm="mclust")
+    assert [one.status for one in labels] == ["R's mclust did not make 4 clusters."] * 2
+
+
+def test_training_that_diverges_says_so_in_its_rows(sections, model, monkeypatch):
+    def diverges(*_, **__):
+        raise FloatingPointError("the loss is nan")
+
+    monkeypatch.setattr(clustering, "finetune", diverges)
+    made = represent(sections[0], "gest_continued", models=[model], **SETTINGS)
+    assert [(one.variant, one.status) for one in made[:2]] == [("150", "the loss is nan"), ("300", "the loss is nan")]
 
 
 def test_mistakes_are_told(sections):
+    with pytest.raises(UserError, match="obs of section s0 has no level 'layer'"):
+        represent(sections[0], "raw", **SETTINGS | {"levels": ["layer"]})
     with pytest.raises(UserError, match="the method is 'bayesspace', and must be one of gest, "):
         represent(sections[0], "bayesspace", **SETTINGS)
     normalised = sections[0].copy()

@@ -122,9 +122,15 @@ def test_every_method_is_scored_on_the_cells_that_all_cover(section, rng):
         by_hand = adjusted_mutual_info_score(truth[shared], run.labels[shared])
         assert value(table, "ami", "shared", **where) == pytest.approx(by_hand)
         assert value(table, "ami", "shared", "n", **where) == len(shared)
-    rows = table[table["method"] == "graphst"]
+    rows = table[(table["method"] == "graphst") & (table["metric"] != "coverage")]
     assert rows["value"].isna().all()
     assert set(rows["status"]) == {"out of memory at 60 cells"}
+    assert value(table, "coverage", method="graphst") == 0
+    assert value(table, "coverage", column="status", method="graphst") == "ok"
+    # Over two sections of which one failed, half was covered.
+    section.obs["section"], done = "S2", runs[3]._replace(labels=clusters(rng), status="ok", seconds=1.0)
+    summary = summarise(pd.concat([table, score(section, done)])).set_index(["method", "metric"])
+    assert summary.loc[("graphst", "coverage"), "mean"] == 0.5
 
 
 def test_levels_are_scored_apart(section, rng):
@@ -140,6 +146,8 @@ def test_a_section_without_labels_says_so(section, rng):
     table = score(section, labelling(clusters(rng)))
     assert table["value"].isna().all()
     assert set(table["status"]) == {"no cell of the section has a label"}
+    failed = labelling([""] * N, "graphst", status="no cell of the section has a label of 'division'")
+    assert score(section, failed)["value"].isna().all()  # nor is anything left uncovered
 
 
 def test_cells_that_no_two_methods_share_say_so(section, rng):

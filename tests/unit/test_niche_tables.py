@@ -32,6 +32,13 @@ def scores(run, pairs, metric, *, task="clustering", dataset="mouse_brain", sect
     return pd.concat(blocks, ignore_index=True)[list(COLUMNS)].astype({"model_seed": "Int64"})
 
 
+def fail(table, rows, why):
+    """Make rows of scores those of runs that failed, as `score_labellings` does."""
+    covers = table["metric"] == "coverage"
+    table.loc[rows & covers, "value"] = 0.0
+    table.loc[rows & ~covers, ["value", "status"]] = [np.nan, why]
+
+
 def runs(pairs):
     table = pd.DataFrame(pairs, columns=["method", "variant"])
     versions = pd.concat([table.assign(version=table["method"] + " 1.0"), table.assign(version="")])
@@ -108,19 +115,50 @@ def test_table_1_reads_at_a_glance(first):
 def test_what_is_left_out_or_fails_stands_below(clustering, values):
     spagcn = clustering["method"] == "spagcn"
     clustering.loc[spagcn & (clustering["metric"] == "coverage"), "value"] = 0.4
-    failed = (clustering["method"] == "stagate") & (clustering["section"] == "S1")
-    clustering.loc[failed, ["value", "status"]] = [np.nan, "out of memory at 9 cells"]
+    fail(clustering, (clustering["method"] == "stagate") & (clustering["section"] == "S1"), "out of memory at 9 cells")
     table = table_1(clustering, values, runs(CLUSTERING))
     text = table_1_markdown(table, run="paper", algorithm=LEIDEN, microns={"mouse_brain": 2.5})
     assert cells(text, "SpaGCN")[5] == "40.0%"
     assert "STAGATE, division: 3 of 12 failed: out of memory at 9 cells" in text
-    assert "on the cells that every method covers (400 by division, 400 by region)" in text
+    assert "on the sections and cells that every method scored (300 by division, 300 by region)" in text
     assert "mouse_brain: one unit of the coordinates is declared to be 2.5 µm." in text
-    wholly = clustering["method"] == "raw"
-    clustering.loc[wholly, ["value", "status"]] = [np.nan, "broken"]
+    fail(clustering, clustering["method"] == "raw", "broken")
     table = table_1(clustering, values, runs([pair for pair in CLUSTERING if pair[0] != "raw"]))
     text = table_1_markdown(table, run="paper", algorithm=LEIDEN, microns=NONE)
-    assert cells(text, "Raw")[1:] == ["– [0.183]", "–", "– [0.244]", "–", "–", "– / –", "–", "–", ""]
+    costs = ["0.0%", "0/4, 0/4", "– / –", "–", "–", ""]
+    assert cells(text, "Raw")[1:] == ["– [0.183]", "–", "– [0.244]", "–", *costs]
+
+
+def test_methods_are_compared_on_the_sections_that_all_scored(values):
+    given = scores("toy", CLUSTERING, "ami", sections=2)
+    fail(given, (given["method"] == "graphst") & (given["section"] == "S1"), "out of memory")
+    fail(given, given["method"] == "stagate", "never ran")
+    lone = (given["method"] == "raw") & (given["seed"] == 0) & (given["section"] == "S0")
+    fail(given, lone, "one seed alone")
+    table = table_1(given, values, runs(CLUSTERING))
+    shown = table.set_index(["cells", "level", "method"])
+    assert shown.loc[("all", "division", "graphst"), ["n_sections", "sections", "coverage"]].tolist() == [1, 2, 0.5]
+    own = given.query("section == 'S0' and crop == 'shared' and level == 'division' and status == 'ok'")
+    for method, variant in (("gest", "600"), ("graphst", "default"), ("raw", "default")):
+        expected = own[(own["method"] == method) & (own["variant"] == variant)]["value"].mean()
+        assert shown.loc[("shared", "division", method), "mean"] == pytest.approx(expected)
+    text = table_1_markdown(table, run="toy", algorithm=LEIDEN, microns=NONE)
+    assert cells(text, "method")[5:7] == ["coverage", "sections"]
+    assert cells(text, "GraphST")[5:7] == ["50.0%", "1/2, 1/2"]
+    assert cells(text, "SpaGCN")[5:7] == ["100.0%", "2/2, 2/2"]
+    assert "a section on which a method failed is left out, and so is a method that failed on all" in text
+    fail(given, (given["method"] == "spagcn") & (given["section"] == "S0"), "out of memory")
+    text = table_1_markdown(table_1(given, values, runs(CLUSTERING)), run="toy", algorithm=LEIDEN, microns=NONE)
+    assert "mouse_brain: no section was scored by every method" in text
+
+
+def test_what_is_compared_and_timed_is_said(first, values):
+    assert "from the counts to the embedding" in table_1_markdown(first, run="paper", algorithm=LEIDEN, microns=NONE)
+    pairs = list(ANNOTATION_NAMES)
+    table = table_2(scores("paper", pairs, "f1", task="annotation"), values, runs(pairs))
+    text = table_2_markdown(table, run="paper", microns=NONE)
+    assert "scANVI is transductive: it trains 100 epochs on the test section, without labels" in text
+    assert "GeST holds out a tenth of its training cells" in text
 
 
 def test_nothing_of_another_run_is_compared(values):
@@ -153,6 +191,12 @@ def test_table_a2_has_every_window_beside_the_papers(clustering, values):
     text = table_a2_markdown(table, run="paper", algorithm=LEIDEN, microns=NONE)
     assert cells(text, "level")[2:] == ["200 µm", "400 µm", "600 µm"]
     assert [cell.split()[-1] for cell in cells(text, "division")[2:]] == ["[0.416]", "[0.448]", "[0.470]"]
+    row = shown.loc[("division", "zero-shot", "200")]
+    assert cells(text, "division")[2] == f"{row['mean']:.3f} ± {row['sd']:.3f} ({row['sd_seeds']:.3f}) [0.416]"
+    assert "In parentheses the sd over seeds." in text
+    fail(clustering, (clustering["method"] == "gest") & (clustering["section"] == "S1"), "out of memory")
+    text = table_a2_markdown(table_a2(clustering, values, runs(CLUSTERING)), run="paper", algorithm=LEIDEN, microns=NONE)
+    assert cells(text, "division")[1:3] == ["zero-shot", "3/4, 3/4, 3/4"]
     assert "Table 1 prints 0.470 ± 0.174" in text
 
 
@@ -161,6 +205,10 @@ def test_windows_stand_by_size(values):
     table = table_a2(scores("toy", pairs, "ami"), values, runs(pairs))
     text = table_a2_markdown(table, run="toy", algorithm=LEIDEN, microns=NONE)
     assert cells(text, "level")[2:] == ["200 µm", "600 µm", "1000 µm"]
+    one = scores("toy", pairs, "ami", sections=1)
+    text = table_a2_markdown(table_a2(one, values, runs(pairs)), run="toy", algorithm=LEIDEN, microns=NONE)
+    assert "(0." not in text  # ± is over seeds already
+    assert "parentheses" not in text
     assert table["variant"].tolist()[:3] == ["200", "600", "1000"]
 
 

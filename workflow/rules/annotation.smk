@@ -19,7 +19,7 @@ rule learn_labels:
         "<benchmarks>/learn_labels/{dataset}/{method}.tsv"
     wildcard_constraints:
         method=one_of(LABELLING["annotation"]),
-    threads: 8
+    threads: threads_of_method
     resources:
         mem_mb=64000,
         runtime=1440,
@@ -48,10 +48,10 @@ rule label:
         "<benchmarks>/label/{dataset}/{section}/{method}.tsv"
     wildcard_constraints:
         method=one_of(LABELLING["annotation"]),
-    threads: 1
+    threads: threads_of_method
     resources:
         mem_mb=16000,
-        runtime=240,
+        runtime=1440,
     message:
         "Labels of section {wildcards.section} by {wildcards.method}; log in {log}"
     shell:
@@ -60,8 +60,8 @@ rule label:
 
 rule score_annotations:
     input:
+        unpack(labels_of_section("annotation", "annotation")),
         section="<results>/{dataset}/sections/{section}.h5ad",
-        labels=labels_of_section("annotation", "annotation"),
     output:
         "<results>/{dataset}/annotation/{section}.csv",
     log:

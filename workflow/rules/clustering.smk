@@ -20,10 +20,10 @@ rule represent:
         method=one_of(LABELLING["clustering"]),
     group:
         "clustering"
-    threads: 1
+    threads: threads_of_method
     resources:
         mem_mb=64000,
-        runtime=720,
+        runtime=1440,
     params:
         models=model_options,
         seeds=n_seeds("clustering"),
@@ -63,8 +63,8 @@ rule cluster:
 
 rule score_clusters:
     input:
+        unpack(labels_of_section("clustering", "niches")),
         section="<results>/{dataset}/sections/{section}.h5ad",
-        labels=labels_of_section("clustering", "niches"),
     output:
         "<results>/{dataset}/niches/{section}.csv",
     log:

@@ -19,6 +19,11 @@ def environment_of(wildcards):
     return f".venvs/{ENVIRONMENTS[wildcards.method]}" if wildcards.method in ENVIRONMENTS else []
 
 
+def threads_of_method(wildcards):
+    """GeST takes what it is given; packaged methods are held to one thread, so that they give the same bytes."""
+    return 8 if wildcards.method in MODEL_METHODS else 1
+
+
 def n_seeds(task):
     """Parameter function: how many seeds a method is run with."""
 
@@ -29,11 +34,15 @@ def n_seeds(task):
 
 
 def labels_of_section(task, folder):
-    """Input function: the labels of one section by every method."""
+    """Input function: the labels of one section by every method, and what is known of the runs."""
 
     def files(wildcards):
+        place = f"<results>/{wildcards.dataset}/{folder}/{wildcards.section}"
         methods = labelling_methods(task, wildcards.dataset)
-        return [f"<results>/{wildcards.dataset}/{folder}/{wildcards.section}/{method}.csv" for method in methods]
+        return {
+            "labels": [f"{place}/{method}.csv" for method in methods],
+            "runs": [f"{place}/{method}.runs.csv" for method in methods],
+        }
 
     return files
 
@@ -82,15 +91,17 @@ def shown_section(item):
 
 
 def shown_labels(item, folder):
-    """Input function: the labels of that section by every method."""
+    """Input function: the labels of that section by every method, and what is known of the runs."""
 
     def files(wildcards):
         dataset = made_of(item)(wildcards)[0]
         tested = DATASETS[dataset]["sections"]["test"]
-        return [
-            f"<results>/{dataset}/{folder}/{tested[len(tested) // 2]}/{method}.csv"
-            for method in labelling_methods(ITEM_TASKS[item], dataset)
-        ]
+        place = f"<results>/{dataset}/{folder}/{tested[len(tested) // 2]}"
+        methods = labelling_methods(ITEM_TASKS[item], dataset)
+        return {
+            "labels": [f"{place}/{method}.csv" for method in methods],
+            "runs": [f"{place}/{method}.runs.csv" for method in methods],
+        }
 
     return files
 

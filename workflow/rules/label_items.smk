@@ -101,8 +101,8 @@ rule table_2:
 
 rule figure_a6:
     input:
+        unpack(shown_labels("figure_a6", "niches")),
         section=shown_section("figure_a6"),
-        labels=shown_labels("figure_a6", "niches"),
     output:
         png=report(
             "<results>/figures/figure_a6.png",
@@ -130,8 +130,8 @@ rule figure_a6:
 
 rule figure_a7:
     input:
+        unpack(shown_labels("figure_a7", "annotation")),
         section=shown_section("figure_a7"),
-        labels=shown_labels("figure_a7", "annotation"),
     output:
         png=report(
             "<results>/figures/figure_a7.png",

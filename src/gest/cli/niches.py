@@ -48,18 +48,14 @@ def represent(
     from gest.sections import read_section
 
     settings = read_json(config)
-    clustering = settings["clustering"]
-    adata = read_section(section)
+    adata, models = read_section(section), [load(folder).to(device()) for folder in model]
     made = represented(
         adata,
         method,
         seeds=range(n_seeds),
-        models=[load(folder).to(device()) for folder in model],
-        levels=list(settings["labels"]),
-        windows=clustering["windows"],
-        continued_steps=clustering["continued_steps"],
-        limits=clustering["limits"],
-        organism=clustering["organism"],
+        models=models,
+        levels=list(settings.get("labels", {})),
+        **{"windows": [one.config.window for one in models[:1]]} | settings.get("clustering", {}),
     )
     write_whole(out, lambda path: write_representations(made, adata, path))
     for one in made:
@@ -82,11 +78,11 @@ def cluster(
     settings = read_json(config)
     adata = read_section(section)
     made = groups_of(
-        read_representations(representations),
+        read_representations(representations, adata),
         adata,
         method,
-        levels=list(settings["labels"]),
-        algorithm=settings["clustering"]["algorithm"],
+        levels=list(settings.get("labels", {})),
+        algorithm=settings.get("clustering", {}).get("algorithm", "leiden"),
     )
     write_labellings(made, adata.obs_names, out)
 
@@ -107,7 +103,7 @@ def score_labels(
     from gest.sections import read_section
 
     adata = read_section(section)
-    by_method = {path.name.removesuffix(".csv"): read_labellings(path)[0] for path in labels}
+    by_method = {path.name.removesuffix(".csv"): read_labellings(path, adata.obs_names)[0] for path in labels}
     levels = list(dict.fromkeys(one.level for given in by_method.values() for one in given))
     scores = score_labellings(adata, by_method, task=task, run=run, dataset=dataset, levels=levels)
     write_whole(out, lambda path: write_scores(scores, path))

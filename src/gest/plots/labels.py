@@ -12,7 +12,6 @@ from matplotlib.colors import hsv_to_rgb, to_hex, to_rgb
 from matplotlib.figure import Figure
 from scipy.optimize import linear_sum_assignment
 
-from gest.errors import UserError
 from gest.label_scores import METRICS
 from gest.labellings import Labelling, read_labellings
 from gest.plots.maps import dots, frame, handle, scale_bar, spacing
@@ -61,12 +60,7 @@ def first_runs(
     """
     runs: dict[tuple[str, str], Labelling] = {}
     for path in paths:
-        labellings, cells = read_labellings(path)
-        if not np.array_equal(cells, section.obs_names.astype(str)):
-            raise UserError(
-                f"{path} labels {len(cells)} cells, which are not the {section.n_obs} of the section it is drawn on: "
-                "make it anew from this section."
-            )
+        labellings, _ = read_labellings(path, section.obs_names)
         for labelling in labellings:
             if labelling.level == level:
                 runs.setdefault((labelling.method, labelling.variant), labelling)

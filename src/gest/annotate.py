@@ -31,7 +31,7 @@ def fit_annotator(
     *,
     label: str,
     pool: str = "mean",
-    validation: Sequence[Any] = (),
+    validation: Sequence[Any] | AnnData | str | os.PathLike = (),
     training_cells: int | None = None,
     seed: int = 0,
     **settings: Any,
@@ -40,8 +40,8 @@ def fit_annotator(
 
     A niche's outputs are pooled into one vector, and a linear layer makes logits of it; the whole model learns. The
     weights kept are those with the lowest loss on held-out cells: those of the sections of `validation`, else those in
-    a tenth of square blocks of half a window's side, drawn at random from the training sections. Held-out cells are no
-    targets, but cells near them still see them as context.
+    a tenth of square blocks of half a window's side, drawn at random from the training sections such that no class is
+    held out wholly. Held-out cells are no targets, but cells near them still see them as context.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def fit_annotator(
     pool
         `mean` or `max`.
     validation
-        Sections to hold out in the place of blocks.
+        One section or several to hold out in the place of blocks.
     training_cells
         Learn from at most so many cells, drawn at random; from all by default.
     **settings
@@ -75,8 +75,8 @@ def fit_annotator(
     from anndata import AnnData
 
     checked = Settings.of({"pool": pool} | settings)
-    given = [train] if isinstance(train, AnnData | str | os.PathLike) else train
-    training, held_out = ([read_labelled(one, model, [label])[0] for one in group] for group in (given, validation))
+    groups = ([one] if isinstance(one, AnnData | str | os.PathLike) else one for one in (train, validation))
+    training, held_out = ([read_labelled(one, model, [label])[0] for one in group] for group in groups)
     drawn = draw_labels([labels for _, labels in training], training_cells, seed=seed)
     training = [one._replace(labels=labels) for one, labels in zip(training, drawn, strict=True)]
     return train_annotator(training, model, label=label, validation=held_out, settings=checked, seed=seed)
@@ -112,7 +112,9 @@ def annotate(test: AnnData, annotator: Annotator, *, batch_size: int | None = No
         raise UserError("annotate: what was given is no annotator; make one of a model with `gest fit-annotator`.")
     if batch_size is not None and batch_size < 1:
         raise UserError(f"annotate: the batch size is {batch_size}, and must be at least 1.")
-    probabilities = annotate_tokens(annotator, as_seen(test, annotator.model), batch_size=batch_size, seed=seed)
+    probabilities = annotate_tokens(
+        annotator, as_seen(test, annotator.model, "annotation"), batch_size=batch_size, seed=seed
+    )
     name = f"gest_{annotator.label}"
     test.obs[name] = pd.Categorical.from_codes(probabilities.argmax(1), categories=annotator.classes)
     test.obsm[f"{name}_prob"] = probabilities

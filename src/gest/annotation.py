@@ -1,7 +1,9 @@
 """Labelling the cells of other animals' sections, by the model and by everything it is compared with (section 4.3).
 
-Every method learns from the same cells: those of the training sections that have a label, or so many of them, drawn at
-random once. `fit` writes what was learnt into a folder, and `label` labels any section with it.
+Every method is given the same cells: those of the training sections that have a label, or so many of them, drawn at
+random once. The packaged methods learn from them all; where there are no validation sections GeST holds out a tenth of
+them to stop early by, and it sees cells without a label as context. `fit` writes what was learnt into a folder, and
+`label` labels any section with it.
 """
 
 import json
@@ -49,7 +51,7 @@ def fit(
     out
         The folder to write.
     vocabulary
-        For the packaged methods, which are given the counts of its genes.
+        For the packaged methods, which are given the counts of those of its genes that all training sections hold.
     models
         For `gest`; each is fine-tuned with every seed and pool.
     validation
@@ -60,11 +62,13 @@ def fit(
     Raises
     ------
     UserError
-        An unknown method, one without what it needs, or a section without a level. A run that fails is no error: why
-        it failed is told in its status.
+        An unknown method, one without what it needs, no level, or a section without one. A run that fails is no error:
+        why it failed is told in its status.
     """
     if method not in METHODS:
         raise UserError(f"annotation: the method is '{method}', and must be one of {', '.join(METHODS)}.")
+    if not levels:
+        raise UserError("annotation: no level of labels is named; give a config whose 'labels' name columns of obs.")
     if method == "gest" and not models:
         raise UserError("annotation: the method 'gest' needs a model directory; give one with --model.")
     if method in PACKAGED and vocabulary is None:

@@ -1,7 +1,7 @@
 """The methods of annotation, each in two halves: learning labels from sections, and labelling another section."""
 
+import logging
 import os
-import resource
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -20,6 +20,7 @@ from gest.annotator import load_annotator
 from gest.errors import UserError
 from gest.isolated import run_isolated
 from gest.labelled import as_seen, draw_labels, labels_of, read_labelled
+from gest.labellings import peak_mb
 from gest.model import GeST
 from gest.sections import read_section, values
 from gest.supervised import Settings, train_annotator
@@ -27,6 +28,8 @@ from gest.tokens import match_genes
 from gest.vocabulary import Vocabulary
 
 PACKAGED = ("scanvi", "celltypist")
+
+log = logging.getLogger(__name__)
 
 _VERSION = f"gest {version('gest')}"
 _DRAW = 0  # seed of the cells learnt from: the same for all runs of all methods
@@ -99,7 +102,7 @@ def fit_gest(
                 tuned.save(folder / place)
             except (UserError, FloatingPointError) as error:  # one run's failure must not take the others' rows away
                 status = str(error)
-            cost = (prepared + time.perf_counter() - started, _peak_mb(), _VERSION, status)
+            cost = (prepared + time.perf_counter() - started, peak_mb(), _VERSION, status)
             fits.append(Fit(settings.pool, level, model_seed, seed, place, *cost))
     return fits
 
@@ -108,8 +111,8 @@ def _label_gest(section: AnnData, folder: Path, fits: Sequence[Fit], device: str
     for one in fits:
         started = time.perf_counter()
         annotator = load_annotator(folder / one.learnt).to(device)
-        codes = annotate_tokens(annotator, as_seen(section, annotator.model), seed=one.seed).argmax(1)
-        yield Outcome(np.array(annotator.classes)[codes], time.perf_counter() - started, _peak_mb())
+        codes = annotate_tokens(annotator, as_seen(section, annotator.model, "annotation"), seed=one.seed).argmax(1)
+        yield Outcome(np.array(annotator.classes)[codes], time.perf_counter() - started, peak_mb())
 
 
 def fit_packaged(
@@ -121,21 +124,31 @@ def fit_packaged(
     training_cells: int | None,
     folder: Path,
 ) -> list[Fit]:
-    """Give a packaged method the counts and labels of the cells to learn from; all seeds of a level in one process."""
+    """Give a packaged method the counts and labels of the cells to learn from; all seeds of a level in one process.
+
+    It learns from the genes that all training sections hold; of these, one that a section to label lacks is zero there.
+    """
     drawn = _drawn(sections, levels, training_cells)
     counts, names = [[] for _ in levels], [[] for _ in levels]
+    held = np.ones(len(vocabulary.genes), dtype=bool)
     for path, labels in zip(sections, drawn, strict=True):
         section = read_section(path)
-        of_panel = _panel_counts(section, vocabulary, method)
+        of_panel, found = _panel_counts(section, vocabulary, method)
+        held &= found
         for i in range(len(levels)):
             counts[i].append(of_panel[labels[i] != ""])
             names[i] += [section.obs["section"].iloc[0]] * counts[i][-1].shape[0]
+    if not held.any():
+        raise UserError(
+            f"{method}: the training sections have none of the {len(held)} genes in common; give sections of one panel."
+        )
+    np.save(folder / "held.npy", held)
     fits = []
     for i, level in enumerate(levels):
-        stacked = sp.vstack(counts[i], format="csr")
+        stacked = sp.vstack(counts[i], format="csr")[:, held]
         labels = np.concatenate([of[i][of[i] != ""] for of in drawn])
         arrays = {"data": stacked.data, "indices": stacked.indices, "indptr": stacked.indptr, "labels": labels}
-        about = {"sections": np.array(names[i]), "genes": vocabulary.genes.astype(str), "seeds": np.array(seeds)}
+        about = {"sections": np.array(names[i]), "genes": vocabulary.genes[held].astype(str), "seeds": np.array(seeds)}
         try:
             made = run_isolated(method, folder=str(folder / str(i)), **arrays, **about)
             costs = [
@@ -149,13 +162,20 @@ def fit_packaged(
 
 def _label_packaged(method: str, section: AnnData, folder: Path, fits: Sequence[Fit], _: str) -> Iterator[Outcome]:
     vocabulary = Vocabulary.load(folder / "vocabulary.npz")
-    counts = _panel_counts(section, vocabulary, method)
+    held = np.load(folder / "held.npy")
+    counts, found = _panel_counts(section, vocabulary, method)
+    if lacking := int((held & ~found).sum()):
+        log.warning(
+            "%s: %d of the %d genes learnt from are not in section %s, and count as zero there.",
+            *(method, lacking, held.sum(), section.obs["section"].iloc[0]),
+        )
+    counts = counts[:, held]
     arrays = {"test_data": counts.data, "test_indices": counts.indices, "test_indptr": counts.indptr}
     for place, group in groupby(fits, key=lambda one: one.learnt):  # the runs of a level share a process
         seeds = np.array([one.seed for one in group])
         try:
             made = run_isolated(
-                method, folder=str(folder / place), genes=vocabulary.genes.astype(str), seeds=seeds, **arrays
+                method, folder=str(folder / place), genes=vocabulary.genes[held].astype(str), seeds=seeds, **arrays
             )
         except UserError as error:
             yield from [Outcome.failed(str(error), section)] * len(seeds)
@@ -173,14 +193,14 @@ def fit_majority(sections: Paths, levels: Sequence[str], training_cells: int | N
         status = "ok" if len(labels) else f"no cell has a label of '{level}'"
         commonest = labels.mode().iloc[0] if len(labels) else ""
         fits.append(
-            Fit("default", level, None, 0, commonest, time.perf_counter() - started, _peak_mb(), _VERSION, status)
+            Fit("default", level, None, 0, commonest, time.perf_counter() - started, peak_mb(), _VERSION, status)
         )
     return fits
 
 
 def _label_majority(section: AnnData, _: Path, fits: Sequence[Fit], __: str) -> Iterator[Outcome]:
     for one in fits:
-        yield Outcome(np.full(section.n_obs, one.learnt), 0.0, _peak_mb())
+        yield Outcome(np.full(section.n_obs, one.learnt), 0.0, peak_mb())
 
 
 LABEL = {
@@ -200,15 +220,11 @@ def _drawn(sections: Paths, levels: Sequence[str], training_cells: int | None) -
     return list(zip(*by_level, strict=True))
 
 
-def _panel_counts(section: AnnData, vocabulary: Vocabulary, method: str) -> sp.csr_matrix:
-    """Give counts (n, T) of the vocabulary's genes; of one that the section lacks, none."""
+def _panel_counts(section: AnnData, vocabulary: Vocabulary, method: str) -> tuple[sp.csr_matrix, np.ndarray]:
+    """Give counts (n, T) of the vocabulary's genes, zeros of those that the section lacks, and which it has (T,)."""
     if section.uns["gest"]["x"] != "counts":
         raise UserError(f"{method}: it needs counts, and X of a section is normalised; leave the method out.")
     counts = values(section, method)
     nothing = sp.csr_matrix((section.n_obs, 1), dtype=counts.dtype)
     columns = match_genes(section, vocabulary)  # −1, the last column, where the gene is missing
-    return sp.hstack((counts, nothing), format="csc")[:, columns].tocsr()
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return sp.hstack((counts, nothing), format="csc")[:, columns].tocsr(), columns >= 0

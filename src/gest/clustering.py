@@ -6,7 +6,6 @@ clustering step cuts into groups (`gest.clusters`), or, where the method cluster
 
 import json
 import os
-import resource
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -22,13 +21,12 @@ from gest.clusters import cluster
 from gest.errors import UserError
 from gest.gene_programs import ligand_receptor_pairs
 from gest.isolated import run_isolated
-from gest.labellings import Labelling
+from gest.labelled import as_seen
+from gest.labellings import Labelling, peak_mb
 from gest.model import GeST
 from gest.niche import embed_tokens
 from gest.pretrain import finetune
 from gest.sections import open_h5ad, values
-from gest.tokens import expression
-from gest.windows import Tokens
 
 MODEL_METHODS = ("gest", "gest_continued")
 """Zero-shot, and after continued training on the very section, without its labels ("Ours-FT")."""
@@ -157,12 +155,7 @@ def _gest(
     section: ad.AnnData, model: GeST, windows: Sequence[float], seed: int, continued_steps: int
 ) -> list[Representation]:
     started = time.perf_counter()
-    known = expression(section, model.vocabulary)
-    tokens = Tokens(
-        np.asarray(section.obsm["spatial"], dtype=np.float64),
-        model.vocabulary.tokenize(known),
-        None if model.quantised else known,
-    )
+    tokens = as_seen(section, model, "clustering")
     model_seed, about_us = model.metrics.get("seed", 0), f"gest {version('gest')}"
     try:
         own = finetune([tokens], model, steps=continued_steps, seed=seed) if continued_steps else model
@@ -176,7 +169,7 @@ def _gest(
         embedding = embed_tokens(own, tokens, window=window, seed=seed)
         seconds = prepared + time.perf_counter() - started
         about = (f"{window:g}", model_seed, seed)
-        made.append(Representation(*about, embedding, {}, seconds, _peak_mb(), about_us, "ok"))
+        made.append(Representation(*about, embedding, {}, seconds, peak_mb(), about_us, "ok"))
     return made
 
 
@@ -238,12 +231,8 @@ def _own(section: ad.AnnData, method: str, seed: int, levels: Sequence[str]) -> 
             groups[level] = pd.Categorical(section.obs[level]).codes.astype(np.int64)
             labelled = groups[level] >= 0
             groups[level][labelled] = rng.permutation(groups[level][labelled])
-    about = (time.perf_counter() - started, _peak_mb(), f"gest {version('gest')}", "ok")
+    about = (time.perf_counter() - started, peak_mb(), f"gest {version('gest')}", "ok")
     return Representation("default", None, seed, embedding, groups, *about)
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def write_representations(

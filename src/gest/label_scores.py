@@ -66,7 +66,7 @@ def score_labellings(
         `coverage` (share of the labelled cells), `n_clusters` (different labels given), `seconds` and `peak_mb`; with
         the `crop` "shared" the metric on the cells that every run of every method at this level covers, but those that
         failed. `n` is the number of labelled cells behind the value. A run that failed, and a section without labels,
-        has NaN and says why in `status`.
+        has NaN and says why in `status`; but a run that failed has the coverage 0.
 
     Raises
     ------
@@ -115,16 +115,18 @@ def _rows(
         why = _why_not(labelling, labelled, cells)
         value = np.nan if why else score(truth[cells].astype(str), labelling.labels[cells].astype(str))
         yield {"crop": crop, "metric": metric, "value": value, "n": cells.sum(), "status": why or "ok"}
+    about = {"crop": ALL, "n": covered.sum()}
     why = _why_not(labelling, labelled, covered)
     values = {
-        "coverage": covered.sum() / max(labelled.sum(), 1),
         "n_clusters": len(np.unique(labelling.labels[labelling.covered].astype(str))),
         "seconds": labelling.seconds,
         "peak_mb": labelling.peak_mb,
     }
     for name, value in values.items():
-        value = np.nan if why else value
-        yield {"crop": ALL, "metric": name, "value": value, "n": covered.sum(), "status": why or "ok"}
+        yield about | {"metric": name, "value": np.nan if why else value, "status": why or "ok"}
+    # A failed run covered nothing of what there was to cover: were it missing, the mean would be over the other runs.
+    share = covered.sum() / labelled.sum() if labelled.any() else np.nan
+    yield about | {"metric": "coverage", "value": share, "status": "ok" if labelled.any() else why}
 
 
 def _why_not(labelling: Labelling, labelled: np.ndarray, cells: np.ndarray) -> str:

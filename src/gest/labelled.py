@@ -6,6 +6,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,8 +33,10 @@ class Labelled(NamedTuple):
 
 def draw_labels(labels: Sequence[np.ndarray], n: int | None, *, seed: int) -> list[np.ndarray]:
     """Keep at most n labels of all sections together, drawn at random, and blank the others."""
-    if n is not None and n < 1:
-        raise UserError(f"annotation: 'training_cells' is {n}, and must be at least 1, or null for all.")
+    if n is not None and not (isinstance(n, Integral) and n >= 1):
+        raise UserError(
+            f"annotation: 'training_cells' is {n!r}, and must be a whole number of at least 1, or null for all."
+        )
     has = np.concatenate([of != "" for of in labels])
     if n is not None and n < has.sum():
         chosen = np.random.default_rng(seed).choice(np.flatnonzero(has), n, replace=False)
@@ -46,6 +49,8 @@ def draw_labels(labels: Sequence[np.ndarray], n: int | None, *, seed: int) -> li
 def hold_out_blocks(sections: Sequence[Labelled], side: float, seed: int) -> tuple[list[Labelled], list[Labelled]]:
     """Take the labels of a tenth of all square blocks out of sections: what is left of each, and what was taken.
 
+    Of every class something is left: a block that holds all that remains of one is not taken, but another.
+
     Parameters
     ----------
     side
@@ -54,11 +59,12 @@ def hold_out_blocks(sections: Sequence[Labelled], side: float, seed: int) -> tup
     Raises
     ------
     UserError
-        There are fewer than two blocks.
+        There are fewer than two blocks, or none that could be taken.
     """
     keys = [np.floor((section.xy - section.xy.min(0)) / side).astype(int) for section, _ in sections]
     blocks = [np.column_stack((np.full(len(key), i), key)) for i, key in enumerate(keys)]
-    has = np.concatenate([labels != "" for _, labels in sections])
+    labels = np.concatenate([labels for _, labels in sections])
+    has = labels != ""
     block = np.unique(np.concatenate(blocks), axis=0, return_inverse=True)[1]
     filled = np.unique(block[has])
     if len(filled) < 2:
@@ -66,13 +72,33 @@ def hold_out_blocks(sections: Sequence[Labelled], side: float, seed: int) -> tup
             f"annotation: the labelled cells fill {len(filled)} square blocks of {side:g} µm, where one has to be held "
             "out and another learnt from; label more of the tissue, or give sections as `validation`."
         )
-    taken = np.random.default_rng(seed).choice(filled, max(round(_HELD_OUT * len(filled)), 1), replace=False)
+    taken = filled[_blocks_to_take(np.searchsorted(filled, block[has]), labels[has], seed)]
+    if not len(taken):
+        raise UserError(
+            f"annotation: each of the {len(filled)} square blocks of {side:g} µm holds all cells of a class, so that "
+            "none can be held out; label more of the tissue, or give sections as `validation`."
+        )
     parts = np.split(np.isin(block, taken), np.cumsum([len(key) for key in keys])[:-1])
     left, held = [], []
     for (section, labels), inside in zip(sections, parts, strict=True):
         left.append(Labelled(section, np.where(inside, "", labels)))
         held.append(Labelled(section, np.where(inside, labels, "")))
     return left, held
+
+
+def _blocks_to_take(block: np.ndarray, labels: np.ndarray, seed: int) -> list[int]:
+    """Draw a tenth of the blocks of (n,) cells, such that each of their classes has cells in others."""
+    classes, codes = np.unique(labels, return_inverse=True)
+    counts = np.zeros((block.max() + 1, len(classes)), dtype=int)
+    np.add.at(counts, (block, codes), 1)
+    left, rng, wanted = counts.sum(0), np.random.default_rng(seed), max(round(_HELD_OUT * len(counts)), 1)
+    drawn = rng.choice(len(counts), wanted, replace=False)
+    taken: list[int] = []
+    for one in (*drawn, *rng.permutation(np.setdiff1d(np.arange(len(counts)), drawn))):
+        if len(taken) < wanted and (left > counts[one]).all():
+            taken.append(one)
+            left -= counts[one]
+    return taken
 
 
 def read_labelled(given: AnnData | str | os.PathLike, model: GeST, levels: Sequence[str]) -> list[Labelled]:
@@ -87,18 +113,18 @@ def read_labelled(given: AnnData | str | os.PathLike, model: GeST, levels: Seque
 
     section = read_section(given) if isinstance(given, str | os.PathLike) else given
     labels = [labels_of(section, level) for level in levels]
-    tokens = as_seen(section, model)
+    tokens = as_seen(section, model, "annotation")
     return [Labelled(tokens, of) for of in labels]
 
 
-def as_seen(section: AnnData, model: GeST) -> Tokens:
-    """Turn a section into what the model sees of it."""
+def as_seen(section: AnnData, model: GeST, task: str) -> Tokens:
+    """Turn a section into what the model sees of it, for a task that warnings and errors begin with."""
     from gest.sources.anndata import check_unit
 
-    check_unit(section.uns, "annotation")
+    check_unit(section.uns, task)
     (tokens,) = as_tokens([section], model.vocabulary, model.config, Path(tempfile.gettempdir()))
     if empty := int((np.asarray(section.X.sum(1)).ravel() == 0).sum()):
-        warnings.warn(f"annotation: {empty} cells have no counts; they look like the empty profile.", stacklevel=3)
+        warnings.warn(f"{task}: {empty} cells have no counts; they look like the empty profile.", stacklevel=3)
     return tokens
 
 

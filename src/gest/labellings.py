@@ -1,6 +1,7 @@
 """Labels that a method gave to the cells of one section, by all its runs: clusters, or annotated labels."""
 
 import os
+import resource
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -128,6 +129,11 @@ def read_runs(paths: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
     """Read what is known of the runs of many methods and sections: `RUN` as text, one row per run."""
     tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=RUN)
+
+
+def peak_mb() -> float:
+    """Return the peak resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def runs_path(path: str | os.PathLike[str]) -> Path:

@@ -65,6 +65,12 @@ class Settings:
         known = [field.name for field in fields(cls)]
         if unknown := sorted(set(given) - set(known)):
             raise UserError(f"annotation: '{unknown[0]}' is not a setting; those are {', '.join(known)}.")
+        for name, value in given.items():
+            default = getattr(cls, name)
+            number = (int, float) if isinstance(default, float) else type(default)
+            if not isinstance(value, number) or (isinstance(value, bool) and not isinstance(default, bool)):
+                wanted = type(default).__name__
+                raise UserError(f"annotation: '{name}' is {value!r}, and must be of type {wanted}.")
         return cls(**given)
 
     def __post_init__(self) -> None:
@@ -86,7 +92,7 @@ def train_annotator(
 ) -> Annotator:
     """Fine-tune on all labelled cells; see `fit_annotator`, which reads them out of sections."""
     training, held_out = (train, validation) if validation else hold_out_blocks(train, model.config.window / 2, seed)
-    classes = np.unique(np.concatenate([labels[labels != ""] for _, labels in training]))
+    classes = np.unique(np.concatenate([labels[labels != ""] for _, labels in train]))
     if len(classes) < 2:
         found = f"the single class '{classes[0]}'" if len(classes) else "no labelled cell"
         raise UserError(f"annotation: '{label}' has {found} to learn from, where at least two classes are needed.")

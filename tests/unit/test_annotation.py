@@ -141,8 +141,8 @@ def test_packages_learn_from_genes_that_all_training_sections_hold(paths, vocabu
     assert not caplog.text
     for i, genes in enumerate((held[:20], held[20:])):
         write_section(read[0][:, genes], tmp_path / f"apart{i}.h5ad")
+    apart = [tmp_path / "apart0.h5ad", tmp_path / "apart1.h5ad"]
     with pytest.raises(UserError, match="celltypist: the training sections have none of the 40 genes in common"):
-        apart = [tmp_path / "apart0.h5ad", tmp_path / "apart1.h5ad"]
         fit("celltypist", apart, ["region"], out=tmp_path / "d", vocabulary=vocabulary)
 
 
@@ -265,7 +265,7 @@ def test_an_occupied_folder_is_refused_before_training(paths, model, tmp_path, m
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("")
     trained = []
-    monkeypatch.setattr("gest.annotate.fit_annotator", lambda *_, **__: trained.append(1))
+    monkeypatch.setattr(sys.modules["gest.annotate"], "fit_annotator", lambda *_, **__: trained.append(1))
     learn = ("fit-annotator", paths[0], "--model", tmp_path / "model", "--label", "region")
     assert "something here without annotator.json" in refused(monkeypatch, capsys, *learn, "--out", tmp_path / "mine")
     assert not trained

@@ -143,6 +143,9 @@ def test_methods_are_compared_on_the_sections_that_all_scored(values):
         expected = own[(own["method"] == method) & (own["variant"] == variant)]["value"].mean()
         assert shown.loc[("shared", "division", method), "mean"] == pytest.approx(expected)
     text = table_1_markdown(table, run="toy", algorithm=LEIDEN, microns=NONE)
+    before, heading = text.split("on the sections and cells that every method scored")
+    assert "± is the sd over 0–2 sections" in before
+    assert "± is the sd over 0–3 seeds" in heading  # of the one section that is left
     assert cells(text, "method")[5:7] == ["coverage", "sections"]
     assert cells(text, "GraphST")[5:7] == ["50.0%", "1/2, 1/2"]
     assert cells(text, "SpaGCN")[5:7] == ["100.0%", "2/2, 2/2"]
@@ -150,6 +153,11 @@ def test_methods_are_compared_on_the_sections_that_all_scored(values):
     fail(given, (given["method"] == "spagcn") & (given["section"] == "S0"), "out of memory")
     text = table_1_markdown(table_1(given, values, runs(CLUSTERING)), run="toy", algorithm=LEIDEN, microns=NONE)
     assert "mouse_brain: no section was scored by every method" in text
+    given[["value", "status"]] = [np.nan, "no cell of the section has a label"]
+    table = table_1(given, values, runs(CLUSTERING))
+    assert (table[["n_sections", "sections"]] == 0).all(axis=None)
+    text = table_1_markdown(table, run="toy", algorithm=LEIDEN, microns=NONE)
+    assert cells(text, "SpaGCN")[1:6] == ["–", "–", "–", "–", "–"]
 
 
 def test_what_is_compared_and_timed_is_said(first, values):
@@ -195,7 +203,9 @@ def test_table_a2_has_every_window_beside_the_papers(clustering, values):
     assert cells(text, "division")[2] == f"{row['mean']:.3f} ± {row['sd']:.3f} ({row['sd_seeds']:.3f}) [0.416]"
     assert "In parentheses the sd over seeds." in text
     fail(clustering, (clustering["method"] == "gest") & (clustering["section"] == "S1"), "out of memory")
-    text = table_a2_markdown(table_a2(clustering, values, runs(CLUSTERING)), run="paper", algorithm=LEIDEN, microns=NONE)
+    text = table_a2_markdown(
+        table_a2(clustering, values, runs(CLUSTERING)), run="paper", algorithm=LEIDEN, microns=NONE
+    )
     assert cells(text, "division")[1:3] == ["zero-shot", "3/4, 3/4, 3/4"]
     assert "Table 1 prints 0.470 ± 0.174" in text
 

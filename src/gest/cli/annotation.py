@@ -1,24 +1,33 @@
 """Verbs that learn labels from annotated sections and label others with them."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
 from gest.cli.app import ConfigFile, Section, Seed, app, device, log, read_json, write_whole
+from gest.errors import UserError
+
+if TYPE_CHECKING:
+    from gest.supervised import Settings
 
 Training = Annotated[list[Path], Argument(help="Training sections (.h5ad) with labels in obs.")]
 Validation = Annotated[
     list[Path], Option(help="Section to stop early by, in the place of blocks of the training sections; once for each.")
 ]
 
+OTHERS = ("pools", "training_cells", "methods", "datasets")  # keys of annotation that are no settings of fine-tuning
 
-def _settings(annotation: dict[str, Any]) -> dict[str, Any]:
-    """Choose the settings of fine-tuning among those of annotation."""
+
+def _settings(annotation: dict[str, Any]) -> "Settings":
+    """Take the settings of fine-tuning among those of annotation; refuse keys that are not known."""
     from gest.supervised import Settings
 
-    return {field.name: annotation[field.name] for field in fields(Settings) if field.name in annotation}
+    known = [*(field.name for field in fields(Settings) if field.name != "pool"), *OTHERS]
+    if unknown := sorted(set(annotation) - set(known)):
+        raise UserError(f"config: 'annotation.{unknown[0]}' is not a key; 'annotation' takes {', '.join(known)}.")
+    return Settings.of({name: value for name, value in annotation.items() if name not in OTHERS})
 
 
 @app.command()
@@ -34,20 +43,22 @@ def fit_annotator(
 ) -> None:
     """Fine-tune a model to annotate cells by their niches (section 3.5)."""
     from gest.annotate import fit_annotator as fitted
+    from gest.annotator import whole_folder
     from gest.model import load
 
     annotation = read_json(config).get("annotation", {})
-    annotator = fitted(
-        train,
-        load(model).to(device()),
-        label=label,
-        pool=pool,
-        validation=validation,
-        training_cells=annotation.get("training_cells"),
-        seed=seed,
-        **_settings(annotation),
-    )
-    annotator.cpu().save(out)
+    settings = asdict(_settings(annotation)) | {"pool": pool}
+    with whole_folder(out, "annotator.json") as folder:  # an occupied one is refused before the training
+        annotator = fitted(
+            train,
+            load(model).to(device()),
+            label=label,
+            validation=validation,
+            training_cells=annotation.get("training_cells"),
+            seed=seed,
+            **settings,
+        )
+        annotator.cpu().save(folder)
     log.info("%s: %d classes; %s", out, len(annotator.classes), annotator.metrics)
 
 
@@ -83,24 +94,24 @@ def learn_labels(
 ) -> None:
     """Learn every level of labels by one method, once per model and seed."""
     from gest.annotation import fit
+    from gest.annotator import POOLS
     from gest.model import load
-    from gest.supervised import Settings
     from gest.vocabulary import Vocabulary
 
     settings = read_json(config)
-    annotation = settings["annotation"]
+    annotation = settings.get("annotation", {})
     fit(
         method,
         train,
-        list(settings["labels"]),
+        list(settings.get("labels", {})),
         out=out,
         vocabulary=Vocabulary.load(vocabulary) if vocabulary else None,
         models=[load(folder).to(device()) for folder in model],
         validation=validation,
         seeds=range(n_seeds),
-        pools=annotation["pools"],
-        training_cells=annotation["training_cells"],
-        settings=Settings(**_settings(annotation)),
+        pools=annotation.get("pools", POOLS),
+        training_cells=annotation.get("training_cells"),
+        settings=_settings(annotation),
     )
 
 

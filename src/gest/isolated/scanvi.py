@@ -24,7 +24,7 @@ REFERENCE = {
     **{"n_layers": 2, "dropout_rate": 0.2, "encode_covariates": True},
     **{"use_layer_norm": "both", "use_batch_norm": "none"},
 }
-UNLABELLED = "Unknown"
+UNLABELLED = ""  # the one name that no label bears: cells without a label are none to learn from
 DEVICE = {"accelerator": "cpu", "enable_progress_bar": False}
 
 

@@ -12,8 +12,8 @@ from gest.scores import summarise
 
 COLUMNS = (
     *("dataset", "cells", "level", "name", "method", "variant", "metric", "mean", "sd", "sd_over", "n", "sd_seeds"),
-    *("n_seeds", "seeds", "n_cells", "coverage", "n_clusters", "seconds", "peak_mb", "version", "paper", "paper_sd"),
-    *("status", "note"),
+    *("n_seeds", "seeds", "n_cells", "n_sections", "sections", "coverage", "n_clusters", "seconds", "peak_mb"),
+    *("version", "paper", "paper_sd", "status", "note"),
 )
 KEYS = ["dataset", "method", "variant", "level"]
 COSTS = ["coverage", "n_clusters", "seconds", "peak_mb"]
@@ -47,22 +47,27 @@ def niche_table(
     -------
     pandas.DataFrame
         `COLUMNS`, by dataset, cells ("all" that a method covers, or those "shared" by all methods), level and name.
-        `sd` is over the `n` units that `sd_over` names; coverage, clusters found, seconds and MB are means.
+        `sd` is over the `n` units that `sd_over` names; coverage, clusters found, seconds and MB are means. A method
+        has scores on `n_sections` of the `sections` that have labels; where cells are shared, those sections are left
+        out on which a method has none, and so is a method that has none on any.
     """
     scores = scores[pd.MultiIndex.from_frame(scores[["method", "variant"]]).isin(list(names))]
     costs = summarise(scores[scores["metric"].isin(COSTS)]).pivot(index=KEYS, columns="metric", values="mean")  # noqa: PD010
+    labelled = scores[(scores["metric"] == "coverage") & scores["value"].notna()]
+    sections = labelled.groupby(["dataset", "level"])["section"].nunique().rename("sections")
     versions = runs[runs["version"] != ""].groupby(["method", "variant"])["version"]
-    tables = []
-    for cells, crop in (("all", ALL), ("shared", SHARED)):
-        summary = summarise(scores[(scores["crop"] == crop) & (scores["metric"] == metric)])
+    tables, of_metric = [], scores[scores["metric"] == metric]
+    for cells, chosen in (("all", of_metric[of_metric["crop"] == ALL]), ("shared", _shared(of_metric))):
+        summary = summarise(chosen)
         # The paper does not say that it left out cells: its values stand beside those of all.
-        summary = beside(summary, values) if crop == ALL else summary
+        summary = beside(summary, values) if cells == "all" else summary
         tables += [spread(block)[0].assign(cells=cells) for _, block in summary.groupby("dataset")]
     table = pd.concat(tables).merge(costs.reset_index(), on=KEYS, how="left")
+    table = table.merge(sections.reset_index(), on=["dataset", "level"], how="left")
     table = table.merge(versions.agg(_distinct).reset_index(), on=["method", "variant"], how="left")
     pairs = list(zip(table["method"], table["variant"], strict=True))
     table = table.assign(name=[names[pair] for pair in pairs], place=[list(names).index(pair) for pair in pairs])
-    table = table.fillna({"note": "", "version": ""})
+    table = table.fillna({"note": "", "version": "", "sections": 0}).astype({"sections": int})
     for key in ("dataset", "level"):  # in the order in which they were given
         table[key] = pd.Categorical(table[key], categories=scores[key].unique(), ordered=True)
     table = table.sort_values(["dataset", "cells", "level", "place"]).astype({"dataset": str, "level": str})
@@ -92,16 +97,44 @@ def niche_markdown(table: pd.DataFrame, *, title: str, run: str, notes: Sequence
     for dataset, block in table.groupby("dataset", sort=False):
         everywhere, shared = (block[block["cells"] == cells] for cells in ("all", "shared"))
         lines = [*aligned(_rows(everywhere, costs=True)), *failures(everywhere)]
-        blocks += [f"{dataset}: {spread_note(block)}", "\n".join(lines)]
+        blocks += [f"{dataset}: {spread_note(everywhere)}", "\n".join(lines)]
         if (everywhere["coverage"] < 1).any():
-            n_cells = shared.groupby("level", sort=False)["n_cells"].max()
-            cells = ", ".join(f"{n:,} by {level}" for level, n in n_cells.items())
-            blocks += [
-                f"{dataset}, on the cells that every method covers ({cells}). A method that covers less than 100% was "
-                "given a part of the cells, drawn at random, as many as the limit that the config sets it:",
-                "\n".join(aligned(_rows(shared, costs=False))),
-            ]
+            blocks += _shared_blocks(str(dataset), shared)
     return "\n\n".join([*blocks, *reported(table), *notes]) + "\n"
+
+
+def _shared(scores: pd.DataFrame) -> pd.DataFrame:
+    """Choose the scores of shared cells, on the sections where no method failed but those that failed on all."""
+    shared = scores[scores["crop"] == SHARED]
+    scored = shared[shared["status"] == "ok"].assign(pair=shared["method"] + "/" + shared["variant"])
+    by_level = scored.groupby(["dataset", "level"])["pair"].transform("nunique")
+    everyone = scored.groupby(["dataset", "level", "section"])["pair"].transform("nunique") == by_level
+    places = pd.MultiIndex.from_frame(scored.loc[everyone, ["dataset", "level", "section"]])
+    return shared[pd.MultiIndex.from_frame(shared[["dataset", "level", "section"]]).isin(places)]
+
+
+def _shared_blocks(dataset: str, shared: pd.DataFrame) -> list[str]:
+    if shared.empty:
+        return [f"{dataset}: no section was scored by every method, so that nothing is compared on the same cells."]
+    n_cells = shared.groupby("level", sort=False)["n_cells"].max()
+    cells = ", ".join(f"{n:,} by {level}" for level, n in n_cells.items())
+    return [
+        f"{dataset}, on the sections and cells that every method scored ({cells}): a section on which a method failed "
+        "is left out, and so is a method that failed on all. A method that covers less than 100% failed, or was given "
+        "a part of the cells, drawn at random, as many as the limit that the config sets it. Here "
+        f"{spread_note(shared)}",
+        "\n".join(aligned(_rows(shared, costs=False))),
+    ]
+
+
+def scored_sections(own: pd.DataFrame) -> str:
+    """Return of how many of the labelled sections there are scores, n/N, for each row of a method."""
+    return ", ".join(f"{row.n_sections}/{row.sections}" for row in own.itertuples())
+
+
+def lacks_sections(block: pd.DataFrame) -> bool:
+    """Return whether a method has no scores on some section that has labels."""
+    return bool((block["n_sections"] < block["sections"]).any())
 
 
 def spread_note(block: pd.DataFrame) -> str:
@@ -136,7 +169,8 @@ def _rows(block: pd.DataFrame, *, costs: bool) -> list[list[str]]:
     """Cells of the table of one dataset: per level the metric and its sd over seeds, then what a method costs."""
     levels = list(dict.fromkeys(block["level"]))
     head = ["method", *(title for level in levels for title in (level, "sd of seeds"))]
-    rows = [[*head, *(["coverage", "clusters", "s per run", "peak MB", "package"] if costs else [])]]
+    lacks = ["sections"] if costs and lacks_sections(block) else []
+    rows = [[*head, *(["coverage", *lacks, "clusters", "s per run", "peak MB", "package"] if costs else [])]]
     for name, own in block.groupby("name", sort=False):
         at = own.set_index("level")
         row = [str(name)]
@@ -145,7 +179,8 @@ def _rows(block: pd.DataFrame, *, costs: bool) -> list[list[str]]:
         if costs:
             clusters = " / ".join(_number(own_number, ".3g") for own_number in own["n_clusters"])
             seconds, peak = _number(own["seconds"].mean(), ".3g"), _number(own["peak_mb"].max(), ".0f")
-            row += [_number(own["coverage"].min(), ".1%"), clusters, seconds, peak, own["version"].iloc[0]]
+            scored = [scored_sections(own)] if lacks else []
+            row += [_number(own["coverage"].min(), ".1%"), *scored, clusters, seconds, peak, own["version"].iloc[0]]
         rows.append(row)
     return rows
 

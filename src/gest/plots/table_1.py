@@ -53,6 +53,8 @@ def table_1_markdown(
     notes = [
         "Embeddings are clustered into as many clusters as the section has labels, or the nearest number found; SpaGCN "
         "clusters by itself. Cells without a label take part and are not scored.",
+        "s per run is from the counts to the embedding, or to SpaGCN's clusters of that level: preprocessing is "
+        "included, and the clustering of embeddings is not.",
         "GeST-FT is transductive: its training went on on the test section, without labels. Vocabulary and training of "
         "zero-shot GeST never saw that section.",
     ]

@@ -17,6 +17,12 @@ def table_2(scores: pd.DataFrame, values: pd.DataFrame, runs: pd.DataFrame) -> p
 
 def table_2_markdown(table: pd.DataFrame, *, run: str, microns: Mapping[str, float | None]) -> str:
     """Lay Table 2 out as the paper's on its side: methods by levels, and the costs; `microns` as of Table 1."""
-    notes = ["F1 is the mean over the labels that the section has; cells without a label are not scored."]
+    notes = [
+        "F1 is the mean over the labels that the section has; cells without a label are not scored.",
+        "scANVI is transductive: it trains 100 epochs on the test section, without labels, as its documentation does "
+        "to map a section onto a reference.",
+        "All methods are given the same training cells. Where there are no validation sections GeST holds out a tenth "
+        "of its training cells to stop early by, while the packaged methods learn from all.",
+    ]
     title = "Table 2: macro F1 of niche annotation, mean ± sd (the paper's table on its side)"
     return niche_markdown(table, title=title, run=run, notes=[*notes, *unit_notes(microns)])

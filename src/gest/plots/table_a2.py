@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import pandas as pd
 
 from gest.paper import RUN
-from gest.plots.niches import failures, niche_table, reported, spread_note, unit_notes
+from gest.plots.niches import failures, lacks_sections, niche_table, reported, scored_sections, spread_note, unit_notes
 from gest.plots.table import aligned, cell
 
 MODES = {"gest": "zero-shot", "gest_continued": "fine-tuned"}
+BESIDE = ("sections", "crops")  # what ± is over where the sd over seeds stands beside it
 
 
 def table_a2(scores: pd.DataFrame, values: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -43,11 +44,23 @@ def table_a2_markdown(
     blocks = [title + ("." if run == RUN else f"; run {run}, not the paper's data.")]
     for dataset, block in table[table["cells"] == "all"].groupby("dataset", sort=False):
         windows = sorted(block["variant"].unique(), key=float)
-        rows = [["level", "mode", *(f"{window} µm" for window in windows)]]
+        lacks = ["sections"] if lacks_sections(block) else []
+        rows = [["level", "mode", *lacks, *(f"{window} µm" for window in windows)]]
         for (level, name), own in block.groupby(["level", "name"], sort=False):
             at = own.set_index("variant")
-            rows.append([level, name, *(cell(at.loc[window]) if window in at.index else "–" for window in windows)])
+            scored = [scored_sections(own)] if lacks else []
+            shown = [_with_seeds(at.loc[window]) if window in at.index else "–" for window in windows]
+            rows.append([level, name, *scored, *shown])
         heading = f"{dataset}, clustered by {algorithm[dataset]}: {spread_note(block)}"
         blocks += [heading, "\n".join([*aligned(rows), *failures(block)])]
+    seeds = ["In parentheses the sd over seeds."] if table["sd_over"].isin(BESIDE).any() else []
     note = "Fine-tuned is transductive: training went on on the test section, without labels."
-    return "\n\n".join([*blocks, *reported(table), note, *unit_notes(microns)]) + "\n"
+    return "\n\n".join([*blocks, *seeds, *reported(table), note, *unit_notes(microns)]) + "\n"
+
+
+def _with_seeds(row: pd.Series) -> str:
+    """Return the cell, the sd over seeds beside that over sections."""
+    if row["sd_over"] not in BESIDE or pd.isna(row["sd_seeds"]):
+        return cell(row)
+    ours, bracket, paper = cell(row).partition(" [")
+    return f"{ours} ({row['sd_seeds']:.3f}){bracket}{paper}"

@@ -170,7 +170,8 @@ def _rows(block: pd.DataFrame, *, costs: bool) -> list[list[str]]:
     levels = list(dict.fromkeys(block["level"]))
     head = ["method", *(title for level in levels for title in (level, "sd of seeds"))]
     lacks = ["sections"] if costs and lacks_sections(block) else []
-    rows = [[*head, *(["coverage", *lacks, "clusters", "s per run", "peak MB", "package"] if costs else [])]]
+    found = "clusters" if block["metric"].iloc[0] == "ami" else "labels given"
+    rows = [[*head, *(["coverage", *lacks, found, "s per run", "peak MB", "package"] if costs else [])]]
     for name, own in block.groupby("name", sort=False):
         at = own.set_index("level")
         row = [str(name)]

@@ -1,5 +1,6 @@
 """Small things many tests need: random tissue, its vocabulary, a tiny model."""
 
+import os
 from itertools import product
 from pathlib import Path
 
@@ -30,6 +31,14 @@ TINY = {
         "checkpoint_every": 4,
     },
 }
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real sections, for tests marked real."""
+    if not os.environ.get("GEST_REAL_DATA"):
+        pytest.skip("GEST_REAL_DATA does not name the folder of real sections")
+    return Path(os.environ["GEST_REAL_DATA"])
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from gest.annotation_methods import LABEL, PACKAGED, Fit, Outcome, Paths, fit_gest, fit_majority, fit_packaged
-from gest.annotator import POOLS, whole_folder
+from gest.annotator import POOLS
 from gest.errors import UserError
+from gest.folders import whole_folder
 from gest.labellings import Labelling
 from gest.model import GeST
 from gest.sections import read_section

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gest.errors import UserError
+from gest.folders import whole_folder
 from gest.model import GeST
 from gest.model import load as load_model
 
@@ -76,37 +75,6 @@ class Annotator(nn.Module):
             self.model.save(partial / "model")
             save_file(self.linear.state_dict(), partial / "annotator.safetensors")
             (partial / "annotator.json").write_text(json.dumps(about, indent=2) + "\n")
-
-
-@contextmanager
-def whole_folder(folder: str | os.PathLike, marker: str) -> Iterator[Path]:
-    """Give a folder to write into, which bears its name only once it is whole.
-
-    Parameters
-    ----------
-    marker
-        The file by which an older folder of this kind is known, and replaced.
-
-    Raises
-    ------
-    UserError
-        There is something else of that name.
-    """
-    target = Path(folder).absolute()
-    if target.is_file() or (target.is_dir() and any(target.iterdir()) and not (target / marker).is_file()):
-        raise UserError(
-            f"{target}: there is something here without {marker}, and it is left alone; give another --out."
-        )
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def load(folder: str | os.PathLike) -> GeST | Annotator:

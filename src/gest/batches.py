@@ -57,7 +57,11 @@ class Windows:
 
     def batch(self, step: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens (B, N), or expression (B, N, T), and bins (B, N, 2), padded at the end, and lengths (B,)."""
-        drawn = [self.draw(step, i) for i in range(size)]
-        lengths = torch.tensor([len(tokens) for tokens, _ in drawn])
-        tokens, bins = (torch.from_numpy(stack(rows)) for rows in zip(*drawn, strict=True))
-        return tokens.to(device), bins.to(device), lengths.to(device)
+        return padded([self.draw(step, i) for i in range(size)], device)
+
+
+def padded(drawn: Sequence[tuple[np.ndarray, np.ndarray]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Make a batch of windows, each its tokens (N,), or expression (N, T), and bins (N, 2); see `Windows.batch`."""
+    lengths = torch.tensor([len(bins) for _, bins in drawn])
+    tokens, bins = (torch.from_numpy(stack(rows)) for rows in zip(*drawn, strict=True))
+    return tokens.to(device), bins.to(device), lengths.to(device)

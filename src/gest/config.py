@@ -94,11 +94,7 @@ class Config:
             if name == "loss" and "weights" in values:
                 values["weights"] = tuple(values["weights"])
             for key, value in values.items():
-                default = getattr(kind, key)
-                number = (int, float) if isinstance(default, float) else type(default)
-                if not isinstance(value, number) or (isinstance(value, bool) and not isinstance(default, bool)):
-                    wanted = type(default).__name__
-                    raise UserError(f"config: '{name}.{key}' is {value!r}, and must be of type {wanted}.")
+                check_type(value, getattr(kind, key), f"config: '{name}.{key}'")
             parts[name] = kind(**values)  # type: ignore[misc]
         return cls(**parts)
 
@@ -131,3 +127,10 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, as `config.json` holds them."""
         return asdict(self)
+
+
+def check_type(value: Any, default: Any, what: str) -> None:
+    """Raise UserError if a value is not of its default's type; a whole number stands for a float too."""
+    number = (int, float) if isinstance(default, float) else type(default)
+    if not isinstance(value, number) or (isinstance(value, bool) and not isinstance(default, bool)):
+        raise UserError(f"{what} is {value!r}, and must be of type {type(default).__name__}.")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,9 +20,14 @@ from gest import position
 from gest.attention import cell_attention, context_attention, target_attention
 from gest.config import Config
 from gest.errors import UserError
+from gest.folders import whole_folder
 
 if TYPE_CHECKING:  # this file runs where only torch and numpy are
     from gest.vocabulary import Vocabulary
+
+
+MARKER = "config.json"
+"""The file by which the directory of a model is known."""
 
 
 class Block(nn.Module):
@@ -209,28 +213,12 @@ class GeST(nn.Module):
         """
         from safetensors.torch import save_file
 
-        target = replaceable(model_dir)
-        partial = target.with_name(f"{target.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_file({name: w.contiguous() for name, w in self.state_dict().items()}, partial / "model.safetensors")
-        (partial / "config.json").write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
-        metrics = self.metrics | {"parameters": sum(p.numel() for p in self.parameters()), "git_commit": _git_commit()}
-        (partial / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-        self.vocabulary.save(partial / "vocabulary.npz")
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(partial, target)
-
-
-def replaceable(model_dir: str | os.PathLike) -> Path:
-    """Resolve where a model is to be written; refuse a file, and a folder with content that is no model."""
-    target = Path(model_dir).absolute()
-    if target.is_file() or (target.is_dir() and any(target.iterdir()) and not (target / "config.json").is_file()):
-        raise UserError(
-            f"{target}: there is something here that is no model, and it is left alone; give another --out."
-        )
-    return target
+        told = self.metrics | {"parameters": sum(p.numel() for p in self.parameters()), "git_commit": _git_commit()}
+        with whole_folder(model_dir, MARKER) as partial:
+            save_file({name: w.contiguous() for name, w in self.state_dict().items()}, partial / "model.safetensors")
+            (partial / MARKER).write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
+            (partial / "metrics.json").write_text(json.dumps(told, indent=2) + "\n")
+            self.vocabulary.save(partial / "vocabulary.npz")
 
 
 def load(model_dir: str | os.PathLike) -> GeST:

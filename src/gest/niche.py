@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from gest.batches import padded
 from gest.config import Config
 from gest.errors import UserError
 from gest.model import GeST
-from gest.windows import CORNERS, Grid, Tokens, position_bins, serialize, stack
+from gest.windows import CORNERS, Grid, Tokens, position_bins, serialize
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -58,10 +59,7 @@ class Niches:
 
     def batch(self, cells: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens (B, N), or expression (B, N, T), and bins (B, N, 2), padded at the end, and lengths (B,)."""
-        drawn = [self.draw(int(cell)) for cell in cells]
-        lengths = torch.tensor([len(bins) for _, bins in drawn])
-        tokens, bins = (torch.from_numpy(stack(rows)) for rows in zip(*drawn, strict=True))
-        return tokens.to(device), bins.to(device), lengths.to(device)
+        return padded([self.draw(int(cell)) for cell in cells], device)
 
     def by_size(self, cells: np.ndarray, size: int) -> list[np.ndarray]:
         """Split cells (m,) into batches whose niches hold about as many cells, so that little is padded."""

@@ -30,8 +30,9 @@ from gest.batches import VALIDATION, Windows
 from gest.checkpoint import Checkpoints
 from gest.config import Config
 from gest.errors import UserError
+from gest.folders import replaceable
 from gest.loss import level_losses
-from gest.model import GeST, load, replaceable
+from gest.model import MARKER, GeST, load
 from gest.windows import Tokens
 
 if TYPE_CHECKING:  # this file runs where only torch and numpy are
@@ -86,7 +87,7 @@ def pretrain(
         The loss is not finite; nothing was updated with it.
     """
     config = Config.of(config)
-    out = replaceable(out)
+    out = replaceable(out, MARKER)
     folder = Path(state) if state is not None else out.with_name(f"{out.name}.state")
     training, held_out = (as_tokens(given, vocabulary, config, folder) for given in (sections, validation))
     torch.manual_seed(seed)

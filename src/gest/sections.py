@@ -63,10 +63,6 @@ def validate(adata: ad.AnnData, *, name: str) -> ad.AnnData:
             f"{name}: there are {adata.n_obs} cells and {adata.n_vars} genes, where a section needs both; "
             "check the section's name and the `drop` key in the dataset's config"
         )
-    if adata.X is None:
-        raise UserError(
-            f"{name}: X is missing, where counts are expected; name the layer that holds them with the `layer` key"
-        )
     section = adata.copy()
     _check_unique_names(section, name)
     section.uns["gest"] = {"x": "counts", **section.uns.get("gest", {})}
@@ -121,6 +117,10 @@ def values(section: ad.AnnData, name: str) -> sp.csr_matrix:
     kind = section.uns.get("gest", {}).get("x")
     if kind is not None and kind not in X_KINDS:
         raise UserError(f"{name}: x is '{kind}', where {' or '.join(X_KINDS)} is allowed; correct the `x` key")
+    if section.X is None:
+        raise UserError(
+            f"{name}: X is missing, where counts are expected; put them there, or name their layer with the `layer` key"
+        )
     X = sp.csr_matrix(section.X, dtype=np.float32)
     X.sum_duplicates()
     X.eliminate_zeros()

@@ -21,12 +21,13 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from gest.annotator import POOLS, Annotator
+from gest.batches import padded
+from gest.config import check_type
 from gest.errors import UserError
 from gest.labelled import Labelled, draw_labels, hold_out_blocks
 from gest.model import GeST
 from gest.niche import Niches
 from gest.pretrain import parameter_groups, schedule
-from gest.windows import stack
 
 log = logging.getLogger(__name__)
 
@@ -66,11 +67,7 @@ class Settings:
         if unknown := sorted(set(given) - set(known)):
             raise UserError(f"annotation: '{unknown[0]}' is not a setting; those are {', '.join(known)}.")
         for name, value in given.items():
-            default = getattr(cls, name)
-            number = (int, float) if isinstance(default, float) else type(default)
-            if not isinstance(value, number) or (isinstance(value, bool) and not isinstance(default, bool)):
-                wanted = type(default).__name__
-                raise UserError(f"annotation: '{name}' is {value!r}, and must be of type {wanted}.")
+            check_type(value, getattr(cls, name), f"annotation: '{name}'")
         return cls(**given)
 
     def __post_init__(self) -> None:
@@ -199,9 +196,7 @@ class _Targets:
     def batch(self, rows: np.ndarray, device: torch.device) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
         """Niches of these targets, padded as `GeST.niche` takes them, and the codes of their classes (B,)."""
         drawn = [self.niches[section].draw(cell) for section, cell in (self.where[row] for row in rows)]
-        lengths = torch.tensor([len(bins) for _, bins in drawn])
-        tokens, bins = (torch.from_numpy(stack(arrays)) for arrays in zip(*drawn, strict=True))
-        return (tokens.to(device), bins.to(device), lengths.to(device)), torch.tensor(self.codes[rows], device=device)
+        return padded(drawn, device), torch.tensor(self.codes[rows], device=device)
 
 
 def class_weights(codes: np.ndarray, n_classes: int) -> Tensor:

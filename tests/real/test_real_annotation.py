@@ -1,8 +1,5 @@
 """Annotation on real tissue, cut short: are layers that were learnt on two animals found in a third?"""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -24,10 +21,8 @@ CONFIG = {
 
 
 @pytest.fixture(scope="module")
-def animals():
-    if not os.environ.get("GEST_REAL_DATA"):
-        pytest.skip("GEST_REAL_DATA does not name the folder of real sections")
-    path = Path(os.environ["GEST_REAL_DATA"]) / "starmap_mpfc.h5ad"
+def animals(real_data):
+    path = real_data / "starmap_mpfc.h5ad"
     names = ("BZ5", "BZ9", "BZ14")
     settings = {"section_key": "section", "donor_key": "donor", "labels": {"region": "region"}}
     return [read(path, name=name, microns_per_unit=0.09, **settings) for name in names]

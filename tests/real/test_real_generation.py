@@ -1,8 +1,5 @@
 """The whole way on real tissue, cut short: does what is learnt on one animal say anything of another?"""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.stats import rankdata
@@ -29,10 +26,8 @@ CONFIG = {
 
 
 @pytest.fixture(scope="module")
-def animals():
-    if not os.environ.get("GEST_REAL_DATA"):
-        pytest.skip("GEST_REAL_DATA does not name the folder of real sections")
-    path = Path(os.environ["GEST_REAL_DATA"]) / "merfish_moffitt_poa.h5ad"
+def animals(real_data):
+    path = real_data / "merfish_moffitt_poa.h5ad"
     names = ("A1_bregma_+0.21", "A1_bregma_-0.29", "A18_bregma_+0.11")
     *one, other = (read(path, name=n, section_key="section", drop={"cell_type": ["Ambiguous"]}) for n in names)
     return one, other

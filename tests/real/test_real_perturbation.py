@@ -1,8 +1,6 @@
 """One cell class's markers in a region of real tissue, from the command line."""
 
-import os
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,10 +27,8 @@ CONFIG = {
 CLASS = "OD Mature 2"  # lies in tracts: where there is one, there are more
 
 
-def test_markers_of_one_class_in_a_region_of_200_um(tmp_path):
-    if not os.environ.get("GEST_REAL_DATA"):
-        pytest.skip("GEST_REAL_DATA does not name the folder of real sections")
-    path = Path(os.environ["GEST_REAL_DATA"]) / "merfish_moffitt_poa.h5ad"
+def test_markers_of_one_class_in_a_region_of_200_um(real_data, tmp_path):
+    path = real_data / "merfish_moffitt_poa.h5ad"
     names = ("A1_bregma_+0.26", "A1_bregma_-0.29", "A18_bregma_+0.11")
     labels = {"cell_type": "cell_type"}
     *train, test = (

@@ -112,7 +112,7 @@ def test_incomplete_directories(model, tmp_path):
 def test_saving_never_removes_what_is_no_model(model, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/precious.h5ad").touch()
-    with pytest.raises(UserError, match="no model, and it is left alone"):
+    with pytest.raises(UserError, match=r"something here without config\.json, and it is left alone"):
         model.save(tmp_path / "data")
     assert (tmp_path / "data/precious.h5ad").exists()
     (tmp_path / "empty").mkdir()

@@ -102,3 +102,10 @@ def test_a_model_without_quantisation_embeds(sections, vocabulary):
 def test_mistakes_are_told(sections, model, settings, sentence):
     with pytest.raises(UserError, match=sentence):
         gest.embed(sections[0].copy(), model, **settings)
+
+
+def test_a_section_without_counts_is_refused(sections, model):
+    empty = sections[0].copy()
+    empty.X = None
+    with pytest.raises(UserError, match="X is missing, where counts are expected"):
+        gest.embed(empty, model)

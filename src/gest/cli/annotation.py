@@ -43,7 +43,7 @@ def fit_annotator(
 ) -> None:
     """Fine-tune a model to annotate cells by their niches (section 3.5)."""
     from gest.annotate import fit_annotator as fitted
-    from gest.annotator import whole_folder
+    from gest.folders import whole_folder
     from gest.model import load
 
     annotation = read_json(config).get("annotation", {})

@@ -77,3 +77,9 @@ def test_a_method_that_is_told_to_stop_did_not_fail(python, ends):
     python("spatial", f"#!/bin/sh\n{ends}\n")
     with pytest.raises(SystemExit, match="graphst: it was ended from outside"):
         run_isolated("graphst")
+
+
+def test_a_method_that_runs_out_of_memory_says_so(python):
+    python("spatial", "#!/bin/sh\nkill -KILL $$\n")
+    with pytest.raises(UserError, match=r"graphst: it failed in \.venvs/spatial \(killed, as when memory runs out\)"):
+        run_isolated("graphst")

@@ -21,7 +21,7 @@ rule learn_labels:
         method=one_of(LABELLING["annotation"]),
     threads: threads_of_method
     resources:
-        mem_mb=64000,
+        mem_mb=32000,
         runtime=1440,
     params:
         models=model_options,

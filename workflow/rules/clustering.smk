@@ -22,7 +22,7 @@ rule represent:
         "clustering"
     threads: threads_of_method
     resources:
-        mem_mb=64000,
+        mem_mb=memory_of_method,
         runtime=1440,
     params:
         models=model_options,

@@ -24,6 +24,11 @@ def threads_of_method(wildcards):
     return 8 if wildcards.method in MODEL_METHODS else 1
 
 
+def memory_of_method(wildcards):
+    """GraphST and SpaGCN hold what grows with the square of the number of cells."""
+    return 64000 if wildcards.method in ("graphst", "spagcn") else 16000
+
+
 def n_seeds(task):
     """Parameter function: how many seeds a method is run with."""
 

@@ -74,8 +74,8 @@ def run_isolated(method: str, **arrays: ArrayLike) -> dict[str, NDArray]:
         if abs(done.returncode) in ENDED:
             sys.exit(f"{method}: it was ended from outside, in {environment}.")
         if done.returncode:
-            raise UserError(
-                f"{method}: it failed in {environment} (exit status {done.returncode}); what it said stands above."
-            )
+            killed = done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
+            why = "killed, as when memory runs out" if killed else f"exit status {done.returncode}"
+            raise UserError(f"{method}: it failed in {environment} ({why}); what it said stands above.")
         with np.load(made) as arrays_made:
             return dict(arrays_made)

@@ -21,11 +21,12 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from gest.annotator import POOLS, Annotator
+from gest.budget import schedule
 from gest.errors import UserError
 from gest.labelled import Labelled, draw_labels, hold_out_blocks
 from gest.model import GeST
 from gest.niche import Niches
-from gest.pretrain import parameter_groups, schedule
+from gest.pretrain import parameter_groups
 from gest.windows import stack
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,187 @@
+"""Ablations (section 5): what each training cost, whether it had converged, and which of two variants is better."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gest.errors import UserError
+from gest.vocabulary import Vocabulary
+
+TRAININGS = (
+    *("variant", "model_seed", "layers", "heads", "width", "window", "parameters", "training_cells", "steps"),
+    *("target_cells", "cells_per_second", "hours", "device", "kept_step", "validation_loss", "validation_metacell"),
+    *("loss", "gain_percent", "converged"),
+)
+ORDERINGS = ("variant", "metric", "gene_set", "difference", "ordering", "why")
+BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
+LARGER_IS_BETTER = ("spearman", "spearman_z")
+_FEWEST_LOOKS = 5  # at the validation sections: of fewer there is no last fifth
+
+
+def by_variant(paths: Iterable[str | os.PathLike]) -> dict[str, list[Path]]:
+    """Sort files, or model directories, by the variant whose folder they lie in, in the order they are given."""
+    found: dict[str, list[Path]] = {}
+    for path in map(Path, paths):
+        found.setdefault(path.parent.name, []).append(path)
+    return found
+
+
+def of_variant(scores: pd.DataFrame, name: str, mode: str) -> pd.DataFrame:
+    """Take the scores of one variant out of those of its model.
+
+    Parameters
+    ----------
+    scores
+        With `gest.scores.COLUMNS`, of the predictions of one model by the method `gest`.
+    name
+        The variant's, in the column `variant` of the result.
+    mode
+        Which prediction counts, `weighted` or `picking`; a model without quantisation has one alone.
+    """
+    chosen = scores[scores["variant"].isin([mode, "continuous"])]
+    return chosen.assign(task="ablation", variant=name)
+
+
+def read_trainings(models: Mapping[str, Sequence[str | os.PathLike]], *, percent: float) -> pd.DataFrame:
+    """Read how models were trained.
+
+    Parameters
+    ----------
+    models
+        Model directories by variant, one per seed.
+    percent
+        See `converged`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `TRAININGS`, a row per variant and seed: `hours` on `device`, at the mean pace of the log; `validation_loss` and
+        `validation_metacell`, its first level, at the step whose weights were kept; `loss` says what they measure: only
+        losses of one kind can be compared.
+    """
+    return pd.DataFrame(
+        [
+            {"variant": name} | _training(Path(folder), percent)
+            for name, folders in models.items()
+            for folder in folders
+        ],
+        columns=list(TRAININGS),
+    )
+
+
+def read_log(model_dir: str | os.PathLike) -> pd.DataFrame:
+    """Read a model's `log.csv`.
+
+    Raises
+    ------
+    UserError
+        It is missing or cannot be read.
+    """
+    try:
+        return pd.read_csv(Path(model_dir) / "log.csv")
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{model_dir}: log.csv cannot be read ({error}); train it anew with `gest pretrain`."
+        ) from error
+
+
+def last_gain(losses: Sequence[float]) -> float:
+    """Say by how many percent the best of the last fifth of the validation losses undercuts the best before it.
+
+    NaN where there are fewer than five.
+    """
+    losses = np.asarray(losses, dtype=np.float64)
+    if len(losses) < _FEWEST_LOOKS or np.isnan(losses).any():
+        return np.nan
+    last = len(losses) // 5
+    before = losses[:-last].min()
+    return float(100 * (before - losses[-last:].min()) / abs(before))
+
+
+def converged(losses: Sequence[float], *, percent: float) -> bool:
+    """Whether the validation loss gained less than `percent` in the last fifth of the training (`last_gain`)."""
+    return last_gain(losses) < percent  # false of NaN: what cannot be told counts as not converged
+
+
+def seed_means(scores: pd.DataFrame) -> pd.Series:
+    """Mean of each variant, metric, gene set and model seed: seeds of generation first, then crops, then sections."""
+    keys = ["variant", "metric", "gene_set", "model_seed"]
+    crops = scores.dropna(subset="value").groupby([*keys, "section", "crop"], sort=False)["value"].mean()
+    return crops.groupby([*keys, "section"], sort=False).mean().groupby(keys, sort=False).mean()
+
+
+def orderings(scores: pd.DataFrame, trainings: pd.DataFrame, *, reference: str) -> pd.DataFrame:
+    """Order every variant against the reference, where that can be done.
+
+    An ordering is undecided where a training of either had not converged, for more training might reverse it; where
+    there are not two seeds of each; and where the ranges of the seeds' means overlap.
+
+    Parameters
+    ----------
+    scores
+        Of all variants, each by `of_variant`.
+    trainings
+        As `read_trainings` returns them.
+    reference
+        The variant that the others differ from.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `ORDERINGS`: `difference` variant − reference, `ordering` of the variant ("better", "worse", "undecided"), `why`
+        it is undecided.
+    """
+    means = seed_means(scores)
+    done = trainings.groupby("variant", sort=False)["converged"].all()
+    rows = []
+    for (variant, metric, gene_set), own in means.groupby(level=[0, 1, 2], sort=False):
+        if variant == reference or (reference, metric, gene_set) not in means.index.droplevel("model_seed"):
+            continue
+        other = means.loc[(reference, metric, gene_set)]
+        difference = own.mean() - other.mean()
+        unfinished = [name for name in (reference, variant) if not done[name]]
+        if unfinished:
+            why = f"not converged: {', '.join(unfinished)}"
+        elif min(len(own), len(other)) < 2:
+            why = "one seed"
+        elif own.min() <= other.max() and other.min() <= own.max():
+            why = "within the spread of the seeds"
+        else:
+            why = ""
+        ordering = BETTER if (difference > 0) == (metric in LARGER_IS_BETTER) else WORSE
+        rows.append((variant, metric, gene_set, difference, UNDECIDED if why else ordering, why))
+    return pd.DataFrame(rows, columns=list(ORDERINGS))
+
+
+def _training(folder: Path, percent: float) -> dict[str, object]:
+    """One row of `read_trainings`, without the variant."""
+    metrics, config = (json.loads((folder / f"{name}.json").read_text()) for name in ("metrics", "config"))
+    log = read_log(folder)
+    pace = log["cells_per_second"].iloc[-1]
+    kept = log[log["step"] == metrics["kept_step"]].iloc[0]
+    return {
+        "model_seed": metrics["seed"],
+        **{name: config["model"][name] for name in ("layers", "heads", "width")},
+        "window": config["window"],
+        **{name: metrics[name] for name in ("parameters", "training_cells", "steps", "device", "kept_step")},
+        "target_cells": metrics["target_cells_seen"],
+        "cells_per_second": pace,
+        "hours": metrics["target_cells_seen"] / pace / 3600,
+        "validation_loss": kept["validation_loss"],
+        "validation_metacell": kept["validation_metacell"],
+        "loss": _loss(folder, config),
+        "gain_percent": last_gain(log["validation_loss"]),
+        "converged": converged(log["validation_loss"], percent=percent),
+    }
+
+
+def _loss(folder: Path, config: dict[str, Any]) -> str:
+    if not config["model"]["quantised"]:
+        return "squared error"
+    weights = " ".join(f"{weight:g}" for weight in config["loss"]["weights"])
+    return f"cross-entropy of {len(Vocabulary.load(folder / 'vocabulary.npz'))} meta cells, weights {weights}"

@@ -15,12 +15,12 @@ from gest.vocabulary import Vocabulary
 TRAININGS = (
     *("variant", "model_seed", "layers", "heads", "width", "window", "parameters", "training_cells", "steps"),
     *("target_cells", "cells_per_second", "hours", "device", "kept_step", "validation_loss", "validation_metacell"),
-    *("loss", "gain_percent", "converged"),
+    *("loss", "late_gain_percent", "converged"),
 )
 ORDERINGS = ("variant", "metric", "gene_set", "difference", "ordering", "why")
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 LARGER_IS_BETTER = ("spearman", "spearman_z")
-_FEWEST_LOOKS = 5  # at the validation sections: of fewer there is no last fifth
+_FEWEST_LOOKS = 5  # at the validation sections: of fewer halves tell nothing
 
 
 def by_variant(paths: Iterable[str | os.PathLike]) -> dict[str, list[Path]]:
@@ -90,22 +90,34 @@ def read_log(model_dir: str | os.PathLike) -> pd.DataFrame:
         ) from error
 
 
-def last_gain(losses: Sequence[float]) -> float:
-    """Say by how many percent the best of the last fifth of the validation losses undercuts the best before it.
+def late_gain(losses: Sequence[float], marginal: float) -> float:
+    """Say how much of what a training learnt it learnt in its second half, by its validation loss.
 
-    NaN where there are fewer than five.
+    At the end of any training the loss is flat, for the learning rate falls to zero: a short last part tells nothing.
+    If a half gains little, twice the length will gain less.
+
+    Parameters
+    ----------
+    losses
+        Validation losses, at even distances in cells.
+    marginal
+        The loss of a model that knows the frequencies of the cells alone, where learning begins.
+
+    Returns
+    -------
+    Percent of marginal − lowest loss; 0 or less where the lowest lies in the first half; NaN where the model does not
+    undercut the marginal loss, or where there are too few losses to tell.
     """
     losses = np.asarray(losses, dtype=np.float64)
-    if len(losses) < _FEWEST_LOOKS or np.isnan(losses).any():
+    if len(losses) < _FEWEST_LOOKS or np.isnan(losses).any() or losses.min() >= marginal:
         return np.nan
-    last = len(losses) // 5
-    before = losses[:-last].min()
-    return float(100 * (before - losses[-last:].min()) / abs(before))
+    half = len(losses) // 2
+    return float(100 * (losses[:half].min() - losses[half:].min()) / (marginal - losses.min()))
 
 
-def converged(losses: Sequence[float], *, percent: float) -> bool:
-    """Whether the validation loss gained less than `percent` in the last fifth of the training (`last_gain`)."""
-    return last_gain(losses) < percent  # false of NaN: what cannot be told counts as not converged
+def converged(losses: Sequence[float], marginal: float, *, percent: float) -> bool:
+    """Whether a training learnt less than `percent` of all in its second half; arguments as of `late_gain`."""
+    return late_gain(losses, marginal) < percent  # false of NaN: what cannot be told counts as not converged
 
 
 def seed_means(scores: pd.DataFrame) -> pd.Series:
@@ -136,13 +148,13 @@ def orderings(scores: pd.DataFrame, trainings: pd.DataFrame, *, reference: str) 
         `ORDERINGS`: `difference` variant − reference, `ordering` of the variant ("better", "worse", "undecided"), `why`
         it is undecided.
     """
-    means = seed_means(scores)
+    means = {key: own.to_numpy() for key, own in seed_means(scores).groupby(level=[0, 1, 2], sort=False)}
     done = trainings.groupby("variant", sort=False)["converged"].all()
     rows = []
-    for (variant, metric, gene_set), own in means.groupby(level=[0, 1, 2], sort=False):
-        if variant == reference or (reference, metric, gene_set) not in means.index.droplevel("model_seed"):
+    for (variant, metric, gene_set), own in means.items():
+        other = means.get((reference, metric, gene_set))
+        if variant == reference or other is None:
             continue
-        other = means.loc[(reference, metric, gene_set)]
         difference = own.mean() - other.mean()
         unfinished = [name for name in (reference, variant) if not done[name]]
         if unfinished:
@@ -175,8 +187,8 @@ def _training(folder: Path, percent: float) -> dict[str, object]:
         "validation_loss": kept["validation_loss"],
         "validation_metacell": kept["validation_metacell"],
         "loss": _loss(folder, config),
-        "gain_percent": last_gain(log["validation_loss"]),
-        "converged": converged(log["validation_loss"], percent=percent),
+        "late_gain_percent": late_gain(log["validation_loss"], metrics["marginal_loss"]),
+        "converged": converged(log["validation_loss"], metrics["marginal_loss"], percent=percent),
     }
 
 

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from gest.config import PretrainingConfig
 
-_LOOKS = (
-    20  # at the validation sections, of a budget of cells: as many chances for every model to keep its best weights
-)
+# Of a budget of cells: the part that is warm-up, as 500 of the paper's run's 20,000 steps are; and looks at the
+# validation sections, so that every model has as many chances to keep its best weights.
+_WARM_UP = 40
+_LOOKS = 20
 
 
 class Budget:
@@ -24,7 +25,7 @@ class Budget:
     Parameters
     ----------
     plan
-        With `target_cells` cells are counted, and `steps` and `validate_every` are not read.
+        With `target_cells` cells are counted, and `steps`, `warmup_steps` and `validate_every` are not read.
     """
 
     def __init__(self, plan: PretrainingConfig) -> None:
@@ -32,11 +33,10 @@ class Budget:
         self.target = plan.target_cells
 
     def rate(self, step: int, cells: int) -> float:
-        """Share of the peak learning rate at a step, before which so many cells were predicted."""
+        """Share of the peak learning rate at a step, with which so many cells will have been predicted."""
         if not self.target:
             return schedule(step, self.plan.warmup_steps, self.plan.steps)
-        warm = min(step / max(self.plan.warmup_steps, 1), 1.0)
-        return warm * 0.5 * (1 + math.cos(math.pi * cells / self.target))
+        return schedule(cells, self.target // _WARM_UP, self.target)
 
     def trim(self, lengths: Tensor, cells: int) -> Tensor:
         """Shorten the windows (B,) of the last batch, so that the budget is met to the cell."""

@@ -170,10 +170,11 @@ def _train(
         step, before = step + 1, cells
         model.train()
         torch.manual_seed((seed << 32) + step)  # dropout, too, is a function of (seed, step)
-        for group in optimiser.param_groups:
-            group["lr"] = plan.learning_rate * budget.rate(step, before)
         tokens, bins, lengths = windows.batch(step, plan.batch_size, model.device)
         lengths = budget.trim(lengths, before)
+        cells += int(lengths.sum()) - len(lengths)
+        for group in optimiser.param_groups:
+            group["lr"] = plan.learning_rate * budget.rate(step, cells)
         with half:
             losses = window_losses(model, tokens, bins, lengths)
         loss = (losses * alphas).sum()  # Eq. 10
@@ -186,7 +187,6 @@ def _train(
                 f"{plan.batch_size - 1} of seed {seed}); nothing was updated with it; lower the 'learning_rate'."
             )
         optimiser.step()
-        cells += int(lengths.sum()) - len(lengths)
         bar.update(cells - before if budget.target else 1)
         if step == start + _EARLY:
             rate = (cells - counted) / (time.perf_counter() - began)

@@ -76,10 +76,11 @@ def test_last_batch_is_cut_to_the_cell():
 
 
 def test_rate_falls_with_the_cells():
-    budget = Budget(PretrainingConfig(target_cells=100, warmup_steps=4))
-    assert budget.rate(1, 0) == 0.25
-    assert budget.rate(4, 50) == budget.rate(400, 50) == pytest.approx(0.5)
-    assert budget.rate(9, 99) == pytest.approx(0, abs=1e-3)
+    budget = Budget(PretrainingConfig(target_cells=4000))
+    assert budget.rate(1, 50) == 0.5  # a fortieth is warm-up
+    assert budget.rate(4, 100) == 1
+    assert budget.rate(4, 2050) == budget.rate(400, 2050) == pytest.approx(0.5)
+    assert budget.rate(9, 4000) == 0
     steps = Budget(PretrainingConfig(steps=10, warmup_steps=4))
     assert [steps.rate(step, 7) for step in range(1, 11)] == [schedule(step, 4, 10) for step in range(1, 11)]
 

@@ -8,7 +8,7 @@ def variant_settings(dataset, stage, variant):
     update_config(settings, {k: deepcopy(v) for k, v in VARIANTS[variant].items() if k in STAGES[stage]})
     if stage == "pretraining":
         settings["pretraining"]["target_cells"] = config["ablation"]["target_cells"]
-        for unread in ("steps", "validate_every"):  # with a number of cells
+        for unread in ("steps", "warmup_steps", "validate_every"):  # with a number of cells
             del settings["pretraining"][unread]
     return settings
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from gest.plots.table import aligned
 
-_MEANS = ["steps", "cells_per_second", "hours", "validation_loss", "gain_percent"]
+_MEANS = ["steps", "cells_per_second", "hours", "validation_loss", "late_gain_percent"]
 
 
 def ablation_cost(trainings: pd.DataFrame) -> pd.DataFrame:
@@ -21,14 +21,15 @@ def ablation_cost(trainings: pd.DataFrame) -> pd.DataFrame:
 def ablation_cost_markdown(cost: pd.DataFrame, *, run: str, percent: float) -> str:
     """Lay `ablation_cost` out as Markdown whose columns are aligned as plain text too."""
     head = ["variant", "size", "window, µm", "parameters", "training cells", "target cells", "steps"]
-    rows = [[*head, "cells/s", "hours", "device", "last gain, %", "converged"]]
+    rows = [[*head, "cells/s", "hours", "device", "late gain, %", "converged"]]
     for row in cost.itertuples():
         counts = (f"{n:,.0f}" for n in (row.parameters, row.training_cells, row.target_cells, row.steps))
         size = f"L{row.layers}H{row.heads}, {row.width} wide"
-        pace = [f"{row.cells_per_second:,.0f}", f"{row.hours:.3g}", row.device, f"{row.gain_percent:.2f}"]
+        pace = [f"{row.cells_per_second:,.0f}", f"{row.hours:.3g}", row.device, f"{row.late_gain_percent:.2f}"]
         rows.append([row.variant, size, f"{row.window:g}", *counts, *pace, "yes" if row.converged else "no"])
     notes = (
-        "Hours are those of one seed, on one device. Converged: with all seeds the best validation loss of the last "
-        f"fifth was less than {percent:g} % below the best before it (last gain, mean over seeds)."
+        "Hours are those of one seed, on one device. Converged: with every seed the second half of the training gained "
+        f"less than {percent:g} % of what the validation loss fell by below that of the cells' frequencies alone (late "
+        "gain)."
     )
     return "\n\n".join([f"Cost of the variants, run {run}", "\n".join(aligned(rows)), notes]) + "\n"

@@ -111,8 +111,9 @@ def ablation_markdown(table: pd.DataFrame, *, item: str, run: str, percent: floa
     foreign = "" if run == RUN else f"; run {run}, not the paper's data"
     notes = [
         f"Every variant is scored on the same {over} crops with {n} unseen cells.",
-        f"Against {variants[0]}; an ordering is undecided where either training had not converged (its validation loss "
-        f"still gained {percent:g} % or more in the last fifth), or where the ranges of the seeds overlap.",
+        f"Against {variants[0]}; an ordering is undecided where a training of either had not converged (its second "
+        f"half made up {percent:g} % or more of what it learnt, by the validation loss), or where the ranges of the seeds "
+        "overlap.",
     ]
     blocks = [title + foreign, "\n".join(aligned(rows)), notes[0], *_constants(table), *brackets(table)]
     failed = [line.strip() for line in failures(table.assign(method="gest"))]

@@ -96,7 +96,7 @@ class Config:
             if unknown := sorted(set(values) - set(known)):
                 raise UserError(f"config: '{name}.{unknown[0]}' is not a key; '{name}' takes {', '.join(known)}.")
             if name == "loss" and "weights" in values:
-                values["weights"] = tuple(values["weights"])
+                values["weights"] = tuple(map(float, values["weights"]))  # 1 and 0 are weights too
             for key, value in values.items():
                 default = getattr(kind, key)
                 number = (int, float) if isinstance(default, float) else type(default)

@@ -112,8 +112,8 @@ def ablation_markdown(table: pd.DataFrame, *, item: str, run: str, percent: floa
     notes = [
         f"Every variant is scored on the same {over} crops with {n} unseen cells.",
         f"Against {variants[0]}; an ordering is undecided where a training of either had not converged (its second "
-        f"half made up {percent:g} % or more of what it learnt, by the validation loss), or where the ranges of the seeds "
-        "overlap.",
+        f"half made up {percent:g} % or more of what it learnt, by the validation loss), or where the ranges of the "
+        "seeds overlap.",
     ]
     blocks = [title + foreign, "\n".join(aligned(rows)), notes[0], *_constants(table), *brackets(table)]
     failed = [line.strip() for line in failures(table.assign(method="gest"))]

@@ -25,11 +25,16 @@ def ablation_cost_markdown(cost: pd.DataFrame, *, run: str, percent: float) -> s
     for row in cost.itertuples():
         counts = (f"{n:,.0f}" for n in (row.parameters, row.training_cells, row.target_cells, row.steps))
         size = f"L{row.layers}H{row.heads}, {row.width} wide"
-        pace = [f"{row.cells_per_second:,.0f}", f"{row.hours:.3g}", row.device, f"{row.late_gain_percent:.2f}"]
+        pace = [
+            f"{row.cells_per_second:,.0f}",
+            f"{row.hours:.3g}",
+            row.device,
+            f"{row.late_gain_percent:.1f}".replace("nan", "–"),
+        ]
         rows.append([row.variant, size, f"{row.window:g}", *counts, *pace, "yes" if row.converged else "no"])
     notes = (
         "Hours are those of one seed, on one device. Converged: with every seed the second half of the training gained "
         f"less than {percent:g} % of what the validation loss fell by below that of the cells' frequencies alone (late "
-        "gain)."
+        "gain; – where it never fell so low, or was looked at too seldom)."
     )
     return "\n\n".join([f"Cost of the variants, run {run}", "\n".join(aligned(rows)), notes]) + "\n"

@@ -107,7 +107,9 @@ def ablation_markdown(table: pd.DataFrame, *, item: str, run: str, percent: floa
         change = f"{row.difference:+.4f}"
         order.append([row.variant, f"{row.gene_set} {row.metric}", change, row.ordering, row.paper_ordering, row.why])
     over, n = (table[name].iloc[0] for name in ("n_crops", "n_cells"))
-    title = f"{TITLES[item]}, {table['dataset'].iloc[0]}: mean ± sd over {table['n_seeds'].max()} seeds"
+    seeds = table["n_seeds"].max()
+    spread = f"mean ± sd over {seeds} seeds" if seeds > 1 else "one seed"
+    title = f"{TITLES[item]}, {table['dataset'].iloc[0]}: {spread}"
     foreign = "" if run == RUN else f"; run {run}, not the paper's data"
     notes = [
         f"Every variant is scored on the same {over} crops with {n} unseen cells.",

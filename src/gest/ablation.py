@@ -196,4 +196,4 @@ def _loss(folder: Path, config: dict[str, Any]) -> str:
     if not config["model"]["quantised"]:
         return "squared error"
     weights = " ".join(f"{weight:g}" for weight in config["loss"]["weights"])
-    return f"cross-entropy of {len(Vocabulary.load(folder / 'vocabulary.npz'))} meta cells, weights {weights}"
+    return f"{len(Vocabulary.load(folder / 'vocabulary.npz'))} meta cells, weights {weights}"

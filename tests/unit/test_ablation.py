@@ -114,7 +114,7 @@ def test_trainings_are_read_from_model_directories(tokens, vocabulary, tmp_path)
     row, log = table.iloc[0], read_log(models["small"][0])
     assert row["validation_loss"] == log["validation_loss"].min()
     assert row["hours"] * 3600 * row["cells_per_second"] == pytest.approx(row["target_cells"]) == pytest.approx(3000)
-    assert row["loss"] == "cross-entropy of 20 meta cells, weights 0.25 0.25 0.25 0.25"
+    assert row["loss"] == "20 meta cells, weights 0.25 0.25 0.25 0.25"
     (models["small"][0] / "log.csv").unlink()
     with pytest.raises(UserError, match=r"model-s0: log\.csv cannot be read"):
         read_trainings(models, percent=5)

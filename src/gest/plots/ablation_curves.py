@@ -47,6 +47,7 @@ def draw_curves(
         ax.set_title(f"{variant}: {'converged' if done[variant] else 'not converged'}\n{kinds[variant]}", fontsize=7)
         ax.tick_params(labelsize=7)
         ax.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
+        ax.xaxis.get_offset_text().set_fontsize(7)
         ax.spines[["top", "right"]].set_visible(False)
     for ax in axes[:, 0]:
         ax.set_ylabel("validation loss", fontsize=8)

@@ -62,6 +62,8 @@ def draw_scaling(table: pd.DataFrame, *, title: str = "") -> Figure:
                 at = (point["size"], point["value"])
                 ax.annotate(variant, at, xytext=(3, 4), textcoords="offset points", fontsize=6)
             ax.set_xscale("log")
+            ax.set_xticks(means["size"], [f"{size:,.0f}" for size in means["size"]])
+            ax.minorticks_off()
             ax.margins(x=0.15, y=0.2)
             ax.tick_params(labelsize=7)
             ax.spines[["top", "right"]].set_visible(False)

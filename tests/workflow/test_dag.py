@@ -344,7 +344,11 @@ def test_every_training_has_a_gpu_on_the_cluster():
     rules = (ROOT / "workflow" / "rules").glob("*.smk")
     named = {name for path in rules for name in re.findall(r"rule pretrain as (\w+) with", path.read_text())}
     set_resources = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())["set-resources"]
-    assert {name for name, about in set_resources.items() if about.get("gpu")} == {"pretrain", *named}
+    assert {name for name, about in set_resources.items() if about.get("gpu")} == {
+        "pretrain",
+        *named,
+        "predict_variant",
+    }
 
 
 def test_documents_name_files_that_the_toy_makes(folder):

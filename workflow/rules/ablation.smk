@@ -45,8 +45,6 @@ rule predict_variant:
         "<logs>/predict_variant/{dataset}/{variant}/{section}.log",
     benchmark:
         "<benchmarks>/predict_variant/{dataset}/{variant}/{section}.tsv"
-    group:
-        "ablation"
     threads: 1
     resources:
         mem_mb=8000,
@@ -72,8 +70,6 @@ rule score_variant:
         "<logs>/score_variant/{dataset}/{variant}/{section}.log",
     benchmark:
         "<benchmarks>/score_variant/{dataset}/{variant}/{section}.tsv"
-    group:
-        "ablation"
     threads: 1
     resources:
         mem_mb=8000,
@@ -102,7 +98,7 @@ for table in config["ablation"]["tables"]:
                 f"<results>/tables/{table}.csv",
                 caption="../report/ablation_table.rst",
                 category="Ablations",
-                labels={"item": table.replace("_", " "), "kind": "table"},
+                labels={"item": table.replace("_a", " A.").replace("_", " "), "kind": "table"},
             ),
             text=f"<results>/tables/{table}.md",
             scores=f"<results>/scores/{table}.csv",

@@ -17,7 +17,7 @@ TRAININGS = (
     *("target_cells", "cells_per_second", "hours", "device", "kept_step", "validation_loss", "validation_metacell"),
     *("loss", "late_gain_percent", "converged"),
 )
-ORDERINGS = ("variant", "metric", "gene_set", "difference", "ordering", "why")
+ORDERINGS = ("variant", "metric", "gene_set", "reference", "difference", "ordering", "why")
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 LARGER_IS_BETTER = ("spearman", "spearman_z")
 _FEWEST_LOOKS = 5  # at the validation sections: of fewer halves tell nothing
@@ -127,8 +127,8 @@ def seed_means(scores: pd.DataFrame) -> pd.Series:
     return crops.groupby([*keys, "section"], sort=False).mean().groupby(keys, sort=False).mean()
 
 
-def orderings(scores: pd.DataFrame, trainings: pd.DataFrame, *, reference: str) -> pd.DataFrame:
-    """Order every variant against the reference, where that can be done.
+def orderings(scores: pd.DataFrame, trainings: pd.DataFrame, *, references: Mapping[str, str]) -> pd.DataFrame:
+    """Order every variant against another one, where that can be done.
 
     An ordering is undecided where a training of either had not converged, for more training might reverse it; where
     there are not two seeds of each; and where the ranges of the seeds' means overlap.
@@ -139,8 +139,8 @@ def orderings(scores: pd.DataFrame, trainings: pd.DataFrame, *, reference: str) 
         Of all variants, each by `of_variant`.
     trainings
         As `read_trainings` returns them.
-    reference
-        The variant that the others differ from.
+    references
+        Variants that are ordered, each with the one that it differs from.
 
     Returns
     -------
@@ -152,8 +152,9 @@ def orderings(scores: pd.DataFrame, trainings: pd.DataFrame, *, reference: str) 
     done = trainings.groupby("variant", sort=False)["converged"].all()
     rows = []
     for (variant, metric, gene_set), own in means.items():
+        reference = references.get(variant)
         other = means.get((reference, metric, gene_set))
-        if variant == reference or other is None:
+        if other is None:
             continue
         difference = own.mean() - other.mean()
         unfinished = [name for name in (reference, variant) if not done[name]]
@@ -166,7 +167,7 @@ def orderings(scores: pd.DataFrame, trainings: pd.DataFrame, *, reference: str) 
         else:
             why = ""
         ordering = BETTER if (difference > 0) == (metric in LARGER_IS_BETTER) else WORSE
-        rows.append((variant, metric, gene_set, difference, UNDECIDED if why else ordering, why))
+        rows.append((variant, metric, gene_set, reference, difference, UNDECIDED if why else ordering, why))
     return pd.DataFrame(rows, columns=list(ORDERINGS))
 
 

@@ -71,7 +71,9 @@ def test_seed_means_are_of_crops_then_sections():
 
 
 def ordered(table, told, variant="other"):
-    rows = orderings(table, told, reference="usual").set_index(["variant", "metric", "gene_set"]).loc[variant]
+    rows = (
+        orderings(table, told, references={"other": "usual"}).set_index(["variant", "metric", "gene_set"]).loc[variant]
+    )
     return [tuple(rows.loc[at, ["ordering", "why"]]) for at in (("rmse_z", "svg50"), ("spearman", "all"))]
 
 
@@ -131,6 +133,7 @@ def table_4(values, run):
         values[values["item"] == "table_4"],
         told,
         variants=list(means),
+        references=dict.fromkeys(list(means)[1:], "window_600"),
     )
 
 
@@ -155,13 +158,32 @@ def test_another_run_compares_orderings_alone(values):
     assert "run toy, not the paper's data" in text.splitlines()[0]
     assert "[" not in text
     line = next(line for line in text.splitlines() if line.startswith("| window_200") and "svg50" in line)
-    assert [part.strip() for part in line.split("|")][4:6] == ["better", "worse"]
+    assert [part.strip() for part in line.split("|")][5:7] == ["better", "worse"]
+
+
+def test_a_default_of_other_size_stands_for_the_papers(values):
+    """Data against the run's own default, sizes against that of the paper's size."""
+    means = {"l8h8": 1.3, "l2h2": 1.4, "baseline": 1.35, "data_half": 1.4}
+    references = {"l2h2": "l8h8", "baseline": "l8h8", "data_half": "baseline"}
+    table = ablation_table(
+        scores(means),
+        values[values["item"] == "table_3"],
+        trainings(means),
+        variants=list(means),
+        references=references,
+    )
+    rows = table[(table["metric"] == "rmse_z") & (table["gene_set"] == "all")].set_index("variant")
+    assert rows["paper_ordering"].to_dict() == {"l8h8": "", "l2h2": "worse", "baseline": "", "data_half": "worse"}
+    assert rows.loc["data_half", "difference"] == pytest.approx(0.05)
 
 
 def test_a_table_that_the_paper_lacks(values):
     means = {"baseline": 1.3, "rotate": 1.2}
     none = values[values["item"] == "ablation_extra"]
-    table = ablation_table(scores(means, run="paper"), none, trainings(means), variants=list(means))
+    references = {"rotate": "baseline"}
+    table = ablation_table(
+        scores(means, run="paper"), none, trainings(means), variants=list(means), references=references
+    )
     assert (table["paper_ordering"] == "").all()
     assert "rotate" in ablation_markdown(table, item="ablation_extra", run="paper", percent=5)
 

@@ -314,6 +314,11 @@ def test_an_unknown_variant_is_named(folder):
     assert "ablation.tables.table_3: there is no variant 'l9h9', only baseline, l2h2, " in said
 
 
+def test_what_a_variant_is_ordered_against_is_listed(folder):
+    said = refused(folder, {"ablation": {"variants": {"l2h2": {"against": "no_spatial"}}}})
+    assert "ablation.tables.table_3: 'l2h2' is ordered against 'no_spatial', which is not listed" in said
+
+
 def test_a_run_without_the_ablations_dataset_says_so(folder):
     (folder / "brain.h5ad").touch()
     (folder / "mine.yaml").write_text(yaml.safe_dump(own_dataset()))

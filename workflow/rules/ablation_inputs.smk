@@ -43,7 +43,7 @@ def ablation_tables():
 
 
 def variants_of(*tables):
-    """Parameter function: the variants of tables, each with the one that is trained for it and what is scored of it."""
+    """Parameter function: the variants of tables, each with the one trained for it, what is scored, what it is ordered against."""
 
     def variants(wildcards):
         if not ablation_dataset():
@@ -54,7 +54,13 @@ def variants_of(*tables):
         dataset = ablation_dataset()[0]
         listed = [name for table in tables or ablation_tables() for name in config["ablation"]["tables"][table]]
         return [
-            (name, trained(dataset, name), VARIANTS[name].get("mode", "weighted")) for name in dict.fromkeys(listed)
+            (
+                name,
+                trained(dataset, name),
+                VARIANTS[name].get("mode", "weighted"),
+                VARIANTS[name].get("against", listed[0]),
+            )
+            for name in dict.fromkeys(listed)
         ]
 
     return variants
@@ -64,7 +70,7 @@ def trained_for(*tables):
     """The distinct trainings of tables of variants, with their dataset's folder."""
     variants = variants_of(*tables)(None)
     folder = f"<results>/{ablation_dataset()[0]}/ablation"
-    return [f"{folder}/{variant}" for variant in dict.fromkeys(variant for _, variant, _ in variants)]
+    return [f"{folder}/{variant}" for variant in dict.fromkeys(variant for _, variant, *_ in variants)]
 
 
 def variant_models(*tables):

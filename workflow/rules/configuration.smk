@@ -147,6 +147,13 @@ def check_tables(ablation):
                 f"Configuration, ablation.tables.{table}: there is no variant '{unknown[0]}', only "
                 f"{', '.join(ablation['variants'])}; name one of these, or describe it under ablation.variants."
             )
+        for name in listed:
+            against = ablation["variants"][name].get("against", name)
+            if against not in listed:
+                raise WorkflowError(
+                    f"Configuration, ablation.tables.{table}: '{name}' is ordered against '{against}', which is not listed; "
+                    "list it too."
+                )
 
 
 def niche_windows(dataset):

@@ -15,12 +15,14 @@ log_to(snakemake.log[0])
 
 files, models = by_variant(snakemake.input.scores), by_variant(snakemake.input.models)
 variants, percent = snakemake.params.variants, snakemake.params.converged
-scores = pd.concat([of_variant(read_scores(files[trained]), name, mode) for name, trained, mode in variants])
+scores = pd.concat([of_variant(read_scores(files[trained]), name, mode) for name, trained, mode, _ in variants])
 write_scores(scores, snakemake.output.scores)
-trainings = read_trainings({name: models[trained] for name, trained, _ in variants}, percent=percent)
+trainings = read_trainings({name: models[trained] for name, trained, *_ in variants}, percent=percent)
 values = read_paper_values(snakemake.input.paper)
 values = values[values["item"] == snakemake.params.item]
-table = ablation_table(scores, values, trainings, variants=[name for name, _, _ in variants])
+references = {name: against for name, *_, against in variants if against != name}
+names = [name for name, *_ in variants]
+table = ablation_table(scores, values, trainings, variants=names, references=references)
 table.to_csv(snakemake.output.table, index=False)
 text = ablation_markdown(table, item=snakemake.params.item, run=snakemake.params.run, percent=percent)
 Path(snakemake.output.text).write_text(text, encoding="utf-8")

@@ -14,8 +14,8 @@ log_to(snakemake.log[0])
 
 files, models = by_variant(snakemake.input.scores), by_variant(snakemake.input.models)
 variants = snakemake.params.variants
-scores = pd.concat([of_variant(read_scores(files[trained]), name, mode) for name, trained, mode in variants])
-named = {name: models[trained] for name, trained, _ in variants}
+scores = pd.concat([of_variant(read_scores(files[trained]), name, mode) for name, trained, mode, _ in variants])
+named = {name: models[trained] for name, trained, *_ in variants}
 table = scaling_table(scores, read_trainings(named, percent=snakemake.params.converged))
 table.to_csv(snakemake.output.table, index=False)
 save(draw_scaling(table, title=f"Scaling, run {snakemake.params.run}"), snakemake.output.png, snakemake.output.pdf)

@@ -1,6 +1,6 @@
 """Tables 3, 4 and A.4, and the like of a user's own: variants of the model, their scores, and how they are ordered."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,16 +18,31 @@ TITLES = {
 }
 COLUMNS = (
     *("dataset", "variant", "metric", "gene_set", "mean", "sd", "n_seeds", "seeds", "n_sections", "n_crops", "n_cells"),
-    *("paper", "difference", "ordering", "why", "paper_ordering", "steps", "target_cells", "training_cells"),
+    *(
+        "paper",
+        "reference",
+        "difference",
+        "ordering",
+        "why",
+        "paper_ordering",
+        "steps",
+        "target_cells",
+        "training_cells",
+    ),
     *("parameters", "converged", "constant_predictions", "constant_prediction_cells", "status", "note"),
 )
 _CONSTANT = ["constant_predictions", "constant_prediction_cells"]
 
 
 def ablation_table(
-    scores: pd.DataFrame, values: pd.DataFrame, trainings: pd.DataFrame, *, variants: Sequence[str]
+    scores: pd.DataFrame,
+    values: pd.DataFrame,
+    trainings: pd.DataFrame,
+    *,
+    variants: Sequence[str],
+    references: Mapping[str, str],
 ) -> pd.DataFrame:
-    """Lay the scores of variants beside the paper's, each ordered against the first.
+    """Lay the scores of variants beside the paper's, and order them.
 
     Parameters
     ----------
@@ -38,7 +53,9 @@ def ablation_table(
     trainings
         As `gest.ablation.read_trainings` returns them.
     variants
-        Names, in the order of the table; the first is what the others are compared with.
+        Names, in the order of the table.
+    references
+        Variants that are ordered, each with the one it is ordered against.
 
     Returns
     -------
@@ -49,24 +66,31 @@ def ablation_table(
     wanted = (scores["metric"] == "rmse_z") | ((scores["metric"] == "spearman") & (scores["gene_set"] == "all"))
     table = beside(summarise(scores[wanted]), values).assign(sd=lambda rows: rows["sd_seeds"])
     keys = ["variant", "metric", "gene_set"]
-    table = table.merge(orderings(scores[wanted], trainings, reference=variants[0]), on=keys, how="left")
+    table = table.merge(orderings(scores[wanted], trainings, references=references), on=keys, how="left")
     told = trainings.groupby("variant", sort=False)
     about = told[["steps", "target_cells", "training_cells", "parameters"]].mean().round().astype(int)
     table = table.merge(about.assign(converged=told["converged"].all()).reset_index(), on="variant")
     counts = scores[scores["metric"].isin(_CONSTANT) & (scores["gene_set"] == "all")]
     means = counts.groupby(["variant", "metric"])["value"].mean().unstack()  # noqa: PD010
     table = table.merge(means.reset_index(), on="variant", how="left")
-    table["paper_ordering"] = [_reported(values, variants[0], *row) for row in table[keys].itertuples(index=False)]
+    table["paper_ordering"] = [
+        _reported(values, *row) for row in table[["reference", *keys]].itertuples(index=False, name=None)
+    ]
     table = table.assign(place=table["variant"].map(list(variants).index)).sort_values(["metric", "gene_set", "place"])
-    table = table.fillna({"ordering": "", "why": ""})
+    table = table.fillna({"reference": "", "ordering": "", "why": ""})
     return table.reindex(columns=list(COLUMNS)).reset_index(drop=True)
 
 
 def _reported(values: pd.DataFrame, reference: str, variant: str, metric: str, gene_set: str) -> str:
-    """Order two of the paper's numbers; of spatially variable genes it reports 50, however many ours are."""
+    """Order two of the paper's numbers; of spatially variable genes it reports 50, however many ours are.
+
+    The paper's default stands first in each of its tables, by a name that a default of other size has not.
+    """
     here = values[(values["metric"] == metric) & ((values["gene_set"] == "all") == (gene_set == "all"))]
-    numbers = here.set_index("variant")["value"].reindex([reference, variant]).to_numpy()
-    if variant == reference or np.isnan(numbers).any():
+    default = {"baseline": here["variant"].iloc[0]} if len(here) else {}
+    pair = [default.get(name, name) for name in (reference, variant)]
+    numbers = here.set_index("variant")["value"].reindex(pair).to_numpy()
+    if pair[0] == pair[1] or np.isnan(numbers).any():
         return ""
     if numbers[0] == numbers[1]:
         return "equal"
@@ -74,7 +98,7 @@ def _reported(values: pd.DataFrame, reference: str, variant: str, metric: str, g
 
 
 def ablation_markdown(table: pd.DataFrame, *, item: str, run: str, percent: float) -> str:
-    """Lay a table of variants out: their scores, then how each is ordered against the first.
+    """Lay a table of variants out: their scores, then how they are ordered.
 
     Parameters
     ----------
@@ -102,10 +126,11 @@ def ablation_markdown(table: pd.DataFrame, *, item: str, run: str, percent: floa
         numbers = [f"{first[name]:,}" for name in ("parameters", "steps", "target_cells")]
         cells = [cell(at.loc[variant, *column]) if (variant, *column) in at.index else "–" for column in columns]
         rows.append([variant, *cells, *numbers, "yes" if first["converged"] else "no"])
-    order = [["variant", "genes, metric", "difference", "here", "in the paper", "why undecided"]]
+    order = [["variant", "against", "genes, metric", "difference", "here", "in the paper", "why undecided"]]
     for row in table[table["ordering"] != ""].itertuples():
         change = f"{row.difference:+.4f}"
-        order.append([row.variant, f"{row.gene_set} {row.metric}", change, row.ordering, row.paper_ordering, row.why])
+        measure = f"{row.gene_set} {row.metric}"
+        order.append([row.variant, row.reference, measure, change, row.ordering, row.paper_ordering, row.why])
     over, n = (table[name].iloc[0] for name in ("n_crops", "n_cells"))
     seeds = table["n_seeds"].max()
     spread = f"mean ± sd over {seeds} seeds" if seeds > 1 else "one seed"
@@ -113,8 +138,8 @@ def ablation_markdown(table: pd.DataFrame, *, item: str, run: str, percent: floa
     foreign = "" if run == RUN else f"; run {run}, not the paper's data"
     notes = [
         f"Every variant is scored on the same {over} crops with {n} unseen cells.",
-        f"Against {variants[0]}; an ordering is undecided where a training of either had not converged (its second "
-        f"half made up {percent:g} % or more of what it learnt, by the validation loss), or where the ranges of the "
+        f"An ordering is undecided where a training of either had not converged (its second half "
+        f"made up {percent:g} % or more of what it learnt, by the validation loss), or where the ranges of the "
         "seeds overlap.",
     ]
     blocks = [title + foreign, "\n".join(aligned(rows)), notes[0], *_constants(table), *brackets(table)]

@@ -58,13 +58,13 @@ def draw_scaling(table: pd.DataFrame, *, title: str = "") -> Figure:
             means = dots.groupby("variant")[["size", "value"]].mean().sort_values("size")
             ax.plot(dots["size"], dots["value"], "o", color=_COLOUR, alpha=0.4, markersize=4)
             ax.plot(means["size"], means["value"], color=_COLOUR, linewidth=1)
-            for variant, point in means.iterrows():
-                at = (point["size"], point["value"])
-                ax.annotate(variant, at, xytext=(3, 4), textcoords="offset points", fontsize=6)
+            for size, same in means.groupby("size"):  # of one size there can be two: their names stand above both
+                at = (size, same["value"].max())
+                ax.annotate("\n".join(same.index), at, xytext=(3, 4), textcoords="offset points", fontsize=6)
             ax.set_xscale("log")
             ax.set_xticks(means["size"], [f"{size:,.0f}" for size in means["size"]])
             ax.minorticks_off()
-            ax.margins(x=0.15, y=0.2)
+            ax.margins(x=0.15, y=0.25)
             ax.tick_params(labelsize=7)
             ax.spines[["top", "right"]].set_visible(False)
             if measure == measures[-1]:

@@ -21,6 +21,7 @@ include: "workflow/rules/paper_inputs.smk"
 include: "workflow/rules/figure_inputs.smk"
 include: "workflow/rules/label_inputs.smk"
 include: "workflow/rules/perturbation_inputs.smk"
+include: "workflow/rules/ablation_inputs.smk"
 
 
 # `gest` is installed beside this Python, be its environment activated or not.
@@ -32,6 +33,8 @@ PAPERS = yaml.safe_load(Path(workflow.basedir, "config", "config.yaml").read_tex
 config["datasets"] = without_the_papers(config["datasets"], PAPERS)
 check_schema(config, Path(workflow.basedir, "workflow", "schemas", "config.schema.yaml"))
 DATASETS = resolve_datasets(config)
+VARIANTS = config["ablation"]["variants"]
+check_tables(config["ablation"])
 check_items(config["paper_items"], DATASETS, PAPERS)
 
 
@@ -44,7 +47,8 @@ pathvars:
 wildcard_constraints:
     dataset=one_of(DATASETS),
     section="[^/]+",
-    stage=one_of(STAGES),
+    stage=one_of([*STAGES, *(f"{stage}-{name}" for stage in ("pretraining", "vocabulary") for name in VARIANTS)]),
+    variant=one_of(VARIANTS),
     method=one_of(METHODS),
     model_seed=r"\d+",
 
@@ -71,6 +75,7 @@ include: "workflow/rules/sections.smk"
 include: "workflow/rules/vocabulary.smk"
 include: "workflow/rules/pretraining.smk"
 include: "workflow/rules/generation.smk"
+include: "workflow/rules/ablation.smk"
 include: "workflow/rules/accumulation.smk"
 include: "workflow/rules/clustering.smk"
 include: "workflow/rules/annotation.smk"

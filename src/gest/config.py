@@ -20,6 +20,8 @@ class ModelConfig:
     dropout: float = 0.0
     quantised: bool = True
     """Cells are meta cells; else each is its own expression, in and out, learnt by squared error (decision 31)."""
+    spatial: bool = True
+    """Position tokens tell places apart; else all are vectors of ones (the ablation of Table A.4)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,8 @@ class PretrainingConfig:
     """The training loop (decision 8)."""
 
     steps: int = 20_000
+    target_cells: int = 0
+    """Train until so many cells were predicted, in as many steps as it takes (`gest.budget`); 0: `steps` decide."""
     batch_size: int = 16
     """Windows per step, over all processes."""
     learning_rate: float = 1e-3
@@ -92,7 +96,7 @@ class Config:
             if unknown := sorted(set(values) - set(known)):
                 raise UserError(f"config: '{name}.{unknown[0]}' is not a key; '{name}' takes {', '.join(known)}.")
             if name == "loss" and "weights" in values:
-                values["weights"] = tuple(values["weights"])
+                values["weights"] = tuple(map(float, values["weights"]))  # 1 and 0 are weights too
             for key, value in values.items():
                 check_type(value, getattr(kind, key), f"config: '{name}.{key}'")
             parts[name] = kind(**values)  # type: ignore[misc]
@@ -119,6 +123,7 @@ class Config:
             (self.pretraining.checkpoint_every >= 1, "'pretraining.checkpoint_every' must be at least 1"),
             (0 <= self.pretraining.thinning <= 1, "'pretraining.thinning' must lie between 0 and 1"),
             (self.pretraining.steps >= 1, "'pretraining.steps' must be at least 1"),
+            (self.pretraining.target_cells >= 0, "'pretraining.target_cells' must not be negative"),
         )
         for holds, sentence in checks:
             if not holds:

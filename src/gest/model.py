@@ -77,6 +77,8 @@ class GeST(nn.Module):
         self.register_buffer("levels", torch.tensor(vocabulary.levels), persistent=False)  # (3, K)
         bins = torch.arange(shape.position_bins + 1)
         halves = position.encode(torch.stack((bins, bins), -1), D).unflatten(-1, (2, D // 2))
+        if not shape.spatial:
+            halves = torch.ones_like(halves)  # Table A.4: no place differs from another
         self.register_buffer("places", halves.transpose(0, 1).contiguous(), persistent=False)  # (2, bins, D/2)
         self.embed = nn.Linear(T, D)
         self.dropout = nn.Dropout(shape.dropout)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import math
 import os
 import shutil
 import sys
@@ -27,6 +26,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from gest.batches import VALIDATION, Windows
+from gest.budget import Budget
 from gest.checkpoint import Checkpoints
 from gest.config import Config
 from gest.errors import UserError
@@ -38,7 +38,8 @@ from gest.windows import Tokens
 if TYPE_CHECKING:  # this file runs where only torch and numpy are
     from gest.vocabulary import Vocabulary
 
-_LOG = ("step", "learning_rate", "loss", "loss_metacell", "validation_loss", "validation_metacell", "cells_per_second")
+_LOG = ("step", "learning_rate", "loss", "loss_metacell", "validation_loss", "validation_metacell")
+_LOG += ("cells", "cells_per_second")
 _VALIDATION_WINDOWS = 64
 _EARLY = 20  # steps after which the throughput is told
 
@@ -103,7 +104,7 @@ def pretrain(
         model.metrics = {
             "run_key": key,
             "seed": seed,
-            "steps": config.pretraining.steps,
+            "steps": last["step"],
             "kept_step": last["kept_step"],
             "training_cells": int(sum(len(s.xy) for s in training)),
             "target_cells_seen": last["cells"],
@@ -135,7 +136,7 @@ def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0)
     # Not thinned: what kinds of cells stand where in these very sections is what is to be learnt.
     rate = model.config.pretraining.learning_rate / 2
     plan = {"steps": steps, "warmup_steps": max(steps // 10, 1), "learning_rate": rate}
-    settings["pretraining"] |= plan | {"thinning": 0.0}
+    settings["pretraining"] |= plan | {"thinning": 0.0, "target_cells": 0}
     tuned = GeST(settings, model.vocabulary).to(model.device)
     tuned.load_state_dict(model.state_dict())
     given = as_tokens(sections, model.vocabulary, model.config, Path(tempfile.gettempdir()))
@@ -148,7 +149,7 @@ def _train(
     model: GeST, training: Sequence[Tokens], held_out: Sequence[Tokens], *, seed: int, checkpoints: Checkpoints | None
 ) -> list[dict[str, Any]]:
     """Run the loop from the newest whole checkpoint; the model ends with the weights kept."""
-    plan = model.config.pretraining
+    plan, budget = model.config.pretraining, Budget(model.config.pretraining)
     windows = Windows(training, model.config, seed=seed, states=model.vocabulary.states())
     optimiser = torch.optim.AdamW(parameter_groups(model, plan.weight_decay), lr=plan.learning_rate, betas=(0.9, 0.98))
     alphas = _alphas(model)
@@ -159,17 +160,22 @@ def _train(
         model.load_state_dict(found["model"])
         optimiser.load_state_dict(found["optimiser"])
         log, cells, kept, start = found["log"], found["cells"], found["kept"], found["step"]
-        print(f"pretrain: resumed at step {start} of {plan.steps} from {checkpoints.folder}", file=sys.stderr)
+        print(f"pretrain: resumed at step {start} from {checkpoints.folder}", file=sys.stderr)
     # A log file is spared the many states of a bar that moves on a terminal.
     interval = 0.5 if sys.stderr.isatty() else 10
-    bar = tqdm(total=plan.steps, initial=start, unit="step", mininterval=interval, desc="training")
+    total, initial, unit = (budget.target, cells, "cell") if budget.target else (plan.steps, start, "step")
+    bar = tqdm(total=total, initial=initial, unit=unit, mininterval=interval, desc="training")
     began, counted = time.perf_counter(), cells
-    for step in range(start + 1, plan.steps + 1):
+    step = start
+    while not budget.ends(step, cells):
+        step, before = step + 1, cells
         model.train()
         torch.manual_seed((seed << 32) + step)  # dropout, too, is a function of (seed, step)
-        for group in optimiser.param_groups:
-            group["lr"] = plan.learning_rate * schedule(step, plan.warmup_steps, plan.steps)
         tokens, bins, lengths = windows.batch(step, plan.batch_size, model.device)
+        lengths = budget.trim(lengths, before)
+        cells += int(lengths.sum()) - len(lengths)
+        for group in optimiser.param_groups:
+            group["lr"] = plan.learning_rate * budget.rate(step, cells)
         with half:
             losses = window_losses(model, tokens, bins, lengths)
         loss = (losses * alphas).sum()  # Eq. 10
@@ -182,12 +188,11 @@ def _train(
                 f"{plan.batch_size - 1} of seed {seed}); nothing was updated with it; lower the 'learning_rate'."
             )
         optimiser.step()
-        cells += int(lengths.sum()) - len(lengths)
-        bar.update()
+        bar.update(cells - before if budget.target else 1)
         if step == start + _EARLY:
             rate = (cells - counted) / (time.perf_counter() - began)
             bar.write(f"pretrain: {rate:,.0f} cells/s on {model.device} after {_EARLY} steps", file=sys.stderr)
-        if step % plan.validate_every == 0 or step == plan.steps:
+        if budget.looks(step, before, cells):
             validation = validate(model, held_out, seed=seed) if held_out else None
             rate = (cells - counted) / (time.perf_counter() - began)
             row = {
@@ -208,7 +213,7 @@ def _train(
             if validation is None or kept is None or validation[0] <= kept["loss"]:
                 weights = {name: w.detach().cpu().clone() for name, w in model.state_dict().items()}
                 kept = {"step": step, "loss": validation and validation[0], "model": weights}
-        if checkpoints and (step % plan.checkpoint_every == 0 or step == plan.steps):
+        if checkpoints and (step % plan.checkpoint_every == 0 or budget.ends(step, cells)):
             now = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
             checkpoints.save(step, now | {"step": step, "log": log, "cells": cells, "kept": kept})
     bar.close()
@@ -239,13 +244,6 @@ def validate(model: GeST, sections: Sequence[Tokens], *, seed: int) -> tuple[flo
 def _alphas(model: GeST) -> Tensor:
     """Weights of the losses of Eq. 10; squared error is one loss."""
     return torch.tensor(model.config.loss.weights if model.quantised else (1.0,), device=model.device)
-
-
-def schedule(step: int, warmup: int, steps: int) -> float:
-    """Linear warm-up, then half a cosine to zero."""
-    if step <= warmup:
-        return step / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
 def parameter_groups(model: GeST, weight_decay: float) -> list[dict[str, Any]]:
@@ -281,8 +279,13 @@ def _key(
 ) -> str:
     """Name a training run by what decides its result: configuration, data, seed, and the format of the state."""
     settings = asdict(config)
-    if config.model.quantised:
-        del settings["model"]["quantised"]  # as it was before there was a choice: no training is lost to it
+    for section, key, usual in (
+        ("model", "quantised", True),
+        ("model", "spatial", True),
+        ("pretraining", "target_cells", 0),
+    ):
+        if settings[section][key] == usual:
+            del settings[section][key]  # as it was before there was a choice: no training is lost to it
     digest = hashlib.sha256(json.dumps([Checkpoints.FORMAT, settings, seed], sort_keys=True).encode())
     digest.update(vocabulary.digest())
     for group in (training, held_out):

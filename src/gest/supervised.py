@@ -22,12 +22,13 @@ from tqdm import tqdm
 
 from gest.annotator import POOLS, Annotator
 from gest.batches import padded
+from gest.budget import schedule
 from gest.config import check_type
 from gest.errors import UserError
 from gest.labelled import Labelled, draw_labels, hold_out_blocks
 from gest.model import GeST
 from gest.niche import Niches
-from gest.pretrain import parameter_groups, schedule
+from gest.pretrain import parameter_groups
 
 log = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from conftest import TINY
 
 import gest
 from gest import GeST, Vocabulary
@@ -57,6 +58,21 @@ def test_starts_from_the_principal_components(vocabulary):
     expected = vocabulary.pca / vocabulary.pca.std(0)
     np.testing.assert_allclose(embedded[:, :10], expected, atol=1e-3)
     np.testing.assert_array_equal(embedded[:, 10:], 0)
+
+
+@torch.no_grad()
+def test_without_spatial_information_no_place_matters(vocabulary, rng):
+    """Table A.4: the same cells in the same order, anywhere, give the same; with it they do not."""
+    tokens, bins = torch.arange(9)[None], torch.tensor(rng.integers(0, 201, (2, 1, 9, 2)))
+    for spatial in (True, False):
+        torch.manual_seed(0)
+        model = GeST(TINY | {"model": TINY["model"] | {"spatial": spatial}}, vocabulary).eval()
+        here, there = (model(tokens, places) for places in bins)
+        assert torch.equal(here, there) != spatial
+        n_seen = torch.tensor([6])
+        here, there = (model.predict(tokens[:, :6], places[:, :6], n_seen, places[:, 6:]) for places in bins)
+        assert torch.equal(here, there) != spatial
+        assert (model.place_tokens(bins[0]) == 1).all() != spatial
 
 
 @torch.no_grad()

@@ -49,6 +49,15 @@ def test_learns_tissue_better_than_frequencies(tokens, vocabulary, tmp_path):
     assert validate(model, tokens[1:], seed=0)[0] < validate(model, shuffled, seed=0)[0]
 
 
+def test_whole_numbers_are_weights_of_levels(tokens, vocabulary, tmp_path):
+    """The ablation without hierarchy: the first level alone."""
+    config = TINY | {"loss": {"weights": [1, 0, 0, 0]}}
+    gest.pretrain(tokens[:1], vocabulary, config, validation=tokens[1:], out=tmp_path / "m")
+    last = (tmp_path / "m/log.csv").read_text().splitlines()[-1].split(",")
+    assert last[2] == last[3]
+    assert last[4] == last[5]
+
+
 def test_same_seed_same_bytes(tokens, vocabulary, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         gest.pretrain(tokens, vocabulary, TINY, seed=seed, out=tmp_path / name)

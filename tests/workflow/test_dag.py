@@ -59,6 +59,22 @@ def paper():
     return yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 
 
+def ablations(default, without=()):
+    """Variants that are trained, and their jobs: those of the tables that are made but other names of the default."""
+    ablation = paper()["ablation"]
+    listed = {name for table, names in ablation["tables"].items() if table not in without for name in names}
+    models = listed - {*default, "picking"}
+    own = {name for name in models if name.startswith("metacells")}
+    return models, {
+        "predict_variant": len(models),
+        "score_variant": len(models),
+        **({"vocabulary_of_variant": len(own)} if own else {}),
+        **dict.fromkeys(
+            {*ablation["tables"], "ablation_cost", "figure_ablation_curves", "figure_scaling"} - {*without}, 1
+        ),
+    }
+
+
 def labelling(tested, *, clustering, annotation):
     """Jobs that label the cells of so many sections, by so many methods."""
     return {
@@ -77,22 +93,25 @@ def test_toy_goes_through_all_five_datasets(folder):
     n_methods = len(paper()["generation"]["methods"])
     tested = toy["mouse_brain"]["parts"]["mouse2"]["sections"] + len(toy["liver_cancer"]["sections"]["test"]) + 1
     samples = sum(map(len, toy["liver_cancer"]["sections"].values()))
+    models, ablation = ablations({"l2h2"}, without=["ablation_extra"])
+    assert len(models) == 14
     assert jobs(snakemake(folder, "--profile", "toy", "--dry-run")) == {
         **labelling(2, clustering=8, annotation=4),
-        "configuration": 4 + 3 * 5 + 1 + 1 + 3 + 1,
+        **ablation,
+        "configuration": 4 + 3 * 5 + 2 + 3 + 1 + len(models),
         "environment": 4,  # all but NicheCompass's
         "fixtures": 1,
         "download": 2 * 5 + 2 * samples + 1 + 1,
         "import_mouse1": 1,
         "import_mouse2": 1,
         "import_section": samples + 1 + len(toy["stroke"]["sections"]["other"]),
-        "cut_section": 1,
+        "cut_section": 1 + 2,
         "sections": 1,
         "vocabulary": 3,
         "pretrain": 3,
-        "pretrain_no_quantisation": 1,
-        "crops": tested,
-        "spatially_variable_genes": tested,
+        "pretrain_variant": len(models),
+        "crops": tested + 1,
+        "spatially_variable_genes": tested + 1,
         "predict": tested * n_methods,
         "score": tested * n_methods,
         "generation": 1,
@@ -108,21 +127,24 @@ def test_the_papers_run_lists_every_job_without_any_data(folder):
     # Of the processor, lest other work on the machine decide.
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 15
     tested, n_methods = 66 + 1 + 1, len(paper()["generation"]["methods"])
+    models, ablation = ablations({"l8h8", "window_600"})
+    assert len(models) == 19
     assert jobs(done) == {
         **labelling(66, clustering=9, annotation=4),
-        "configuration": 4 + 3 * 5 + 1 + 1 + 3 + 1,
+        **ablation,
+        "configuration": 4 + 3 * 5 + 2 + 3 + 1 + len(models) + 3,
         "environment": 5,
         "download": 2 * 5 + 21 * 2 + 1 + 1,
         "import_mouse1": 1,
         "import_mouse2": 1,
         "import_section": 21 + 1 + 8,
-        "cut_section": 1,
+        "cut_section": 1 + 2,
         "sections": 1,
         "vocabulary": 3,
         "pretrain": 3,
-        "pretrain_no_quantisation": 1,
-        "crops": tested,
-        "spatially_variable_genes": tested,
+        "pretrain_variant": len(models) * len(paper()["ablation"]["seeds"]),
+        "crops": tested + 1,
+        "spatially_variable_genes": tested + 1,
         "predict": tested * n_methods,
         "score": tested * n_methods,
         "generation": 1,
@@ -151,13 +173,20 @@ def test_what_is_scored_is_not_learnt_from(folder):
     """The files that the paper's trainings read."""
     said = snakemake(folder, "--dry-run", "--printshellcmds", "all").stdout
     trainings = re.findall(r"gest (?:pretrain|vocabulary) (.*)", said)
-    assert len(trainings) == 7
+    assert len(trainings) == 6 + 3 + 19 * 3
     for command in trainings:
         read = set(re.findall(r"sections/([^/]+)\.h5ad", command.split("--validation")[0]))
         held_out = set(re.findall(r"--validation=\S+/([^/]+)\.h5ad", command))
         if "mouse_brain" in command:
-            assert read == {f"mouse1_{rank:03d}" for rank in range(1, 147)}
-            assert held_out <= {"mouse1_validation"}
+            whole = {f"mouse1_{rank:03d}" for rank in range(1, 147)}
+            share = re.search(r"ablation/data_(\w+)/model", command)
+            assert len(read) == ({"half": 73, "third": 49}[share[1]] if share else 146)
+            assert read <= whole
+            assert held_out <= (
+                {"ablation_validation"}
+                if "--out results/paper/mouse_brain/ablation" in command
+                else {"mouse1_validation"}
+            )
         elif "liver_cancer" in command:
             assert len(read) == 20
             assert "HCC-1L" not in read
@@ -175,7 +204,7 @@ def test_misspelt_key_is_named(folder):
     said = refused(folder, {"pretraining": {"step": 5}})
     assert "Configuration, pretraining: " in said
     assert "'step' was unexpected" in said
-    assert "steps, batch_size" in said
+    assert "steps, target_cells, batch_size" in said
 
 
 def test_test_section_in_training_is_refused(folder):
@@ -241,6 +270,77 @@ def test_impossible_datasets_are_refused(folder, datasets, sentence):
     assert sentence in refused(folder, {"datasets": datasets})
 
 
+def test_table_4_lists_its_own_jobs_alone(folder):
+    listed = jobs(snakemake(folder, "--dry-run", "table_4"))
+    assert listed == {
+        "configuration": 2 + 1 + 1 + 1 + 1 + 7,  # how to read, cut, count and rank, crops, and every variant
+        "download": 5,
+        "environment": 1,
+        "import_mouse1": 1,
+        "cut_section": 2,
+        "vocabulary": 1,
+        "crops": 1,
+        "spatially_variable_genes": 1,
+        "pretrain_variant": 7 * 3,
+        "predict_variant": 7,
+        "score_variant": 7,
+        "table_4": 1,
+    }
+
+
+def test_a_variant_is_trained_once_whatever_its_names(folder):
+    """The default is Table 3's l8h8, Table 4's window_600 and Table A.4's baseline; in the toy it is l2h2."""
+    for arguments, names in (([], {"l8h8", "window_600"}), (["--profile", "toy"], {"l2h2"})):
+        said = snakemake(folder, "--dry-run", "table_3", "table_4", "table_a4", *arguments).stdout
+        variants = set(re.findall(r"Pre-training the variant (\w+) ", said))
+        assert "baseline" in variants
+        assert not names & variants
+
+
+def test_data_of_a_third_are_among_those_of_a_half(folder):
+    said = snakemake(folder, "--dry-run", "--printshellcmds", "table_3").stdout
+    read = {
+        (share, seed): set(re.findall(r"sections/(mouse1_\d+)\.h5ad", line))
+        for line in said.splitlines()
+        for share, seed in re.findall(r"ablation/data_(\w+)/model-s(\d)", line)
+        if "gest pretrain" in line
+    }
+    assert len(read) == 2 * 3
+    assert all(read["third", seed] < read["half", seed] for seed in "012")
+    assert read["half", "0"] != read["half", "1"], "every seed draws anew"
+
+
+def test_an_unknown_variant_is_named(folder):
+    said = refused(folder, {"ablation": {"tables": {"table_3": ["l8h8", "l9h9"]}}})
+    assert "ablation.tables.table_3: there is no variant 'l9h9', only baseline, l2h2, " in said
+
+
+def test_what_a_variant_is_ordered_against_is_listed(folder):
+    said = refused(folder, {"ablation": {"variants": {"l2h2": {"against": "no_spatial"}}}})
+    assert "ablation.tables.table_3: 'l2h2' is ordered against 'no_spatial', which is not listed" in said
+
+
+def test_a_run_without_the_ablations_dataset_says_so(folder):
+    (folder / "brain.h5ad").touch()
+    (folder / "mine.yaml").write_text(yaml.safe_dump(own_dataset()))
+    done = snakemake(folder, "--dry-run", "table_3", "--configfile", "mine.yaml", "--config", f"data_dir={folder}")
+    assert "ablation.dataset: 'mouse_brain' is no dataset of this run" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_ablations_need_a_validation_section(folder):
+    config = own_dataset()
+    del config["datasets"]["brain"]["sections"]["validation"]
+    said = refused(folder, config | {"ablation": {"dataset": "brain"}})
+    assert "datasets.brain.ablation.validation: the ablations need a section" in said
+
+
+def test_ablations_do_not_test_on_what_they_learn_from(folder):
+    config = own_dataset()
+    config["datasets"]["brain"]["ablation"] = {"test": ["s1"]}
+    assert "datasets.brain.ablation.sections: 's1' is both a test and a train section" in refused(folder, config)
+
+
 def test_an_item_of_no_dataset_is_refused(folder):
     said = refused(folder, {"paper_items": {"figure_4": "mouse_brian"}})
     assert "paper_items.figure_4: there is no dataset 'mouse_brian', only mouse_brain, " in said
@@ -250,7 +350,11 @@ def test_every_training_has_a_gpu_on_the_cluster():
     rules = (ROOT / "workflow" / "rules").glob("*.smk")
     named = {name for path in rules for name in re.findall(r"rule pretrain as (\w+) with", path.read_text())}
     set_resources = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())["set-resources"]
-    assert {name for name, about in set_resources.items() if about.get("gpu")} == {"pretrain", *named}
+    assert {name for name, about in set_resources.items() if about.get("gpu")} == {
+        "pretrain",
+        *named,
+        "predict_variant",
+    }
 
 
 def test_documents_name_files_that_the_toy_makes(folder):
@@ -294,13 +398,19 @@ def test_a_changed_key_remakes_what_read_it(folder):
         "predict": 4 * n_methods,
         "score": 4 * n_methods,
         "generation": 1,
+        **{
+            name: n
+            for name, n in ablations({"l2h2"}, without=["ablation_extra"])[1].items()
+            if name != "ablation_cost" and "curves" not in name
+        },
         **{item: 1 for item in ITEMS if item in ("figure_4", "table_a1", "figure_a2", "figure_a5", "figure_a10")},
         "all": 1,
     }
 
     (folder / "changed.yaml").write_text(yaml.safe_dump({"pretraining": {"steps": 7}}))
     again = jobs(snakemake(folder, "--profile", "toy", "--dry-run", "--configfile", "config/toy.yaml", "changed.yaml"))
-    assert again["configuration"] == 2, "the others have steps of their own"
-    assert again["pretrain"] == again["pretrain_no_quantisation"] == 1
+    assert again["configuration"] == 1, "the others have steps of their own, and variants a number of cells"
+    assert again["pretrain"] == 1
+    assert "pretrain_variant" not in again
     assert again["predict"] == again["score"] == 4  # gest and gest_continued, two sections
     assert "vocabulary" not in again

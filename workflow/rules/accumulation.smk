@@ -1,21 +1,5 @@
-# Needs: what pre-training needs, and for the figure a test section, its ranking of genes and the pre-trained model.
-# Makes: a model of the same training without quantisation, and Figure A.1 with the errors of every round.
-
-
-use rule pretrain as pretrain_no_quantisation with:
-    input:
-        train=sections_for("train"),
-        validation=sections_for("validation"),
-        vocabulary="<results>/{dataset}/vocabulary.npz",
-        config="<results>/{dataset}/config/no_quantisation.json",
-    output:
-        model=directory("<results>/{dataset}/model-no_quantisation-s{model_seed}"),
-    log:
-        "<logs>/pretrain_no_quantisation/{dataset}-s{model_seed}.log",
-    benchmark:
-        "<benchmarks>/pretrain_no_quantisation/{dataset}-s{model_seed}.tsv"
-    message:
-        "Pre-training without quantisation on {wildcards.dataset}, seed {wildcards.model_seed}; follow it with: tail -f {log}"
+# Needs: two variants of the model (ablation.smk), a test section and its ranking of genes.
+# Makes: Figure A.1, with the errors of every round.
 
 
 rule figure_a1:

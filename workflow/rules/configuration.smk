@@ -4,6 +4,7 @@
 import fnmatch
 import json
 import os
+import random
 import re
 from copy import deepcopy
 from pathlib import Path
@@ -42,7 +43,6 @@ STAGES = {
     "cut": ("cut",),
     "vocabulary": ("vocabulary",),
     "pretraining": PRETRAINING,
-    "no_quantisation": PRETRAINING,
     "crops": ("generation.crops",),
     "svg": ("svg.method",),
     "prediction": ("generation.seeds", "generation.continued_steps"),
@@ -65,9 +65,6 @@ STAGES = {
         *("perturbation.shuffles", "perturbation.shown"),
     ),
 }
-
-# What differs in a variant of the model: the name of its stage, and keys laid over the dataset's.
-VARIANTS = {"no_quantisation": {"model": {"quantised": False}}}
 
 ROLES = ("train", "validation", "test", "other")
 MODEL_METHODS = ("gest", "gest_continued")
@@ -128,12 +125,35 @@ def resolve_datasets(config):
         describe_upstream(name, dataset, config)
         dataset["sections"] = section_lists(name, dataset)
         check_sections(name, dataset)
+        check_sections(f"{name}.ablation", ablated(dataset))
         dataset["clustering"]["windows"] = niche_windows(dataset)
         datasets[name] = dataset
     for name in config["generation"]["datasets"] or []:
         check_generation(name, datasets)
     check_cut_names(datasets)
     return datasets
+
+
+def ablated(dataset):
+    """The dataset as the ablations see it: with validation and test sections of their own, where it names such."""
+    return dataset | {"sections": dataset["sections"] | dataset.get("ablation", {})}
+
+
+def check_tables(ablation):
+    """Stop at a table of the ablations that lists what is no variant."""
+    for table, listed in ablation["tables"].items():
+        if unknown := [name for name in listed if name not in ablation["variants"]]:
+            raise WorkflowError(
+                f"Configuration, ablation.tables.{table}: there is no variant '{unknown[0]}', only "
+                f"{', '.join(ablation['variants'])}; name one of these, or describe it under ablation.variants."
+            )
+        for name in listed:
+            against = ablation["variants"][name].get("against", name)
+            if against not in listed:
+                raise WorkflowError(
+                    f"Configuration, ablation.tables.{table}: '{name}' is ordered against '{against}', which is not listed; "
+                    "list it too."
+                )
 
 
 def niche_windows(dataset):

@@ -42,9 +42,10 @@ def setting_of(item, *keys):
 
 
 def figure_a1_inputs(wildcards):
-    """The section drawn, its ranking of genes, and the first model of either kind."""
-    dataset, seed = made_of("figure_a1")(wildcards)[0], config["model_seeds"][0]
+    """The section drawn, its ranking of genes, and the first model of either kind: two variants of one length of training."""
+    dataset, seed = made_of("figure_a1")(wildcards)[0], config["ablation"]["seeds"][0]
+    baseline, continuous = (trained(dataset, name) for name in ("baseline", "no_quantisation"))
     return files_of("figure_a1", "section", "svg")(wildcards) | {
-        "quantised": f"<results>/{dataset}/model-s{seed}",
-        "continuous": f"<results>/{dataset}/model-no_quantisation-s{seed}",
+        "quantised": f"<results>/{dataset}/ablation/{baseline}/model-s{seed}",
+        "continuous": f"<results>/{dataset}/ablation/{continuous}/model-s{seed}",
     }

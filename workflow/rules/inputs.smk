@@ -3,17 +3,23 @@
 
 
 def stage_settings(wildcards):
-    """What one stage reads of a dataset's configuration, as JSON."""
+    """What one stage reads of a dataset's configuration, as JSON; `{stage}-{variant}` is that of a variant."""
+    stage, _, variant = wildcards.stage.partition("-")
+    settings = variant_settings(wildcards.dataset, stage, variant) if variant else stage_keys(wildcards.dataset, stage)
+    return json.dumps(settings, indent=2)
+
+
+def stage_keys(dataset, stage):
+    """What one stage reads of a dataset's configuration."""
     settings = {}
-    for key in STAGES[wildcards.stage]:
+    for key in STAGES[stage]:
         *parents, last = key.split(".")
-        source, target = DATASETS[wildcards.dataset], settings
+        source, target = DATASETS[dataset], settings
         for parent in parents:
             source, target = source[parent], target.setdefault(parent, {})
         if last in source:
             target[last] = deepcopy(source[last])
-    update_config(settings, VARIANTS.get(wildcards.stage, {}))
-    return json.dumps(settings, indent=2)
+    return settings
 
 
 def atlas_parts():
@@ -231,6 +237,9 @@ def item_datasets(item):
 def deliverables(wildcards):
     """Every table and figure of the run."""
     items = [item for item in config["paper_items"] if item_datasets(item)]
-    tables = ["sections", "generation"] + [item for item in items if item.startswith("table")]
+    tables = ["sections", "generation"] + [item for item in items if item.startswith("table")] + ablation_tables()
     figures = ["figure_2c"] + [item for item in items if item.startswith("figure")]
+    if ablation_tables():
+        tables.append("ablation_cost")
+        figures += ["figure_ablation_curves", "figure_scaling"]
     return [f"<results>/tables/{item}.csv" for item in tables] + [f"<results>/figures/{item}.png" for item in figures]

@@ -51,7 +51,6 @@ rule cut_section:
     benchmark:
         "<benchmarks>/cut_section/{dataset}/{section}.tsv"
     wildcard_constraints:
-        dataset=one_of(datasets_read_one_by_one()),
         section=one_of(cut_sections()),
     threads: 1
     resources:

@@ -1,0 +1,29 @@
+"""A table of variants of the model, beside what the paper reports."""
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from gest.ablation import by_variant, of_variant, read_trainings
+from gest.logs import log_to
+from gest.paper import read_paper_values
+from gest.plots.ablation_table import ablation_markdown, ablation_table
+from gest.scores import read_scores, write_scores
+
+log_to(snakemake.log[0])
+
+files, models = by_variant(snakemake.input.scores), by_variant(snakemake.input.models)
+variants, percent = snakemake.params.variants, snakemake.params.converged
+scores = pd.concat([of_variant(read_scores(files[trained]), name, mode) for name, trained, mode, _ in variants])
+write_scores(scores, snakemake.output.scores)
+trainings = read_trainings({name: models[trained] for name, trained, *_ in variants}, percent=percent)
+values = read_paper_values(snakemake.input.paper)
+values = values[values["item"] == snakemake.params.item]
+references = {name: against for name, *_, against in variants if against != name}
+names = [name for name, *_ in variants]
+table = ablation_table(scores, values, trainings, variants=names, references=references)
+table.to_csv(snakemake.output.table, index=False)
+text = ablation_markdown(table, item=snakemake.params.item, run=snakemake.params.run, percent=percent)
+Path(snakemake.output.text).write_text(text, encoding="utf-8")
+logging.info("%d variants, of which %d models were trained", len(variants), len(models))

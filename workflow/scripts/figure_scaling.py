@@ -1,0 +1,22 @@
+"""Loss and RMSE against the size of model and data."""
+
+import logging
+
+import pandas as pd
+
+from gest.ablation import by_variant, of_variant, read_trainings
+from gest.logs import log_to
+from gest.plots.saving import save
+from gest.plots.scaling import draw_scaling, scaling_table
+from gest.scores import read_scores
+
+log_to(snakemake.log[0])
+
+files, models = by_variant(snakemake.input.scores), by_variant(snakemake.input.models)
+variants = snakemake.params.variants
+scores = pd.concat([of_variant(read_scores(files[trained]), name, mode) for name, trained, mode, _ in variants])
+named = {name: models[trained] for name, trained, *_ in variants}
+table = scaling_table(scores, read_trainings(named, percent=snakemake.params.converged))
+table.to_csv(snakemake.output.table, index=False)
+save(draw_scaling(table, title=f"Scaling, run {snakemake.params.run}"), snakemake.output.png, snakemake.output.pdf)
+logging.info("%d points", len(table))

@@ -48,6 +48,25 @@ def test_gradient(case):
     assert torch.autograd.gradcheck(lambda z: hierarchical_loss(z, targets[:6], levels), (logits,))
 
 
+def test_far_targets_beside_near_ones(case):
+    """Rows whose group is too unlikely for a plain sum take another way to the same loss and gradient."""
+    logits, targets, levels = (torch.tensor(x) for x in case)
+    logits[::3] *= 200
+    losses, gradients = [], []
+    for given in (logits, logits.float()):
+        given = given.requires_grad_()
+        loss = hierarchical_loss(given, targets, levels)
+        losses.append(loss.item())
+        gradients.append(torch.autograd.grad(loss, given)[0].double())
+    own = [torch.where(labels != labels[targets][:, None], -torch.inf, logits).logsumexp(-1) for labels in levels]
+    total = logits.logsumexp(-1)
+    exact = torch.stack([total - x for x in (logits.gather(1, targets[:, None])[:, 0], *own)]).mean()
+    assert losses == pytest.approx([exact.item()] * 2, rel=1e-6)
+    expected = torch.autograd.grad(exact, logits)[0]
+    torch.testing.assert_close(gradients[0], expected)
+    torch.testing.assert_close(gradients[1], expected, rtol=1e-4, atol=1e-6)
+
+
 def test_no_underflow():
     """A group whose probability is exp(-500), which no float32 holds, has loss 500 and a finite gradient."""
     logits = torch.zeros(1, 4).index_fill(1, torch.tensor([2, 3]), -500.0).requires_grad_()

@@ -103,12 +103,16 @@ def context_attention(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Ten
     k, v
         (B, H, L, d) of the seen cells, padded at the end.
     n_seen
-        (B,) how many of the L cells are real.
+        (B,) how many of the L cells are real: at least one.
     """
     scale = q.shape[-1] ** -0.5
     padding = torch.arange(k.shape[-2], device=k.device) >= n_seen[:, None]  # (B, L)
+    own = (q * k_own).sum(-1, keepdim=True) * scale
+    if q.device.type == "cpu" and not torch.is_grad_enabled():  # fused, and the own key merged in as above
+        mask = torch.zeros(padding.shape, dtype=q.dtype).masked_fill_(padding, float("-inf"))
+        out, lse = _FLASH(q, k, v, attn_mask=mask[:, None, None].expand(-1, -1, q.shape[-2], -1))
+        return torch.lerp(out, v_own, torch.sigmoid(own - lse.to(own.dtype)[..., None]))
     cells = (q @ k.transpose(-1, -2)) * scale  # (B, H, U, L)
     cells = cells.masked_fill(padding[:, None, None], float("-inf"))
-    own = (q * k_own).sum(-1, keepdim=True) * scale
     weights = torch.cat((cells, own), dim=-1).softmax(-1)
     return weights[..., :-1] @ v + weights[..., -1:] * v_own

@@ -189,7 +189,7 @@ class GeST(nn.Module):
         tokens, bins
             (B, L) and (B, L, 2) of the seen cells in their serial order, padded at the end.
         n_seen
-            (B,) how many of them are real.
+            (B,) how many of them are real: at least one.
         target_bins
             (B, U, 2) of the places.
 

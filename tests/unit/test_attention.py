@@ -57,15 +57,25 @@ def test_odd_length_is_refused():
         spatial_attention(*(torch.zeros(1, 1, 3, 4) for _ in range(3)))
 
 
-def test_context_attention_is_equation_6_with_all_seen():
+@pytest.mark.parametrize("scale", [1, 100])
+@pytest.mark.parametrize("learning", [True, False])
+def test_context_attention_is_equation_6_with_all_seen(learning, scale):
+    """Also by the fused kernel that is used where nothing is learnt."""
+    torch.manual_seed(0)
     L, U = 7, 3
-    q, k_own, v_own = (torch.randn(2, 2, U, 4, dtype=torch.float64) for _ in range(3))
-    k, v = (torch.randn(2, 2, L, 4, dtype=torch.float64) for _ in range(2))
-    n_seen = torch.tensor([7, 4])
-    out = context_attention(q, k, v, k_own, v_own, n_seen)
+    q, k_own, v_own = (scale * torch.randn(3, 2, U, 4, dtype=torch.float64) for _ in range(3))
+    k, v = (torch.randn(3, 2, L, 4, dtype=torch.float64) for _ in range(2))
+    n_seen = torch.tensor([7, 4, 1])
+    with torch.set_grad_enabled(learning):
+        out = context_attention(q, k, v, k_own, v_own, n_seen)
     for b, n in enumerate(n_seen.tolist()):
         for u in range(U):
             keys = torch.cat((k[b, :, :n], k_own[b, :, u : u + 1]), 1)
             values = torch.cat((v[b, :, :n], v_own[b, :, u : u + 1]), 1)
             expected = written_out(q[b, :, u : u + 1], keys, values, torch.ones(1, n + 1, dtype=torch.bool))
-            torch.testing.assert_close(out[b, :, u : u + 1], expected, rtol=0, atol=1e-12)
+            torch.testing.assert_close(out[b, :, u : u + 1], expected, rtol=0, atol=1e-12 * scale)
+
+
+def test_context_attention_can_be_learnt_through():
+    q, k_own, v_own, k, v = (torch.randn(1, 2, 3, 4, dtype=torch.float64, requires_grad=True) for _ in range(5))
+    assert torch.autograd.gradcheck(lambda *x: context_attention(*x, torch.tensor([2])), (q, k, v, k_own, v_own))

@@ -33,7 +33,7 @@ PARTS ?= attention step loop embedding generation vocabulary growth dag packaged
 QUICK ?=
 benchmark: $(READY)
 	for part in $(PARTS); do $(BIN)/python benchmarks/$$part.py $(QUICK) || exit 1; done
-	$(BIN)/python benchmarks/report.py
+	$(BIN)/python benchmarks/report.py $(QUICK)
 
 clean:
 	rm -rf results/toy logs/toy .venv .venvs .snakemake .pytest_cache .ruff_cache

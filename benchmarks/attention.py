@@ -87,7 +87,11 @@ def main() -> None:
         print(json.dumps({"mb": memory(int(L), path, torch.device(device))}))
         return
     lengths, repeats = ([75], 2) if given.quick else ([675, 1200], 9)
-    write("attention", [row for device in devices() for L in lengths for row in measure(L, device, repeats)])
+    write(
+        "attention",
+        [row for device in devices() for L in lengths for row in measure(L, device, repeats)],
+        quick=given.quick,
+    )
     rows = []
     for device in devices():
         for L in (75, 150) if given.quick else (600, 1200, 2400, 4800):
@@ -97,7 +101,7 @@ def main() -> None:
                 else:
                     found = in_process(__file__, "--memory", L, path, device.type)
                 rows.append({"L": L, "path": path, "mb": found.get("mb"), "status": found["status"], **machine(device)})
-    write("attention_memory", rows)
+    write("attention_memory", rows, quick=given.quick)
 
 
 if __name__ == "__main__":

@@ -52,11 +52,15 @@ def main() -> None:
     usual = durations(Path("results"), list(counted))
     rows = [{"rule": rule, "jobs": n, "median_s": usual.get(rule, np.nan)} for rule, n in counted.items()]
     rows.sort(key=lambda row: -row["jobs"])
-    write("dag_rules", rows)
+    write("dag_rules", rows, quick=given.quick)
     short = sum(row["jobs"] for row in rows if row["median_s"] < SHORT)
     unknown = sum(row["jobs"] for row in rows if np.isnan(row["median_s"]))
     about = {"dry_run_s": statistics.median(taken), "jobs": sum(counted.values()), "rules": len(counted)}
-    write("dag", [{**about, "short_s": SHORT, "short": short, "unknown": unknown, **machine(torch.device("cpu"))}])
+    write(
+        "dag",
+        [{**about, "short_s": SHORT, "short": short, "unknown": unknown, **machine(torch.device("cpu"))}],
+        quick=given.quick,
+    )
 
 
 if __name__ == "__main__":

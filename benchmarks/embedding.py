@@ -64,7 +64,7 @@ def main() -> None:
     """Measure on every device."""
     given = options(__doc__).parse_args()
     size = (64, 2) if given.quick else (CELLS, 3)
-    write("embedding", [row for device in devices() for row in measure(device, *size)])
+    write("embedding", [row for device in devices() for row in measure(device, *size)], quick=given.quick)
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def main() -> None:
     """Measure on the device that `gest.pretrain` takes."""
     given = options(__doc__).parse_args()
     size = (7, 2, 3, 150.0) if given.quick else (31, 4, 5, 600.0)
-    write("loop", [row | machine(devices()[-1]) for row in measure(*size)])
+    write("loop", [row | machine(devices()[-1]) for row in measure(*size)], quick=given.quick)
 
 
 if __name__ == "__main__":

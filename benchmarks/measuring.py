@@ -19,8 +19,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-RESULTS = Path("results/benchmarks")
-
 
 class Ratio(NamedTuple):
     """How many times as long the reference takes as the fast path: median and quartiles over rounds."""
@@ -127,9 +125,14 @@ def in_process(script: str, *arguments: Any, limit: float | None = None) -> dict
     return {"status": "ok"} | json.loads(told.splitlines()[-1])
 
 
-def write(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def results(quick: bool) -> Path:
+    """Name the folder of results; those of a quick run mean nothing, and are kept apart."""
+    return Path("results/benchmarks/quick" if quick else "results/benchmarks")
+
+
+def write(name: str, rows: Sequence[Mapping[str, Any]], *, quick: bool) -> None:
     """Write a benchmark's rows as `results/benchmarks/NAME.csv`, four figures of each number, and print them."""
     table = pd.DataFrame(rows)
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    table.to_csv(RESULTS / f"{name}.csv", index=False, float_format="%.4g")
+    results(quick).mkdir(parents=True, exist_ok=True)
+    table.to_csv(results(quick) / f"{name}.csv", index=False, float_format="%.4g")
     print(table.drop(columns=["processor", "cores", "threads", "torch"], errors="ignore").to_string(index=False))

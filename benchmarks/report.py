@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from figure import draw
 from full_run import NODE, PAPER_GPU_HOURS, hours
-from measuring import RESULTS
+from measuring import options, results
 
 from gest.plots.saving import save
 from gest.plots.table import aligned
@@ -17,9 +17,9 @@ MISSING = "not measured"
 Tables = dict[str, pd.DataFrame]
 
 
-def read() -> Tables:
+def read(folder: Path) -> Tables:
     """Read every result there is."""
-    return {path.stem: pd.read_csv(path) for path in sorted(RESULTS.glob("*.csv"))}
+    return {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -213,9 +213,9 @@ def dag(tables: Tables) -> list[str]:
     one = whole.iloc[0]
     parts.append(
         f"A dry run of the paper's configuration takes {one['dry_run_s']:.1f} s, for {one['jobs']:,} jobs of "
-        f"{one['rules']} rules. {one['short']:,} of them are of rules whose jobs took under {one['short_s']:g} s in the "
-        f"runs on this machine, on small files, and {one['unknown']:,} of rules that did not run: so many, at most, are "
-        "short."
+        f"{one['rules']} rules. {one['short']:,} of them are of rules whose jobs took under {one['short_s']:g} s in "
+        f"the runs on this machine, on small files, and {one['unknown']:,} of rules that did not run: so many, at "
+        "most, are short."
     )
     many = rules[rules["jobs"] > 10]
     rows = [[f"`{row.rule}`", f"{row.jobs:,}", number(row.median_s)] for row in many.itertuples()]
@@ -249,11 +249,14 @@ def page(tables: Tables) -> str:
 
 
 def main() -> None:
-    """Write both."""
-    tables = read()
-    PAGE.write_text(page(tables), encoding="utf-8")
-    save(draw(tables), RESULTS / "performance.png", RESULTS / "performance.pdf")
-    print(f"{PAGE}, {RESULTS}/performance.png, .pdf")
+    """Write both; of a quick run into the folder of its results."""
+    given = options(__doc__).parse_args()
+    folder = results(given.quick)
+    path = folder / PAGE.name if given.quick else PAGE
+    tables = read(folder)
+    path.write_text(page(tables), encoding="utf-8")
+    save(draw(tables), folder / "performance.png", folder / "performance.pdf")
+    print(f"{path}, {folder}/performance.png, .pdf")
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ def main() -> None:
     size = (2, 65, 2) if given.quick else (WINDOWS, LENGTH, 7)
     measured = [measure(device, *size) for device in devices()]
     for name, tables in zip(("step", "step_operators", "step_peak"), zip(*measured, strict=True), strict=True):
-        write(name, [row for table in tables for row in table])
+        write(name, [row for table in tables for row in table], quick=given.quick)
 
 
 if __name__ == "__main__":

@@ -190,7 +190,7 @@ def main() -> None:
             if (status := found.pop("status")) != "ok":
                 raise SystemExit(f"vocabulary, {part}: {status}.")
             rows += [{"cells": n_cells, "part": part, "measure": name, "value": value} for name, value in found.items()]
-    write("vocabulary", [row | machine(torch.device("cpu")) for row in rows])
+    write("vocabulary", [row | machine(torch.device("cpu")) for row in rows], quick=given.quick)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def hours(tables: dict[str, pd.DataFrame]) -> list[dict]:
         ("tokens", all_cells, "cells", growth("tokenise"), False),
         ("pre-training", TARGET_CELLS, "target cells", step, True),
         ("generation, one seed", n_windows, f"windows of {TEST_SECTIONS * CROPS} crops", generation, True),
-        ("embedding, one seed", TEST_CELLS, "niches of 600 µm", embedding, True),
+        ("embedding, one seed", TEST_CELLS, "niches of 676 cells", embedding, True),
         ("scores of one method", VARIANTS * unseen, "predicted cells", growth("scoring"), False),
     )
     rows = []

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from inputs import DENSITY, METACELLS, default_model
-from measuring import devices, in_process, machine, memory_mb, options, write
+from measuring import devices, done, in_process, machine, memory_mb, options, write
 
 from gest import GeST
 from gest.generate import Generated, generate_tokens
@@ -87,7 +87,7 @@ def main() -> None:
     rows = []
     for device in devices():
         for case in [Case(100, 50, holes) for holes in (1, 2)] if given.quick else CASES:
-            found = in_process(__file__, "--part", json.dumps(case), device.type)
+            found = done(in_process(__file__, "--part", json.dumps(case), device.type), f"generation, {case}")
             rows.append({**case._asdict(), **found, **machine(device)})
     write("generation", rows, quick=given.quick)
 

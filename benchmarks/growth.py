@@ -164,7 +164,7 @@ def main() -> None:
                 about = machine(DEVICE if stage in ("embedding", "generation") else torch.device("cpu"))
                 rows.append(row(stage, n_cells, found) | about)
                 print(f"{stage}, {n_cells:,} cells: {rows[-1]['status']}", flush=True)
-    write("growth", rows, quick=given.quick)
+        write("growth", rows, quick=given.quick)  # so far
 
 
 if __name__ == "__main__":

@@ -125,6 +125,13 @@ def in_process(script: str, *arguments: Any, limit: float | None = None) -> dict
     return {"status": "ok"} | json.loads(told.splitlines()[-1])
 
 
+def done(found: dict[str, Any], what: str) -> dict[str, Any]:
+    """Take the result of `in_process` without its status, or end the benchmark with it."""
+    if found["status"] != "ok":
+        raise SystemExit(f"{what}: {found['status']}.")
+    return {name: value for name, value in found.items() if name != "status"}
+
+
 def results(quick: bool) -> Path:
     """Name the folder of results; those of a quick run mean nothing, and are kept apart."""
     return Path("results/benchmarks/quick" if quick else "results/benchmarks")

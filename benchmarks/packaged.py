@@ -68,7 +68,7 @@ def main() -> None:
             seconds, peak = (found.get(key) if python.exists() else None for key in ("seconds", "peak_mb"))
             about = {"method": method, "cells": n, "seconds": seconds, "cells_per_s": seconds and n / seconds}
             rows.append(about | {"peak_mb": peak, "status": status} | machine(torch.device("cpu")))
-    write("packaged", rows, quick=given.quick)
+        write("packaged", rows, quick=given.quick)  # so far: the whole takes hours
 
 
 if __name__ == "__main__":

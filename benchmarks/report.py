@@ -36,7 +36,12 @@ def spread(row: pd.Series, name: str = "ratio") -> str:
 
 def exponent(x: Sequence[float], y: Sequence[float]) -> float:
     """Slope in double-logarithmic scale: 1 is linear growth, 2 quadratic."""
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0]) if len(x) > 1 else np.nan
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+def power(x: Sequence[float], y: Sequence[float]) -> str:
+    """Show the exponent of growth, of two sizes at least."""
+    return f"{exponent(x, y):.2f}" if len(x) > 1 else MISSING
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -69,6 +74,38 @@ def machines(tables: Tables) -> str:
     return "\n".join(["Machine:", "", *lines])
 
 
+def goals(tables: Tables) -> list[str]:
+    """Gather what is aimed at on the CPU, and what was reached."""
+
+    def value(name: str, column: str, **where: object) -> float:
+        found = get(tables, name)
+        for key, wanted in where.items():
+            found = found[found[key] == wanted] if len(found) else found
+        return float(found[column].max()) if len(found) else np.nan
+
+    cpu = {"device": "cpu"}
+    dense, plain = {"path": "dense mask"} | cpu, {"path": "written out"} | cpu
+    memory, around = get(tables, "attention_memory"), get(tables, "loop")
+    own = memory[(memory["path"] == "gest") & (memory["device"] == "cpu")] if len(memory) else memory
+    linear = exponent(own["L"], own["mb"]) if len(own) > 1 else np.nan
+    outside = around.loc[around["part"] != "step", "share"].sum() if len(around) else np.nan
+    rows = []
+    for what, sign, goal, reached in (
+        ("attention against the dense mask, L = 675", "≥", 2, value("attention", "ratio", L=675, **dense)),
+        ("attention against the dense mask, L = 1200", "≥", 3, value("attention", "ratio", L=1200, **dense)),
+        ("its memory: power of L", "≤", 1.1, linear),
+        ("training step against the dense mask", "≥", 2, value("step", "ratio", **dense)),
+        ("training step against the softmax written out", "≥", 10, value("step", "ratio", **plain)),
+        ("share of the loop around the step", "≤", 0.05, outside),
+        ("zero-shot embedding against the training graph", "≥", 1.8, value("embedding", "speedup", path="gest", **cpu)),
+        ("padding in generation, most", "≤", 0.15, value("generation", "padding_waste", **cpu)),
+        ("dry run of the paper's configuration, s", "≤", 15, value("dag", "dry_run_s")),
+    ):
+        met = "–" if np.isnan(reached) else "yes" if (reached >= goal if sign == "≥" else reached <= goal) else "no"
+        rows.append([what, f"{sign} {goal}", number(reached), met])
+    return ["## Goals, on the CPU", table(["what", "goal", "measured", "reached"], rows)]
+
+
 def attention(tables: Tables) -> list[str]:
     """Section 1."""
     times, memory = get(tables, "attention"), get(tables, "attention_memory")
@@ -90,7 +127,7 @@ def attention(tables: Tables) -> list[str]:
         for (device, path), one in memory.groupby(["device", "path"], sort=False):
             known = one.dropna(subset="mb")
             sizes = ", ".join(f"{row.L}: {number(row.mb)}" for row in one.itertuples())
-            rows.append([device, path, sizes, f"{exponent(known['L'], known['mb']):.2f}"])
+            rows.append([device, path, sizes, power(known["L"], known["mb"])])
     parts.append(table(["device", "path", "peak memory of one window, MB, by L", "grows as L to the power"], rows))
     return [*parts, on_gpu(times)]
 
@@ -171,8 +208,8 @@ def generation(tables: Tables) -> list[str]:
     parts = ["## 5. Generation", table(head, rows)]
     if len(cases):
         series = cases[(cases["device"] == "cpu") & (cases["window"] == cases["window"].iloc[0])]
-        grows = exponent(series["unseen_cells"], series["seconds"])
-        parts.append(f"Seconds grow as the unseen cells to the power {grows:.2f}.")
+        grows = power(series["unseen_cells"], series["seconds"])
+        parts.append(f"Seconds grow as the unseen cells to the power {grows}.")
     return [*parts, on_gpu(cases)]
 
 
@@ -232,7 +269,7 @@ def vocabulary(tables: Tables) -> list[str]:
     return ["## The vocabulary beside scanpy and scikit-learn", table(head, rows)]
 
 
-SECTIONS = (attention, step, loop, embedding, generation, growth, dag, vocabulary)
+SECTIONS = (goals, attention, step, loop, embedding, generation, growth, dag, vocabulary)
 
 
 def page(tables: Tables) -> str:

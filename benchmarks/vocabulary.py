@@ -20,7 +20,7 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 from anndata import AnnData
-from measuring import in_process, machine, memory_mb, options, write
+from measuring import done, in_process, machine, memory_mb, options, write
 
 from gest import vocabulary
 from gest.metacells import cluster, covariance, principal_components, project
@@ -186,9 +186,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder), n_cells)
         for part in PARTS:
-            found = in_process(__file__, "--part", part, folder)
-            if (status := found.pop("status")) != "ok":
-                raise SystemExit(f"vocabulary, {part}: {status}.")
+            found = done(in_process(__file__, "--part", part, folder), f"vocabulary, {part}")
             rows += [{"cells": n_cells, "part": part, "measure": name, "value": value} for name, value in found.items()]
     write("vocabulary", [row | machine(torch.device("cpu")) for row in rows], quick=given.quick)
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from figure import draw
 from full_run import NODE, PAPER_GPU_HOURS, hours
+from goals import Tables, exponent, get, goals
 from measuring import options, results
 
 from gest.plots.saving import save
@@ -14,7 +14,6 @@ from gest.plots.table import aligned
 
 PAGE = Path("docs/performance.md")
 MISSING = "not measured"
-Tables = dict[str, pd.DataFrame]
 
 
 def read(folder: Path) -> Tables:
@@ -34,11 +33,6 @@ def spread(row: pd.Series, name: str = "ratio") -> str:
     return f"{row[name]:.2f} ({row[f'{name}_low']:.2f}–{row[f'{name}_high']:.2f})"
 
 
-def exponent(x: Sequence[float], y: Sequence[float]) -> float:
-    """Slope in double-logarithmic scale: 1 is linear growth, 2 quadratic."""
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
-
-
 def power(x: Sequence[float], y: Sequence[float]) -> str:
     """Show the exponent of growth, of two sizes at least."""
     return f"{exponent(x, y):.2f}" if len(x) > 1 else MISSING
@@ -52,11 +46,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def on_gpu(*needed: pd.DataFrame) -> str:
     """Say so where results are of the CPU alone."""
     return "" if any((one["device"] != "cpu").any() for one in needed if "device" in one) else f"GPU: {MISSING}."
-
-
-def get(tables: Tables, name: str) -> pd.DataFrame:
-    """Return a result, or an empty table."""
-    return tables.get(name, pd.DataFrame())
 
 
 def machines(tables: Tables) -> str:
@@ -74,35 +63,12 @@ def machines(tables: Tables) -> str:
     return "\n".join(["Machine:", "", *lines])
 
 
-def goals(tables: Tables) -> list[str]:
-    """Gather what is aimed at on the CPU, and what was reached."""
-
-    def value(name: str, column: str, **where: object) -> float:
-        found = get(tables, name)
-        for key, wanted in where.items():
-            found = found[found[key] == wanted] if len(found) else found
-        return float(found[column].max()) if len(found) else np.nan
-
-    cpu = {"device": "cpu"}
-    dense, plain = {"path": "dense mask"} | cpu, {"path": "written out"} | cpu
-    memory, around = get(tables, "attention_memory"), get(tables, "loop")
-    own = memory[(memory["path"] == "gest") & (memory["device"] == "cpu")] if len(memory) else memory
-    linear = exponent(own["L"], own["mb"]) if len(own) > 1 else np.nan
-    outside = around.loc[around["part"] != "step", "share"].sum() if len(around) else np.nan
+def aims(tables: Tables) -> list[str]:
+    """Open with what is aimed at, and what was reached."""
     rows = []
-    for what, sign, goal, reached in (
-        ("attention against the dense mask, L = 675", "≥", 2, value("attention", "ratio", L=675, **dense)),
-        ("attention against the dense mask, L = 1200", "≥", 3, value("attention", "ratio", L=1200, **dense)),
-        ("its memory: power of L", "≤", 1.1, linear),
-        ("training step against the dense mask", "≥", 2, value("step", "ratio", **dense)),
-        ("training step against the softmax written out", "≥", 10, value("step", "ratio", **plain)),
-        ("share of the loop around the step", "≤", 0.05, outside),
-        ("zero-shot embedding against the training graph", "≥", 1.8, value("embedding", "speedup", path="gest", **cpu)),
-        ("padding in generation, most", "≤", 0.15, value("generation", "padding_waste", **cpu)),
-        ("dry run of the paper's configuration, s", "≤", 15, value("dag", "dry_run_s")),
-    ):
-        met = "–" if np.isnan(reached) else "yes" if (reached >= goal if sign == "≥" else reached <= goal) else "no"
-        rows.append([what, f"{sign} {goal}", number(reached), met])
+    for goal in goals(tables):
+        met = "–" if goal.met is None else "yes" if goal.met else "no"
+        rows.append([goal.what, f"{'≥' if goal.least else '≤'} {goal.bound}", number(goal.reached), met])
     return ["## Goals, on the CPU", table(["what", "goal", "measured", "reached"], rows)]
 
 
@@ -269,7 +235,7 @@ def vocabulary(tables: Tables) -> list[str]:
     return ["## The vocabulary beside scanpy and scikit-learn", table(head, rows)]
 
 
-SECTIONS = (goals, attention, step, loop, embedding, generation, growth, dag, vocabulary)
+SECTIONS = (aims, attention, step, loop, embedding, generation, growth, dag, vocabulary)
 
 
 def page(tables: Tables) -> str:

@@ -6,6 +6,7 @@ import re
 import dag
 import full_run
 import generation
+import goals
 import growth
 import loop
 import measuring
@@ -139,7 +140,7 @@ def test_growth_scales_a_part_to_all():
     assert (row["seconds"], row["cells_per_s"], row["extrapolated"]) == (400, 25, True)
     assert not growth.row("scoring", 50, {"status": "ok", "done": 50, "seconds": 2.0, "peak_mb": 1})["extrapolated"]
     assert growth.row("scoring", 50, {"status": "killed"}) == {"stage": "scoring", "cells": 50, "status": "killed"}
-    assert report.exponent([10, 100, 1000], [3, 300, 30_000]) == pytest.approx(2)
+    assert goals.exponent([10, 100, 1000], [3, 300, 30_000]) == pytest.approx(2)
 
 
 def test_the_loop_is_accounted_for():

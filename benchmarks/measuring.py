@@ -72,7 +72,7 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def turns(works: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, np.ndarray]:
+def turns(works: Mapping[Any, Callable[[], Any]], repeats: int) -> dict[Any, np.ndarray]:
     """Time pieces of work in turn, after one round that does not count: name to (repeats,) seconds."""
     rounds = [{name: seconds(work) for name, work in works.items()} for _ in range(repeats + 1)]
     return {name: np.array([one[name] for one in rounds[1:]]) for name in works}

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from inputs import default_model, random_windows
-from measuring import autocast, devices, machine, options, ratio, seconds, turns, write
+from measuring import autocast, devices, machine, options, ratio, turns, write
 from reference import check_equal, dense_mask, gradients, largest_error, window_losses, written_out
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
@@ -44,10 +44,10 @@ def operations(shape: ModelConfig, *, windows: int, length: int, n_metacells: in
     return {"cells": 3 * cells, "targets": 3 * targets, "head": 3 * head, "codebook": 3 * codebook}
 
 
-def peak_gflops(device: torch.device, dtype: torch.dtype, n: int) -> float:
-    """Operations per second of an n × n matrix product, in 10⁹: the best of ten."""
+def product(device: torch.device, dtype: torch.dtype, n: int) -> Callable[[], Tensor]:
+    """Make a large matrix product, n × n: what the machine does at its best."""
     a = torch.randn(n, n, device=device, dtype=dtype)
-    return 2 * n**3 / min(seconds(lambda: a @ a) for _ in range(10)) / 1e9
+    return lambda: a @ a
 
 
 def step(losses: Callable[[], Tensor], model: GeST, optimiser: torch.optim.Optimizer) -> None:
@@ -76,10 +76,14 @@ def measure(device: torch.device, windows: int, length: int, repeats: int) -> tu
     del losses
 
     optimiser = torch.optim.AdamW(model.parameters(), lr=0.0)  # the weights stay: all make the same steps
-    times = turns({name: lambda work=work: step(work, model, optimiser) for name, work in works.items()}, repeats)
+    steps = {name: lambda work=work: step(work, model, optimiser) for name, work in works.items()}
+    n = 2048 if device.type == "cpu" else 8192
+    products = {dtype: product(device, dtype, n) for dtype in (torch.float32, torch.bfloat16)}
+    times = turns(steps | products, repeats)
     cells = windows * (length - 1)
     rows = []
-    for name, taken in times.items():
+    for name in works:
+        taken = times[name]
         of = ratio(taken, times["gest"])
         speed = {"seconds": np.median(taken), "cells_per_s": cells / np.median(taken)}
         spread = {"ratio": of.median, "ratio_low": of.low, "ratio_high": of.high}
@@ -94,14 +98,13 @@ def measure(device: torch.device, windows: int, length: int, repeats: int) -> tu
 
     K, T = model.codebook.shape
     counted = operations(model.config.model, windows=windows, length=length, n_metacells=K, n_genes=T)
-    fastest = float(np.median(times["gest"]))
+    total = sum(counted.values())
     peaks = []
-    for dtype in (torch.float32, torch.bfloat16):
-        peak = peak_gflops(device, dtype, 2048 if device.type == "cpu" else 8192)
-        reached = sum(counted.values()) / fastest / 1e9
-        about = {"dtype": str(dtype).removeprefix("torch."), "peak_gflops": peak, "reached_gflops": reached}
-        parts = {f"gflop_{name}": value / 1e9 for name, value in counted.items()}
-        peaks.append({**about, "share": reached / peak, **parts})
+    for dtype in products:
+        share = ratio(total / times["gest"], 2 * n**3 / times[dtype])  # of a round: under the same conditions
+        about = {"dtype": str(dtype).removeprefix("torch."), "peak_gflops": 2e-9 * n**3 / np.median(times[dtype])}
+        reached = {"reached_gflops": 1e-9 * total / np.median(times["gest"]), "share": share.median}
+        peaks.append({**about, **reached, **{f"gflop_{name}": value / 1e9 for name, value in counted.items()}})
     return tuple([row | machine(device) for row in table] for table in (rows, operators, peaks))
 
 

@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 # `toy` is also a link to a profile.
-.PHONY: toy test lint clean
+.PHONY: toy test lint benchmark clean
 
 toy: $(READY)
 	$(BIN)/snakemake --profile toy
@@ -27,6 +27,13 @@ lint: $(READY)
 	! $(BIN)/snakemake --lint 2>&1 | grep '^ *\* ' | grep -v 'Specify a conda environment or container for each rule'
 	$(BIN)/snakemake --profile toy --dry-run --quiet
 	$(BIN)/snakemake --dry-run --quiet all
+
+# make benchmark PARTS="attention step" QUICK=--quick
+PARTS ?= attention step loop embedding generation vocabulary growth dag packaged
+QUICK ?=
+benchmark: $(READY)
+	for part in $(PARTS); do $(BIN)/python benchmarks/$$part.py $(QUICK) || exit 1; done
+	$(BIN)/python benchmarks/report.py $(QUICK)
 
 clean:
 	rm -rf results/toy logs/toy .venv .venvs .snakemake .pytest_cache .ruff_cache

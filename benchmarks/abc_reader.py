@@ -1,19 +1,10 @@
-"""Read one mouse of the ABC Atlas at the size of Zhuang-ABCA-1, or a share of it, and write its sections.
+"""One mouse of the ABC Atlas at the size of Zhuang-ABCA-1, or smaller, made up and read: the import of `growth.py`.
 
-The files are made here with upstream's layout: a dense float32 matrix of 4,167,870 cells and 1,122 genes in gzip chunks
-of (16281, 5), about as large as upstream's, whose rows are in random order; 2,846,908 of the cells in 147 sections.
-A process of its own reads and writes, and its peak resident memory is read from the kernel's account of it (Linux).
-
-    python benchmarks/abc_reader.py --scale 0.1 --folder FOLDER
+The files have upstream's layout: a dense float32 matrix of 4,167,870 cells and 1,122 genes in gzip chunks of
+(16281, 5), about as large as upstream's, whose rows are in random order; 2,846,908 of the cells in 147 sections.
 """
 
-import argparse
 import csv
-import json
-import os
-import shutil
-import subprocess
-import sys
 import time
 import zlib
 from pathlib import Path
@@ -22,7 +13,6 @@ import anndata as ad
 import h5py
 import numpy as np
 import pandas as pd
-from measuring import keep, peak_memory, processor
 
 from gest.sections import write_section
 from gest.sources.abc_atlas import TERMS, read
@@ -33,11 +23,11 @@ MEAN_COUNT = 0.08  # of a gene in a cell, such that the full file has about upst
 DATASET = "Zhuang-ABCA-1"
 
 
-def make(folder: Path, scale: float, seed: int = 0) -> None:
-    """Write the five files."""
+def make(folder: Path, passed: int, seed: int = 0) -> None:
+    """Write the five files, for so many cells that end up in sections."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    n, passed = round(CELLS * scale), round(PASSED * scale)
+    n = max(round(CELLS * passed / PASSED), CHUNK[0])
     halves = rng.integers(10**18, 9 * 10**18, (n, 2))
     labels = np.array([f"{high}{low}" for high, low in halves.tolist()], dtype=object)
     share = rng.dirichlet(np.full(SECTIONS, 5.0))
@@ -97,11 +87,9 @@ def write_matrix(file: h5py.File, n: int, rng: np.random.Generator) -> None:
             X.id.write_direct_chunk((top, left), patterns[rng.integers(PATTERNS)])
 
 
-def read_and_write(folder: Path) -> None:
-    """Read the files and write the sections; print what was read and how long each part took."""
-    seconds = {"read": 0.0, "write": 0.0}
-    nnz = cells = 0
-    start = time.perf_counter()
+def read_and_write(folder: Path) -> dict[str, float]:
+    """Read the files and write the sections: cells and seconds."""
+    start, cells = time.perf_counter(), 0
     sections = read(
         folder,
         name="mouse1",
@@ -110,55 +98,6 @@ def read_and_write(folder: Path) -> None:
         held_out={"cells": 6924, "otherwise": f"{DATASET}.079"},
     )
     for name, section, _ in sections:
-        seconds["read"] += time.perf_counter() - start
-        cells, nnz = cells + section.n_obs, nnz + section.X.nnz
-        start = time.perf_counter()
+        cells += section.n_obs
         write_section(section, folder / "sections" / f"{name}.h5ad")
-        seconds["write"] += time.perf_counter() - start
-        start = time.perf_counter()
-    print(json.dumps({"cells": cells, "nnz": nnz, "seconds": seconds}))
-
-
-def main() -> None:
-    """Make the files, read them in a child process and tell what it took."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--folder", type=Path, required=True, help="where the files go; they are removed afterwards")
-    arguments.add_argument("--scale", type=float, default=0.1, help="share of upstream's cells (default: 0.1)")
-    arguments.add_argument("--read", action="store_true", help=argparse.SUPPRESS)
-    given = arguments.parse_args()
-    if given.read:
-        read_and_write(given.folder)
-        return
-    folder = given.folder / "abc_reader"
-    try:
-        start = time.perf_counter()
-        make(folder, given.scale)
-        made = time.perf_counter() - start
-        size = next(folder.glob("*.h5ad")).stat().st_size
-        command = [sys.executable, __file__, "--read", "--folder", str(folder)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-            peak = 0
-            while child.poll() is None:
-                peak = max(peak, peak_memory(child.pid))
-                time.sleep(0.05)
-            told = child.stdout.read()
-        if child.returncode:
-            sys.exit(child.returncode)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    result = {
-        "benchmark": "abc_reader",
-        "machine": processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "scale": given.scale,
-        "genes": GENES,
-        "h5ad_bytes": size,
-        **json.loads(told),
-        "peak_mb": round(peak / 1e6),
-    }
-    result["seconds"] = {part: round(s, 1) for part, s in {"make": made, **result["seconds"]}.items()}
-    keep(result)
-
-
-if __name__ == "__main__":
-    main()
+    return {"done": cells, "seconds": time.perf_counter() - start}

@@ -1,60 +1,70 @@
-"""Embedding niches with the default model at 600 µm: cells per second, beside what the packaged methods take.
+"""Zero-shot embedding: `embed_tokens` beside the training graph run on the same niches, and in bfloat16.
 
-``python benchmarks/embedding.py --cells 1000 3000`` simulates sections of so many cells, 1,850 per mm² and 1,122 genes,
-and represents their cells by zero-shot GeST and by every packaged method whose environment is in ``.venvs``, one seed
-each, on one thread. GeST's weights are not trained: they do not change the work. The training on the section that the
-others cannot do without is in their seconds.
+All cells lie in a square of 300 µm, so that every niche of 600 µm holds all of them: 676, as many as a training window.
+The training graph is both streams of Eq. 6 without gradients, of which the last output is read.
+
+    python benchmarks/embedding.py
 """
 
-import argparse
-import os
+import numpy as np
+import torch
+from inputs import default_model, random_section
+from measuring import devices, machine, options, ratio, turns, write
+from reference import check_equal, largest_error
 
-from measuring import keep, processor
+from gest import GeST
+from gest.niche import Niches, embed_tokens
+from gest.windows import Tokens
 
-DENSITY = 1.85e-3  # cells per µm², as in the paper's sections
-N_GENES, N_METACELLS = 1122, 1000
+CELLS, SIDE, BATCH = 676, 300.0, 16
+TOLERANCE = 1e-4
 
 
-def measure(n_cells: int) -> dict[str, dict[str, float]]:
-    """Represent one section by every method; what each took."""
-    import torch
+@torch.no_grad()
+def training_graph(model: GeST, section: Tokens) -> np.ndarray:
+    """Embed every cell by the graph that training runs (`GeST.niche`): (n, D)."""
+    niches, rows = Niches(section, model.config), []
+    for cells in np.array_split(np.arange(len(section.xy)), -(-len(section.xy) // BATCH)):
+        tokens, bins, lengths = niches.batch(cells, model.device)
+        rows.append(model.niche(tokens, bins, lengths)[torch.arange(len(cells)), lengths - 1].float().cpu())
+    return torch.cat(rows).numpy()
 
-    from gest import GeST
-    from gest.clustering import PACKAGED, represent
-    from gest.isolated import ENVIRONMENTS, FOLDER
-    from gest.sources.simulate import simulate
-    from gest.vocabulary import fit_sections
 
-    torch.manual_seed(0)
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    width = (n_cells / DENSITY) ** 0.5
-    section = simulate("s", donor="d", n_cells=n_cells, width_um=width, height_um=width, n_genes=N_GENES, seed=0)
-    model = GeST(None, fit_sections([section], {"n_metacells": N_METACELLS})).eval()
-    packaged = [method for method in PACKAGED if (FOLDER / ENVIRONMENTS[method]).exists()]
-    taken = {}
-    for method in ("gest", *packaged):
-        (made,) = represent(
-            *(section, method),
-            **{"seeds": [0], "models": [model], "levels": ["region"], "windows": [600.0], "organism": "simulated"},
-        )
-        taken[method] = {
-            "seconds": round(made.seconds, 1),
-            "cells_per_s": round(section.n_obs / made.seconds, 1),
-            "peak_mb": round(made.peak_mb),
-            "status": made.status,
-        }
-        print(n_cells, method, taken[method], flush=True)
-    return taken
+def halved(model: GeST, section: Tokens) -> np.ndarray:
+    """Embed in bfloat16."""
+    with torch.autocast(model.device.type, torch.bfloat16):
+        return embed_tokens(model, section)
+
+
+def measure(device: torch.device, n_cells: int, repeats: int) -> list[dict]:
+    """Time the three in turn; `error` is the largest difference, `cosine` the least similarity to float32."""
+    model = default_model().to(device).eval()
+    section = random_section(n_cells, density=n_cells / SIDE**2)
+    works = {
+        "training graph": lambda: training_graph(model, section),
+        "gest": lambda: embed_tokens(model, section),
+        "gest, bfloat16": lambda: halved(model, section),
+    }
+    expected = works["training graph"]()
+    times, rows = turns(works, repeats), []
+    for name, taken in times.items():
+        made = works[name]()
+        error = largest_error([torch.from_numpy(made)], [torch.from_numpy(expected)])
+        if name == "gest":
+            check_equal("embedding", error, TOLERANCE)
+        cosine = (made * expected).sum(1) / np.linalg.norm(made, axis=1) / np.linalg.norm(expected, axis=1)
+        of = ratio(times["training graph"], taken)
+        about = {"path": name, "niche_cells": n_cells, "cells_per_s": n_cells / np.median(taken)}
+        spread = {"speedup": of.median, "speedup_low": of.low, "speedup_high": of.high}
+        rows.append({**about, **spread, "error": error, "cosine": cosine.min(), **machine(device)})
+    return rows
 
 
 def main() -> None:
-    """Measure every size, and add one line to the results."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, nargs="+", default=[1000, 3000], help="sizes of the section")
-    arguments = parser.parse_args()
-    runs = {str(n): measure(n) for n in arguments.cells}
-    threads = os.environ.get("OMP_NUM_THREADS", "1")
-    keep({"benchmark": "embedding", "machine": processor(), "cores": os.cpu_count(), "threads": threads, "runs": runs})
+    """Measure on every device."""
+    given = options(__doc__).parse_args()
+    size = (64, 2) if given.quick else (CELLS, 3)
+    write("embedding", [row for device in devices() for row in measure(device, *size)], quick=given.quick)
 
 
 if __name__ == "__main__":

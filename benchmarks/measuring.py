@@ -1,17 +1,55 @@
-"""What all benchmarks need: the memory of a process, the machine's name, and where results are kept."""
+"""What all benchmarks need: time and memory of a piece of work, the machine in words, and where results are kept.
 
+A reference and the fast path take turns, so that what else the machine does falls on both; medians are compared.
+Memory is measured in a process of its own, by the kernel's account of it (Linux).
+"""
+
+import argparse
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
 
 
-def peak_memory(pid: int) -> int:
-    """Return the most resident memory that a process has had, in bytes (Linux); 0 once it is gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
+class Ratio(NamedTuple):
+    """How many times as long the reference takes as the fast path: median and quartiles over rounds."""
+
+    median: float
+    low: float
+    high: float
+
+
+def options(about: str) -> argparse.ArgumentParser:
+    """Make the parser that all benchmarks share."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small sizes and few repeats, to try the benchmark itself")
+    return parser
+
+
+def devices() -> list[torch.device]:
+    """List what this machine can be measured on."""
+    return [torch.device("cpu")] + [torch.device("cuda")] * torch.cuda.is_available()
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """Describe the machine, as every row of the results does; nothing tells whose it is."""
+    cuda = device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(device) if cuda else "cpu",
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
 
 
 def processor() -> str:
@@ -20,9 +58,88 @@ def processor() -> str:
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
 
 
-def keep(result: dict[str, Any]) -> None:
-    """Print a result as one JSON line, and add it to the results."""
-    line = json.dumps(result)
-    print(line)
-    with Path(__file__).with_name("results.jsonl").open("a") as file:
-        file.write(line + "\n")
+def autocast(device: torch.device) -> torch.autocast:
+    """Half precision where training uses it: on CUDA."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Time one call, to the end of what it started on a GPU."""
+    start = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def turns(works: Mapping[Any, Callable[[], Any]], repeats: int) -> dict[Any, np.ndarray]:
+    """Time pieces of work in turn, after one round that does not count: name to (repeats,) seconds."""
+    rounds = [{name: seconds(work) for name, work in works.items()} for _ in range(repeats + 1)]
+    return {name: np.array([one[name] for one in rounds[1:]]) for name in works}
+
+
+def ratio(reference: np.ndarray, fast: np.ndarray) -> Ratio:
+    """Compare round by round: the two of a round ran under the same conditions."""
+    low, median, high = np.quantile(reference / fast, (0.25, 0.5, 0.75))
+    return Ratio(float(median), float(low), float(high))
+
+
+def memory_mb(kind: str = "VmHWM") -> float:
+    """Resident memory of this process, MB: its peak (`VmHWM`) or what it is now (`VmRSS`)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(kind)) / 1024
+
+
+def extra_memory_mb(work: Callable[[], Any], device: torch.device) -> float:
+    """Peak memory that a piece of work needs beside what was there before, MB."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        work()
+        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = memory_mb("VmRSS")
+    work()
+    return memory_mb() - before
+
+
+def in_process(script: str, *arguments: Any, limit: float | None = None) -> dict[str, Any]:
+    """Run a part of a benchmark in a process of its own; what it printed last is its result, as JSON.
+
+    Where it takes longer than `limit` seconds, or dies, the result is a `status` that says so.
+    """
+    command = [sys.executable, script, *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
+        try:
+            told, _ = child.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)  # and what it started
+            return {"status": f"stopped after {limit / 60:g} minutes"}
+        except BaseException:
+            os.killpg(child.pid, signal.SIGKILL)
+            raise
+    if child.returncode == -signal.SIGKILL:
+        return {"status": "killed, as when memory runs out"}
+    if child.returncode:
+        return {"status": f"failed (exit status {child.returncode})"}
+    return {"status": "ok"} | json.loads(told.splitlines()[-1])
+
+
+def done(found: dict[str, Any], what: str) -> dict[str, Any]:
+    """Take the result of `in_process` without its status, or end the benchmark with it."""
+    if found["status"] != "ok":
+        raise SystemExit(f"{what}: {found['status']}.")
+    return {name: value for name, value in found.items() if name != "status"}
+
+
+def results(quick: bool) -> Path:
+    """Name the folder of results; those of a quick run mean nothing, and are kept apart."""
+    return Path("results/benchmarks/quick" if quick else "results/benchmarks")
+
+
+def write(name: str, rows: Sequence[Mapping[str, Any]], *, quick: bool) -> None:
+    """Write a benchmark's rows as `results/benchmarks/NAME.csv`, four figures of each number, and print them."""
+    table = pd.DataFrame(rows)
+    results(quick).mkdir(parents=True, exist_ok=True)
+    table.to_csv(results(quick) / f"{name}.csv", index=False, float_format="%.4g")
+    print(table.drop(columns=["processor", "cores", "threads", "torch"], errors="ignore").to_string(index=False))

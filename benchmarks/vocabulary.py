@@ -1,68 +1,66 @@
-"""Fit the vocabulary to as many cells as Zhuang-ABCA-1 has, or to a share of them, and tokenise them.
+"""The vocabulary: fitting and tokenising beside scanpy and scikit-learn, in time, memory and what is found.
 
-The sections are made here: 147 of 19,367 cells and 1,122 genes, about 10 % of the counts above zero, cells between
-300 types. Each part runs in a process of its own, whose peak resident memory is read from the kernel's account of it
-(Linux). Beside the fit stand scanpy's PCA and scikit-learn's MiniBatchKMeans on the same cells, all held in memory, and
-on a subset the two exact references: scikit-learn's PCA by full SVD and its KMeans.
+The sections are made here: up to 19,367 cells and 1,122 genes each, about 10 % of the counts above zero, cells between
+300 types. Each part runs in a process of its own. Beside the fit stand scanpy's PCA and scikit-learn's MiniBatchKMeans
+on the same cells, all held in memory, and on a subset the two exact references: scikit-learn's PCA by full SVD and its
+KMeans. 2,846,908 cells are as many as Zhuang-ABCA-1 has: a quarter of an hour, and 5 GB of disk.
 
-    python benchmarks/vocabulary.py --scale 0.1 --folder FOLDER
+    python benchmarks/vocabulary.py --cells 300000
 """
 
-import argparse
 import json
-import os
-import shutil
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+import torch
 from anndata import AnnData
-from measuring import keep, peak_memory, processor
+from measuring import done, in_process, machine, memory_mb, options, write
 
 from gest import vocabulary
 from gest.metacells import cluster, covariance, principal_components, project
 from gest.sections import read_section, write_section
 from gest.vocabulary import Vocabulary, normalise
 
-SECTIONS, CELLS, GENES, TYPES = 147, 19_367, 1_122, 300
+CELLS, GENES, TYPES = 19_367, 1_122, 300  # CELLS: of a section, at most
 K, P = 1000, 50
 SVD_CELLS, KMEANS_CELLS, TOKENISED_SECTIONS = 20_000, 500_000, 10
 PASSES = ("covariance", "principal_components", "projected", "cluster", "cluster_means")  # the rest: totals
 
 
-def make(folder: Path, scale: float, seed: int = 0) -> None:
+def make(folder: Path, n_cells: int, seed: int = 0) -> None:
     """Write the section files."""
+    folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     rates = np.cumsum(rng.gamma(0.3, size=(TYPES, GENES)), axis=1)
     ends = (rates / rates[:, -1:] + np.arange(TYPES)[:, None]).ravel()  # distribution functions, end to end
     ends[GENES - 1 :: GENES] = np.arange(1, TYPES + 1)
     share = rng.dirichlet(np.ones(TYPES))
-    for i in range(max(round(SECTIONS * scale), 1)):
+    for i, start in enumerate(range(0, n_cells, CELLS)):
+        n = min(CELLS, n_cells - start)
         section = AnnData(
-            draw(ends, share, rng),
-            obs=pd.DataFrame({"section": f"s{i}", "donor": "d"}, index=[f"s{i}_{j}" for j in range(CELLS)]),
+            draw(n, ends, share, rng),
+            obs=pd.DataFrame({"section": f"s{i}", "donor": "d"}, index=[f"s{i}_{j}" for j in range(n)]),
             var=pd.DataFrame(index=[f"Gene{j}" for j in range(GENES)]),
-            obsm={"spatial": rng.random((CELLS, 2)) * 11_000},
+            obsm={"spatial": rng.random((n, 2)) * 11_000},
         )
         write_section(section, folder / f"{i:03d}.h5ad")
 
 
-def draw(ends: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> sp.csr_matrix:
+def draw(n: int, ends: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> sp.csr_matrix:
     """Draw counts: Poisson totals of gamma size, each count of the gene of a cell's own type or of a second one."""
-    own, other = rng.choice(TYPES, (2, CELLS), p=share)
-    cell = np.repeat(np.arange(CELLS), 1 + rng.poisson(rng.gamma(4, 38, CELLS)))
-    mixed = rng.random(CELLS) ** 3 / 2
+    own, other = rng.choice(TYPES, (2, n), p=share)
+    cell = np.repeat(np.arange(n), 1 + rng.poisson(rng.gamma(4, 38, n)))
+    mixed = rng.random(n) ** 3 / 2
     kind = np.where(rng.random(len(cell)) < mixed[cell], other[cell], own[cell])
     gene = np.searchsorted(ends, rng.random(len(cell)) + kind, side="right") - kind * GENES
     ones = np.ones(len(cell), dtype=np.float32)
-    return sp.csr_matrix((ones, (cell, gene)), shape=(CELLS, GENES))
+    return sp.csr_matrix((ones, (cell, gene)), shape=(n, GENES))
 
 
 def fit(folder: Path) -> dict[str, Any]:
@@ -174,54 +172,23 @@ def inertia(points: np.ndarray, centres: np.ndarray) -> float:
 PARTS = {"fit": fit, "scanpy_pca": scanpy_pca, "minibatch_k_means": minibatch_k_means, "check": check}
 
 
-def measured(part: str, folder: Path) -> dict[str, Any]:
-    """Run one part in a process of its own and add its peak resident memory, MB."""
-    command = [sys.executable, __file__, "--part", part, "--folder", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        peak = 0
-        while child.poll() is None:
-            peak = max(peak, peak_memory(child.pid))
-            time.sleep(0.05)
-        told = child.stdout.read()
-    if child.returncode:
-        sys.exit(child.returncode)
-    return json.loads(told) | {"peak_mb": round(peak / 1e6)}
-
-
 def main() -> None:
-    """Make the files, run each part in a child process and tell what it took."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--folder", type=Path, required=True, help="where the files go; they are removed afterwards")
-    arguments.add_argument("--scale", type=float, default=0.1, help="share of the 147 sections (default: 0.1)")
-    arguments.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
-    given = arguments.parse_args()
+    """Make the files and run each part in a process of its own."""
+    parser = options(__doc__)
+    parser.add_argument("--cells", type=int, default=100_000, help="how many (default: 100,000)")
+    parser.add_argument("--part", nargs=2, metavar=("PART", "FOLDER"), help="run one alone")
+    given = parser.parse_args()
     if given.part:
-        print(json.dumps(PARTS[given.part](given.folder)))
+        part, folder = given.part
+        print(json.dumps(PARTS[part](Path(folder)) | {"peak_mb": memory_mb()}))
         return
-    folder = given.folder / "vocabulary"
-    try:
-        start = time.perf_counter()
-        make(folder, given.scale)
-        made = time.perf_counter() - start
-        parts = {}
+    n_cells, rows = 5000 if given.quick else given.cells, []
+    with tempfile.TemporaryDirectory() as folder:
+        make(Path(folder), n_cells)
         for part in PARTS:
-            parts[part] = measured(part, folder)
-            print(part, parts[part], file=sys.stderr)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    result = {
-        "benchmark": "vocabulary",
-        "machine": processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "versions": {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "scanpy")},
-        "scale": given.scale,
-        "genes": GENES,
-        "K": K,
-        "p": P,
-        "make_s": made,
-        **parts,
-    }
-    keep(json.loads(json.dumps(result), parse_float=lambda text: float(f"{float(text):.5g}")))
+            found = done(in_process(__file__, "--part", part, folder), f"vocabulary, {part}")
+            rows += [{"cells": n_cells, "part": part, "measure": name, "value": value} for name, value in found.items()]
+    write("vocabulary", [row | machine(torch.device("cpu")) for row in rows], quick=given.quick)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 _BATCH = 16  # windows run together; results do not depend on it
+_BAND = 128  # windows of similar length, which are then put in order of their targets
 
 
 class Generated(NamedTuple):
@@ -227,16 +228,23 @@ def _reference_windows(model: GeST, grid: Grid, seen: np.ndarray, *, seed: int, 
     return windows
 
 
+def _by_size(windows: Sequence[_Window]) -> list[_Window]:
+    """Order windows so that neighbours hold about as many seen cells, and about as many targets: both are padded."""
+    by_length = sorted(windows, key=lambda w: len(w.seen))
+    bands = (by_length[start : start + _BAND] for start in range(0, len(by_length), _BAND))
+    return [w for band in bands for w in sorted(band, key=lambda w: len(w.targets))]
+
+
 @torch.no_grad()
 def _estimates(
     model: GeST, xy: np.ndarray, tokens: np.ndarray, windows: Sequence[_Window], batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Run windows in batches of similar length; yield each window's targets and their estimates (U, K or T)."""
+    """Run windows in batches of similar size; yield each window's targets and their estimates (U, K or T)."""
     window, n_bins, device = model.config.window, model.config.model.position_bins, model.device
-    by_length = sorted(windows, key=lambda w: len(w.seen))
+    alike = _by_size(windows)
     model.eval()
-    for start in range(0, len(by_length), batch_size):
-        batch = by_length[start : start + batch_size]
+    for start in range(0, len(alike), batch_size):
+        batch = alike[start : start + batch_size]
         seen = stack([tokens[w.seen] for w in batch])
         bins, places = (
             stack([position_bins(xy[cells], w.origin, window=window, n_bins=n_bins) for w, cells in pairs])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy.spatial import KDTree
 from torch import Tensor
 from tqdm import tqdm
 
@@ -63,7 +64,8 @@ class Niches:
 
     def by_size(self, cells: np.ndarray, size: int) -> list[np.ndarray]:
         """Split cells (m,) into batches whose niches hold about as many cells, so that little is padded."""
-        sizes = [len(self.grid.window(self.section.xy[cell], self.window)) for cell in cells]
+        xy = self.section.xy
+        sizes = KDTree(xy).query_ball_point(xy[cells], self.window / 2, p=np.inf, return_length=True)
         ordered = cells[np.argsort(sizes, kind="stable")]
         return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 

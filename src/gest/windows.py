@@ -64,7 +64,8 @@ class Grid:
                 for i in range(i0, i1 + 1)]  # fmt: skip
         near = np.concatenate(rows)
         xy = self.xy[near]
-        return np.sort(near[((xy >= low) & (xy <= high)).all(1)])
+        inside = (xy >= low) & (xy <= high)
+        return np.sort(near[inside[:, 0] & inside[:, 1]])  # `all` over two columns takes twice as long
 
 
 def serialize(

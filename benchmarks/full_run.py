@@ -1,0 +1,78 @@
+"""The paper's full run in hours, extrapolated from the rates measured: one mouse to learn from, one to be tested on."""
+
+import numpy as np
+import pandas as pd
+from inputs import DENSITY
+
+TRAINING_CELLS, TEST_CELLS, TEST_SECTIONS = 2_839_984, 1_227_408, 66
+TARGET_CELLS = 168_000_000  # of the configuration's 20,000 steps of 16 windows
+CROPS, SIDES, WINDOW = 5, (300.0, 900.0), 600.0  # per test section; µm
+VARIANTS = 3  # of every prediction are scored
+NODE = 64  # cores of a CPU node
+PAPER_GPU_HOURS = 4 * 3  # four A800 for three hours
+
+
+def windows_of_hole(side: float, window: float = WINDOW) -> float:
+    """Windows that generate a square hole: in every round the seen cells within half a window of it, which it loses."""
+    sides = np.arange(side, 0, -window)
+    return float(DENSITY * ((sides + window) ** 2 - sides**2).sum())
+
+
+def hours(tables: dict[str, pd.DataFrame]) -> list[dict]:
+    """Work out every stage's hours.
+
+    Parameters
+    ----------
+    tables
+        The benchmarks' results by name; those that are missing leave their hours NaN.
+
+    Returns
+    -------
+    One row per stage: `stage`, `work` in words, hours on this machine (`cpu`), on a node of `NODE` cores (`node`), on
+    one GPU (`gpu`) and on four (`gpus`), the last three if all cores and GPUs were used as well; `gpus` is NaN, too,
+    where a stage does not run on a GPU.
+    """
+    sides = np.linspace(*SIDES, 61)
+    n_windows = TEST_SECTIONS * CROPS * np.mean([windows_of_hole(side) for side in sides])
+    unseen = TEST_SECTIONS * CROPS * DENSITY * np.mean(sides**2)
+    all_cells = TRAINING_CELLS + TEST_CELLS
+    step = ("step", {"path": "gest"}, "cells_per_s")
+    embedding = ("embedding", {"path": "gest"}, "cells_per_s")
+    generation = ("generation", {"window": WINDOW}, "windows_per_s")
+
+    def growth(stage: str) -> tuple[str, dict, str]:
+        return "growth", {"stage": stage}, "cells_per_s"
+
+    stages = (
+        ("import", all_cells, "cells of both mice", growth("import"), False),
+        ("vocabulary", TRAINING_CELLS, "training cells", growth("vocabulary"), False),
+        ("tokens", all_cells, "cells", growth("tokenise"), False),
+        ("pre-training", TARGET_CELLS, "target cells", step, True),
+        ("generation, one seed", n_windows, f"windows of {TEST_SECTIONS * CROPS} crops", generation, True),
+        ("embedding, one seed", TEST_CELLS, "niches of 676 cells", embedding, True),
+        ("scores of one method", VARIANTS * unseen, "predicted cells", growth("scoring"), False),
+    )
+    rows = []
+    for stage, amount, unit, source, on_gpu in stages:
+        cpu, cores = rate(tables, *source, gpu=False)
+        gpu = rate(tables, *source, gpu=True)[0] if on_gpu else np.nan
+        own, other = amount / cpu / 3600, amount / gpu / 3600
+        times = {"cpu": own, "node": own * cores / NODE, "gpu": other, "gpus": other / 4}
+        rows.append({"stage": stage, "work": f"{amount:,.0f} {unit}", "runs_on_gpu": on_gpu, **times})
+    return rows
+
+
+def rate(
+    tables: dict[str, pd.DataFrame], name: str, where: dict[str, object], column: str, *, gpu: bool
+) -> tuple[float, float]:
+    """Look a rate up, that of the most cells if there are several, and the cores it was measured on; or NaN."""
+    if name not in tables:
+        return np.nan, np.nan
+    table = tables[name]
+    chosen = table[(table["device"] != "cpu") == gpu]
+    for key, value in where.items():
+        chosen = chosen[chosen[key] == value]
+    if chosen.empty:
+        return np.nan, np.nan
+    last = chosen.iloc[-1]
+    return float(last[column]), float(last["cores"])

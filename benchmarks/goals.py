@@ -1,0 +1,74 @@
+"""What is aimed at on the CPU, and what the benchmarks' results say was reached."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+Tables = dict[str, pd.DataFrame]
+"""Results by name of the benchmark; those that are missing were not measured."""
+
+
+class Goal(NamedTuple):
+    """A bound, and the value that it is for."""
+
+    what: str
+    least: bool
+    """Whether the bound is a lower one."""
+    bound: float
+    reached: float
+    """NaN where it was not measured."""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the bound is kept; None where nothing was measured."""
+        if np.isnan(self.reached):
+            return None
+        return self.reached >= self.bound if self.least else self.reached <= self.bound
+
+
+def get(tables: Tables, name: str) -> pd.DataFrame:
+    """Return a result, or an empty table."""
+    return tables.get(name, pd.DataFrame())
+
+
+def exponent(x: Sequence[float], y: Sequence[float]) -> float:
+    """Slope in double-logarithmic scale: 1 is linear growth, 2 quadratic."""
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+def goals(tables: Tables) -> list[Goal]:
+    """Compare every goal with what was measured."""
+
+    def largest(name: str, column: str, **where: object) -> float:
+        found = get(tables, name)
+        for key, wanted in where.items():
+            found = found[found[key] == wanted] if len(found) else found
+        return float(found[column].max()) if len(found) else np.nan
+
+    cpu = {"device": "cpu"}
+    dense, plain = {"path": "dense mask"} | cpu, {"path": "written out"} | cpu
+    memory, loop = get(tables, "attention_memory"), get(tables, "loop")
+    own = memory[(memory["path"] == "gest") & (memory["device"] == "cpu")] if len(memory) else memory
+    return [
+        Goal("attention against the dense mask, L = 675", True, 2, largest("attention", "ratio", L=675, **dense)),
+        Goal("attention against the dense mask, L = 1200", True, 3, largest("attention", "ratio", L=1200, **dense)),
+        Goal("its memory: power of L", False, 1.1, exponent(own["L"], own["mb"]) if len(own) > 1 else np.nan),
+        Goal("training step against the dense mask", True, 2, largest("step", "ratio", **dense)),
+        Goal("training step against the softmax written out", True, 10, largest("step", "ratio", **plain)),
+        Goal(
+            "share of the loop around the step",
+            False,
+            0.05,
+            loop.loc[loop["part"] != "step", "share"].sum() if len(loop) else np.nan,
+        ),
+        Goal(
+            "zero-shot embedding against the training graph",
+            True,
+            1.8,
+            largest("embedding", "speedup", path="gest", **cpu),
+        ),
+        Goal("padding in generation, most", False, 0.15, largest("generation", "padding_waste", **cpu)),
+        Goal("dry run of the paper's configuration, s", False, 15, largest("dag", "dry_run_s")),
+    ]

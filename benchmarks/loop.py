@@ -1,0 +1,117 @@
+"""The loop around the training step: what `gest.pretrain` spends outside it, in real steps of the default model.
+
+A step is what lies between the call for its losses and the optimiser's end; everything else (drawing windows, ordering
+them, binning, copying, logging, saving) is around it. States are saved, and rows logged, every few steps, so that they
+can be timed; in the share each counts as often as the configuration has it. On a GPU the step's share is its
+utilisation.
+
+    python benchmarks/loop.py
+"""
+
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from inputs import random_section, random_vocabulary
+from measuring import devices, machine, options, write
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from gest.batches import Windows
+from gest.checkpoint import Checkpoints
+from gest.config import PretrainingConfig
+
+SECTIONS, CELLS = 4, 20_000
+
+
+class Clock:
+    """Adds up the seconds of what it is put around."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.began = 0.0
+
+    def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Time every call."""
+
+        def timed(*arguments: Any, **settings: Any) -> Any:
+            start = time.perf_counter()
+            result = function(*arguments, **settings)
+            self.seconds[name].append(time.perf_counter() - start)
+            return result
+
+        return timed
+
+    def begin(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Let a step begin with this function, where gradients are asked for."""
+
+        def begun(*arguments: Any, **settings: Any) -> Any:
+            self.began = time.perf_counter()
+            return function(*arguments, **settings)
+
+        return begun
+
+    def end(self, *_: Any) -> None:
+        """Let the step end with the optimiser's."""
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.seconds["step"].append(time.perf_counter() - self.began)
+        self.seconds["ended"].append(time.perf_counter())
+
+
+def measure(steps: int, windows: int, save_every: int, window: float) -> list[dict]:
+    """Train, and tell where the seconds of a step went."""
+    settings = {
+        "window": window,
+        "pretraining": {
+            **{"steps": steps, "batch_size": windows, "warmup_steps": 1},
+            **{"checkpoint_every": save_every, "validate_every": save_every},
+        },
+    }
+    clock, loop = Clock(), import_module("gest.pretrain")
+    loop.window_losses = clock.begin(loop.window_losses)
+    Windows.batch = clock.around("windows", Windows.batch)
+    Checkpoints.save = clock.around("saving", Checkpoints.save)
+    register_optimizer_step_post_hook(clock.end)
+    sections = [random_section(CELLS, seed=i) for i in range(SECTIONS)]
+    with tempfile.TemporaryDirectory() as folder:
+        loop.pretrain(sections, random_vocabulary(), settings, out=Path(folder, "model"))
+    return account(clock.seconds, save_every=save_every)
+
+
+def account(seconds: dict[str, list[float]], *, save_every: int) -> list[dict]:
+    """Share a step's time out, the first steps left aside, and what is done at intervals spread over theirs.
+
+    Parameters
+    ----------
+    seconds
+        Of every `step`, `windows` and `saving`, and the time at which every step `ended`.
+    save_every
+        Steps between two that saved and logged.
+    """
+    plan = PretrainingConfig()
+    between = np.diff(seconds["ended"])  # from the end of one step to that of the next
+    around = between - seconds["step"][1:]
+    saved = np.arange(1, len(between) + 1) % save_every == 0  # what step i saves falls in before step i + 1 ends
+    step, windows = np.median(seconds["step"][1:]), np.median(seconds["windows"][1 : len(between) + 1])
+    usual = np.median(around[~saved])
+    at_intervals = (np.median(around[saved]) - usual) / plan.checkpoint_every
+    parts = {"step": step, "windows": windows, "other": usual - windows, "saving and logging": at_intervals}
+    total = sum(parts.values())
+    return [{"part": name, "ms": 1e3 * value, "share": value / total} for name, value in parts.items()]
+
+
+def main() -> None:
+    """Measure on the device that `gest.pretrain` takes."""
+    given = options(__doc__).parse_args()
+    size = (7, 2, 3, 150.0) if given.quick else (31, 4, 5, 600.0)
+    write("loop", [row | machine(devices()[-1]) for row in measure(*size)], quick=given.quick)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Embedding a section by GeST, zero-shot, and by the packaged methods: seconds and memory against its size.
+
+Sections are simulated, 1,850 cells per mm² and 1,122 genes; niches of 600 µm; one seed each. GeST's weights are not
+trained, which does not change the work; the training on the section that the others cannot do without is in their
+seconds. The methods run in their environments in `.venvs` (`snakemake .venvs/NAME` makes one), on one thread as in the
+workflow; GeST has the machine's threads, and a row on one. A method that ran out of memory or time at one size is not
+tried at a larger one.
+
+    python benchmarks/packaged.py --cells 1000 3000 10000 --limit 30
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from inputs import DENSITY, GENES, METACELLS, default_model
+from measuring import in_process, machine, options, write
+
+from gest.clustering import PACKAGED, represent
+from gest.isolated import ENVIRONMENTS, FOLDER
+from gest.sources.simulate import simulate
+from gest.vocabulary import fit_sections
+
+ONE_THREAD = "gest, one thread"
+
+
+def measure(method: str, n_cells: int) -> dict:
+    """Represent one section by one method."""
+    width = (n_cells / DENSITY) ** 0.5
+    section = simulate("s", donor="d", n_cells=n_cells, width_um=width, height_um=width, n_genes=GENES, seed=0)
+    models = []
+    if method.startswith("gest"):
+        vocabulary = fit_sections([section], {"n_metacells": min(METACELLS, n_cells // 20)})
+        models = [default_model(vocabulary=vocabulary).eval().to("cuda" if torch.cuda.is_available() else "cpu")]
+    if method == ONE_THREAD:
+        torch.set_num_threads(1)
+        models = [model.cpu() for model in models]
+    (made,) = represent(
+        *(section, method.partition(",")[0]),
+        **{"seeds": [0], "models": models, "levels": ["region"], "windows": [600.0], "organism": "simulated"},
+    )
+    return {"seconds": made.seconds, "peak_mb": made.peak_mb, "status": made.status}
+
+
+def main() -> None:
+    """Measure every method at every size, each in a process of its own."""
+    parser = options(__doc__)
+    parser.add_argument("--cells", type=int, nargs="+", default=[1000, 3000, 10_000], help="sizes of the section")
+    parser.add_argument("--methods", nargs="+", default=["gest", ONE_THREAD, *PACKAGED], help="which (default: all)")
+    parser.add_argument("--limit", type=float, default=30, help="minutes that a method may take (default: 30)")
+    parser.add_argument("--part", nargs=2, metavar=("METHOD", "CELLS"), help="measure one alone")
+    given = parser.parse_args()
+    if given.part:
+        print(json.dumps(measure(given.part[0], int(given.part[1]))))
+        return
+    rows = []
+    for method in given.methods:
+        python = FOLDER / ENVIRONMENTS[method] / "bin" / "python" if method in PACKAGED else Path()
+        status = "ok"
+        for n in [200] if given.quick else given.cells:
+            if not python.exists():
+                status = f"not measured: there is no {python}"
+            elif status == "ok":
+                found = in_process(__file__, "--part", method, n, limit=60 * given.limit)
+                status = found["status"]
+            else:
+                status, found = f"not tried after {rows[-1]['cells']:,} cells", {}
+            seconds, peak = (found.get(key) if python.exists() else None for key in ("seconds", "peak_mb"))
+            about = {"method": method, "cells": n, "seconds": seconds, "cells_per_s": seconds and n / seconds}
+            rows.append(about | {"peak_mb": peak, "status": status} | machine(torch.device("cpu")))
+        write("packaged", rows, quick=given.quick)  # so far: the whole takes hours
+
+
+if __name__ == "__main__":
+    main()

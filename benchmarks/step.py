@@ -1,0 +1,126 @@
+"""A training step of the default model: forward, loss, backward, clipped, AdamW; 4 windows of 676 cells (L = 675).
+
+Beside it the same step with the model written the readable way (`reference.py`): fused attention with the dense mask,
+or the softmax written out; expression gathered for every cell, codebook not folded. Both share one model's weights, and
+losses and gradients are held against each other first. The share of the machine's peak is that of the operations that
+the mathematics needs, counted on paper, at the rate of a large matrix product measured in the same run.
+
+    python benchmarks/step.py
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from inputs import default_model, random_windows
+from measuring import autocast, devices, machine, options, ratio, turns, write
+from reference import check_equal, dense_mask, gradients, largest_error, window_losses, written_out
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from gest import GeST
+from gest.config import ModelConfig
+from gest.pretrain import window_losses as gest_losses
+
+WINDOWS, LENGTH = 4, 676
+TOLERANCE = 1e-3  # of gradients in float32, each relative to its largest value: sums of thousands of terms
+OPERATORS = 15
+
+
+def operations(shape: ModelConfig, *, windows: int, length: int, n_metacells: int, n_genes: int) -> dict[str, float]:
+    """Count the floating-point operations of a step, a multiplication and an addition each; a backward is two forwards.
+
+    The input is embedded, and Eq. 7 folded, once for all K meta cells; of the last layer the cells' keys and values are
+    all that is needed.
+    """
+    D, L = shape.width, length - 1
+    tokens = windows * L
+    whole = 2 * 12 * D**2  # queries, keys, values, projection and feed-forward of one token in one layer
+    attended = 2 * 2 * D * L / 2  # scores and weighted values over half the L keys
+    cells = tokens * ((shape.layers - 1) * (whole + attended) + 2 * 2 * D**2)
+    targets = tokens * shape.layers * (whole + attended)
+    head = tokens * 2 * (D**2 + D * n_metacells)
+    codebook = 2 * 2 * n_metacells * n_genes * D
+    return {"cells": 3 * cells, "targets": 3 * targets, "head": 3 * head, "codebook": 3 * codebook}
+
+
+def product(device: torch.device, dtype: torch.dtype, n: int) -> Callable[[], Tensor]:
+    """Make a large matrix product, n × n: what the machine does at its best."""
+    a = torch.randn(n, n, device=device, dtype=dtype)
+    return lambda: a @ a
+
+
+def step(losses: Callable[[], Tensor], model: GeST, optimiser: torch.optim.Optimizer) -> None:
+    """Make one step as `gest.pretrain` does."""
+    with autocast(model.device):
+        loss = losses().mean()
+    optimiser.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimiser.step()
+
+
+def measure(device: torch.device, windows: int, length: int, repeats: int) -> tuple[list[dict], list[dict], list[dict]]:
+    """Rows of the steps, of the operators that take the most time, and of the share of the peak."""
+    model = default_model().to(device)
+    batch = random_windows(model, windows, length)
+    works = {
+        "written out": lambda: window_losses(model, *batch, written_out),
+        "dense mask": lambda: window_losses(model, *batch, dense_mask),
+        "gest": lambda: gest_losses(model, *batch),
+    }
+    losses = {name: work() for name, work in works.items()}
+    check_equal("step, losses", largest_error([losses["gest"]], [losses["written out"]]), TOLERANCE)
+    found = largest_error(gradients(losses["gest"], model), gradients(losses["written out"], model))
+    check_equal("step, gradients", found, TOLERANCE)
+    del losses
+
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.0)  # the weights stay: all make the same steps
+    steps = {name: lambda work=work: step(work, model, optimiser) for name, work in works.items()}
+    n = 2048 if device.type == "cpu" else 8192
+    products = {dtype: product(device, dtype, n) for dtype in (torch.float32, torch.bfloat16)}
+    times = turns(steps | products, repeats)
+    cells = windows * (length - 1)
+    rows = []
+    for name in works:
+        taken = times[name]
+        of = ratio(taken, times["gest"])
+        speed = {"seconds": np.median(taken), "cells_per_s": cells / np.median(taken)}
+        spread = {"ratio": of.median, "ratio_low": of.low, "ratio_high": of.high}
+        rows.append({"path": name, "windows": windows, "L": length - 1, **speed, **spread, "error": found})
+
+    kinds = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
+    with profile(activities=kinds) as record:
+        step(works["gest"], model, optimiser)
+    own = {event.key: taken_by(event, device) for event in record.key_averages()}
+    top = sorted(own, key=own.get, reverse=True)[:OPERATORS]
+    operators = [{"operator": name, "ms": own[name] / 1e3, "share": own[name] / sum(own.values())} for name in top]
+
+    K, T = model.codebook.shape
+    counted = operations(model.config.model, windows=windows, length=length, n_metacells=K, n_genes=T)
+    total = sum(counted.values())
+    peaks = []
+    for dtype in products:
+        share = ratio(total / times["gest"], 2 * n**3 / times[dtype])  # of a round: under the same conditions
+        about = {"dtype": str(dtype).removeprefix("torch."), "peak_gflops": 2e-9 * n**3 / np.median(times[dtype])}
+        reached = {"reached_gflops": 1e-9 * total / np.median(times["gest"]), "share": share.median}
+        peaks.append({**about, **reached, **{f"gflop_{name}": value / 1e9 for name, value in counted.items()}})
+    return tuple([row | machine(device) for row in table] for table in (rows, operators, peaks))
+
+
+def taken_by(event: torch.autograd.profiler_util.FunctionEventAvg, device: torch.device) -> float:
+    """Time of an operator itself, µs."""
+    return event.self_cpu_time_total if device.type == "cpu" else event.self_device_time_total
+
+
+def main() -> None:
+    """Measure the step on every device."""
+    given = options(__doc__).parse_args()
+    size = (2, 65, 2) if given.quick else (WINDOWS, LENGTH, 7)
+    measured = [measure(device, *size) for device in devices()]
+    for name, tables in zip(("step", "step_operators", "step_peak"), zip(*measured, strict=True), strict=True):
+        write(name, [row for table in tables for row in table], quick=given.quick)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""The benchmarks: their reference is the model's mathematics, their arithmetic right, their page honest."""
+
+import json
+import re
+
+import dag
+import full_run
+import generation
+import goals
+import growth
+import loop
+import measuring
+import numpy as np
+import pandas as pd
+import pytest
+import reference
+import report
+import step
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from gest import GeST
+from gest.attention import spatial_attention
+from gest.generate import generate_tokens
+from gest.pretrain import window_losses
+
+ABOUT = {"device": "cpu", "processor": "p", "cores": 2, "threads": 2, "torch": "2"}
+
+
+@pytest.fixture
+def batch(model, rng):
+    tokens = torch.from_numpy(rng.integers(20, size=(3, 9)))
+    bins = torch.from_numpy(rng.integers(201, size=(3, 9, 2)))
+    return tokens, bins, torch.tensor([9, 5, 2])
+
+
+@pytest.fixture
+def trained(model):
+    """A model whose every weight matters: attention has learnt something."""
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    return model
+
+
+@pytest.mark.parametrize("attend", [reference.written_out, reference.dense_mask])
+def test_the_model_and_its_gradients_are_the_reference(trained, batch, attend):
+    tokens, bins, _ = batch
+    values = [reference.logits(trained, tokens, bins, attend)], [trained(tokens, bins)]
+    assert reference.largest_error(*values) < 1e-5
+    slow, fast = reference.window_losses(trained, *batch, attend), window_losses(trained, *batch)
+    assert reference.largest_error([slow], [fast]) < 1e-5
+    gradients = [reference.gradients(losses, trained) for losses in (slow, fast)]
+    assert len(gradients[0]) == len(gradients[1]) == len(list(trained.parameters()))
+    assert reference.largest_error(*gradients) < 1e-4
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+def test_attention_is_the_reference(dtype, tolerance):
+    q, k, v = (torch.randn(2, 3, 14, 4, dtype=dtype, requires_grad=True) for _ in range(3))
+    weights = torch.randn(2, 3, 14, 4, dtype=dtype)
+    paths = (spatial_attention, reference.written_out, reference.dense_mask)
+    outs = [attend(q, k, v) for attend in paths]
+    fast, *slow = [[out, *torch.autograd.grad(out, (q, k, v), weights)] for out in outs]
+    assert all(reference.largest_error(fast, one) < tolerance for one in slow)
+
+
+def test_another_attention_is_not_measured(trained, batch):
+    causal = torch.nn.functional.scaled_dot_product_attention
+    wrong = reference.window_losses(trained, *batch, lambda q, k, v: causal(q, k, v, is_causal=True))
+    error = reference.largest_error([window_losses(trained, *batch)], [wrong])
+    with pytest.raises(SystemExit, match="step: the fast path differs from the reference by"):
+        reference.check_equal("step", error, 1e-3)
+
+
+def test_operations_are_those_that_torch_counts(model, batch):
+    tokens, bins, _ = batch
+    with FlopCounterMode(display=False) as counter:
+        reference.logits(model, tokens, bins, reference.written_out)
+    K, T = model.codebook.shape
+    D, n = 16, 3 * 8  # targets, and as many cells
+    # The reference embeds each of the 27 cells, does not fold, computes all of the last layer and the whole mask.
+    unfolded = 2 * (27 * T * D + n * D * T + n * T * K)
+    own = step.operations(model.config.model, windows=3, length=9, n_metacells=K, n_genes=T)
+    last_layer = n * (2 * 12 * D**2 - 2 * 2 * D**2)
+    mask = (
+        2 * 3 * (2 * 2 * 16 * 16 * D) - (2 * 2 - 1) * n * 2 * 2 * D * 8 / 2
+    )  # layers × windows × (2L)², less what is counted
+    ours = (own["cells"] + own["targets"]) / 3 + 2 * n * D**2
+    assert counter.get_total_flops() == ours + last_layer + mask + unfolded
+    assert own["head"] == 3 * 2 * n * D * (D + K)
+    assert own["codebook"] == 3 * 2 * 2 * K * T * D
+
+
+def test_padding_is_counted(model):
+    model.predict = lambda tokens, bins, n_seen, places: torch.zeros(*places.shape[:2], 20)
+    counter = generation.Counter(model)
+    counter(torch.zeros(2, 32), None, torch.tensor([20, 30]), torch.zeros(2, 32, 2))
+    made = generation.Generated(np.zeros((3, 20)), np.ones(3), np.array([10, 15, 7]))  # 32 estimates
+    assert counter.waste(made) == pytest.approx(1 - (50 + 32) / 128)
+
+
+def test_little_is_padded(vocabulary):
+    model = GeST({"window": 400, "model": {"layers": 1, "heads": 1, "width": 4}}, vocabulary)
+    model.predict = lambda tokens, bins, n_seen, places: torch.zeros(*places.shape[:2], 20)
+    counter = generation.Counter(model)
+    xy, tokens = generation.section(generation.Case(400, 200, 1))
+    made = generate_tokens(model, xy, np.minimum(tokens, 19))
+    assert counter.windows > 400
+    assert 0 < counter.waste(made) < 0.15
+
+
+@pytest.mark.parametrize("side", [200, 450, 900])
+def test_windows_of_a_hole(side, rng):
+    width = side + 800
+    xy = rng.random((round(full_run.DENSITY * width**2), 2)) * width - width / 2
+    reach = np.abs(xy).max(1)  # a square's points have the same
+    counted, edge = 0, side / 2
+    while edge > 0:  # the seen cells within 300 µm of the hole, which then is smaller by as much
+        counted += ((reach > edge) & (reach <= edge + 300)).sum()
+        edge -= 300
+    assert full_run.windows_of_hole(side) == pytest.approx(counted, rel=0.05)
+
+
+def test_hours_of_the_full_run():
+    paths = pd.DataFrame([{"path": "dense mask", "cells_per_s": 1.0}, {"path": "gest", "cells_per_s": 4000.0}])
+    on_gpu = pd.DataFrame([{"path": "gest", "cells_per_s": 1e6} | ABOUT | {"device": "H100"}])
+    stages = pd.DataFrame([{"stage": "tokenise", "cells_per_s": rate} | ABOUT for rate in (7.0, 1e5)])
+    tables = {"step": pd.concat([paths.assign(**ABOUT), on_gpu]), "growth": stages}
+    rows = {row["stage"]: row for row in full_run.hours(tables)}
+    training = rows["pre-training"]
+    assert training["cpu"] == pytest.approx(168e6 / 4000 / 3600)
+    assert training["node"] == pytest.approx(training["cpu"] / 32)
+    assert (training["gpu"], training["gpus"]) == pytest.approx((168 / 3600, 42 / 3600))
+    assert rows["tokens"]["cpu"] == pytest.approx(40.67392 / 3600)  # the rate of the most cells
+    assert np.isnan([rows["import"]["cpu"], rows["embedding, one seed"]["cpu"], rows["tokens"]["gpu"]]).all()
+
+
+def test_growth_scales_a_part_to_all():
+    row = growth.row("embedding", 10_000, {"status": "ok", "done": 50, "seconds": 2.0, "peak_mb": 1})
+    assert (row["seconds"], row["cells_per_s"], row["extrapolated"]) == (400, 25, True)
+    assert not growth.row("scoring", 50, {"status": "ok", "done": 50, "seconds": 2.0, "peak_mb": 1})["extrapolated"]
+    assert growth.row("scoring", 50, {"status": "killed"}) == {"stage": "scoring", "cells": 50, "status": "killed"}
+    assert goals.exponent([10, 100, 1000], [3, 300, 30_000]) == pytest.approx(2)
+
+
+def test_the_loop_is_accounted_for():
+    # Steps of 90 ms, windows of 6 ms, 4 ms besides; after every second step 500 ms of saving, in a run every 500th.
+    ended = np.cumsum([0.1, 0.1, 0.6, 0.1, 0.6, 0.1])
+    seconds = {"step": [0.09] * 6, "windows": [0.006] * 6, "ended": list(ended)}
+    parts = {row["part"]: row for row in loop.account(seconds, save_every=2)}
+    values = [parts[name]["ms"] for name in ("step", "windows", "other", "saving and logging")]
+    assert values == pytest.approx([90, 6, 4, 1])
+    assert sum(row["share"] for row in parts.values()) == pytest.approx(1)
+
+
+def test_turns_are_taken():
+    order = []
+    times = measuring.turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 2)
+    assert order == ["a", "b"] * 3
+    assert [len(taken) for taken in times.values()] == [2, 2]
+    assert measuring.ratio(np.array([2.0, 6, 30]), np.array([1.0, 2, 3])) == (3, 2.5, 6.5)
+
+
+def test_a_part_tells_or_says_why_not(tmp_path):
+    script = tmp_path / "part.py"
+    script.write_text("import sys, time, os\nexec(sys.argv[1])")
+    told = measuring.in_process(str(script), "print('noise'); print('{\"x\": 1}')")
+    assert told == {"status": "ok", "x": 1}
+    assert measuring.in_process(str(script), "sys.exit(3)")["status"] == "failed (exit status 3)"
+    assert measuring.in_process(str(script), "os.kill(os.getpid(), 9)")["status"] == "killed, as when memory runs out"
+    stopped = measuring.in_process(str(script), "time.sleep(60)", limit=0.3)
+    assert stopped["status"] == "stopped after 0.005 minutes"
+
+
+def test_memory_is_what_the_work_needs():
+    def work():
+        np.ones(50_000_000, dtype=np.uint8)
+
+    assert measuring.extra_memory_mb(work, torch.device("cpu")) == pytest.approx(48, abs=6)
+
+
+def test_the_page_says_what_was_not_measured(tmp_path):
+    empty = report.page({})
+    assert empty.count("not measured") > 20
+    assert "nan" not in empty
+
+    row = {"L": 675, "path": "dense mask", "dtype": "float32", "ms": 123.4, "error": 2e-7, "error_float64": 1e-15}
+    row |= {"ratio": 2.2, "ratio_low": 2.1, "ratio_high": 2.4} | ABOUT
+    memory = [{"L": L, "path": "gest", "mb": L / 100, "status": "ok"} | ABOUT for L in (600, 1200, 2400)]
+    pd.DataFrame([row]).to_csv(tmp_path / "attention.csv", index=False)
+    pd.DataFrame(memory).to_csv(tmp_path / "attention_memory.csv", index=False)
+    tables = report.read(tmp_path)
+    first = report.page(tables).split("## 2.")[0]
+    assert "| 123" in first
+    assert re.search(r"dense mask, L = 675 +\| ≥ 2 +\| 2\.2 +\| yes", first)
+    assert re.search(r"power of L +\| ≤ 1\.1 +\| 1 +\| yes", first)
+    first = first.split("## 1.")[1]
+    assert "2.20 (2.10–2.40)" in first
+    assert re.search(r"600: 6, 1200: 12, 2400: 24 +\| 1\.00 ", first)
+    assert "p, 2 cores, 2 threads, torch 2" in report.page(tables)
+    assert first.rstrip().endswith("GPU: not measured.")
+
+    tables["attention"] = pd.DataFrame([row, row | {"device": "H100"}])
+    first = report.page(tables).split("## 2.")[0].split("## 1.")[1]
+    assert "| H100" in first
+    assert "not measured" not in first
+
+
+def test_figure_of_what_there_is():
+    assert len(report.draw({}).axes) == 6
+    assert all(ax.texts[0].get_text() == "not measured" for ax in report.draw({}).axes)
+    table = pd.DataFrame([{"path": "gest", "cells_per_s": 4000.0} | ABOUT])
+    ax = report.draw({"step": table}).axes[2]
+    assert [bar.get_height() for bar in ax.patches] == [4000]
+
+
+def test_jobs_of_a_dry_run(tmp_path):
+    told = (
+        "text\nJob stats:\njob      count\n------  -------\nscore        3\nlabel       12\ntotal       15\n\nmore\nx 4"
+    )
+    assert dag.jobs(told) == {"score": 3, "label": 12}
+    for path, taken in (("score/a/b.tsv", 1), ("score/a/c.tsv", 4), ("label.tsv", 7), ("other.tsv", 9)):
+        file = tmp_path / "toy" / "benchmarks" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"s\th:m:s\n{taken}\t0:00:01\n")
+    assert dag.durations(tmp_path, ["score", "label"]) == {"score": 2.5, "label": 7}
+
+
+def test_sections_of_the_benchmark():
+    xy, tokens = generation.section(generation.Case(window=100, side=50, holes=4))
+    hidden = tokens < 0
+    assert json.dumps(generation.Case(100, 50, 4)) == "[100, 50, 4]"  # as it is handed to a process
+    tiles = np.floor(xy[:, 0] / 250)
+    assert len(np.unique(tiles[hidden])) == 4
+    assert hidden.mean() == pytest.approx(50**2 / 250**2, abs=0.03)

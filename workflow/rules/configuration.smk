@@ -2,6 +2,7 @@
 # Needs: the merged configuration. Makes: one resolved configuration per dataset.
 
 import fnmatch
+import hashlib
 import json
 import os
 import random
@@ -104,6 +105,11 @@ def check_schema(config, path):
 def stop(sentence):
     """Stop while the jobs are being listed; Snakemake would add a traceback to any exception but an exit."""
     raise SystemExit(f"Error: {sentence}")
+
+
+def fingerprint(config):
+    """A hash of all keys."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def folder_of_data(config):

@@ -92,14 +92,17 @@ for dataset, part, about in atlas_parts():
 
 
 rule sections:
+    """Every section that is read: names, cells, genes."""
     input:
         sections=all_sections,
     output:
-        table=report(
-            "<results>/tables/sections.csv",
+        table="<results>/tables/sections.csv",
+        text="<results>/tables/sections.md",
+        page=report(
+            "<results>/tables/sections.html",
             caption="../report/sections.rst",
-            category="Data",
-            labels={"item": "sections", "kind": "table"},
+            category="A.1 Data",
+            labels={"item": "Sections"},
         ),
     log:
         "<logs>/sections.log",
@@ -110,6 +113,7 @@ rule sections:
         mem_mb=4000,
         runtime=60,
     params:
+        run=config["run"],
         roles=section_roles,
         expected=expected_totals,
     message:

@@ -20,7 +20,7 @@ rule figure_a1:
             "<results>/tables/figure_a1.html",
             caption="../report/figure_a1.rst",
             category="4.1 Unseen cells",
-            labels={"item": "Figure A.1, the numbers"},
+            labels={"item": "Figure A.1: the numbers"},
         ),
     log:
         "<logs>/figure_a1.log",

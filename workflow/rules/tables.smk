@@ -51,7 +51,7 @@ rule figure_4:
             "<results>/tables/figure_4.html",
             caption="../report/figure_4.rst",
             category="4.1 Unseen cells",
-            labels={"item": "Figure 4, the numbers"},
+            labels={"item": "Figure 4: the numbers"},
         ),
     log:
         "<logs>/figure_4.log",

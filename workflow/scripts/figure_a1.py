@@ -44,8 +44,8 @@ table = errors_by_round(hidden, predictions, with_.rounds)
 table.insert(0, "section", name)
 table.insert(0, "dataset", snakemake.params.datasets[0])
 table.to_csv(snakemake.output.table, index=False)
-text = f"Figure A.1, run {snakemake.params.run}: errors (rmse_log) and share of values below zero, by round\n\n{plain(table)}\n"
-write_text(text, snakemake.output.text, snakemake.output.page)
+title = f"Figure A.1, run {snakemake.params.run}: errors (rmse_log) and share of values below zero, by round"
+write_text(f"{title}\n\n{plain(table)}\n", snakemake.output.text, snakemake.output.page)
 logging.info("%s above y = %.0f µm\n%s", gene, line, table.to_string(index=False))
 
 

@@ -10,12 +10,14 @@ STYLE = """
 .gest { font: 14px/1.5 system-ui, sans-serif; color: #1e293b; padding: 1rem 1.5rem; max-width: none; }
 .gest > p { max-width: 60rem; margin: .6rem 0; }
 .gest > p:first-child, .gest h2 { font-weight: 600; font-size: 1.1rem; margin: 1.4rem 0 .4rem; }
-.gest table { border-collapse: collapse; display: block; overflow-x: auto; margin: .8rem 0; width: max-content; max-width: 100%; }
+.gest table { border-collapse: collapse; display: block; overflow-x: auto; margin: .8rem 0; }
+.gest table { width: max-content; max-width: 100%; }
 .gest th, .gest td { padding: .2rem .7rem; border-bottom: 1px solid #e2e8f0; text-align: left; white-space: nowrap; }
 .gest th { border-bottom: 2px solid #64748b; font-weight: 600; }
 .gest td { font-variant-numeric: tabular-nums; }
 .gest tbody tr:hover { background: #f1f5f9; }
-.gest pre { font: 12px/1.5 ui-monospace, monospace; background: #f8fafc; color: inherit; padding: 1rem; overflow-x: auto; }
+.gest pre { font: 12px/1.5 ui-monospace, monospace; background: #f8fafc; color: inherit; padding: 1rem; }
+.gest pre { overflow-x: auto; }
 """
 
 

@@ -14,10 +14,10 @@ _ITEMS = {
     "annotation": "Table 2",
 }
 _RULE = (
-    f"*Reproduced*: the paper's number lies within {TOLERANCE:.0%} of what it is above no skill (for RMSE: below √2, else "
-    "above 0) from ours, or in the 95 % interval of our mean, mean ± t · sd / √n. *Undecided*: that interval holds no "
-    "skill too, so that our own spread forbids a verdict. *Differs*: neither; in brackets the direction. *Missing*: this "
-    "run has no such score. Where ours is one value, the tolerance decides alone."
+    f"*Reproduced*: ours lies within {TOLERANCE:.0%} of what the paper's number is above no skill (of RMSE: below √2; "
+    "else above 0), or the paper's number lies in the 95 % interval of our mean, mean ± t · sd / √n. *Undecided*: that "
+    "interval holds no skill too, so that our own spread forbids a verdict. *Differs*: neither; in brackets ours less "
+    "the paper's. *Missing*: this run has no such score. Where ours is one value, the tolerance decides alone."
 )
 
 

@@ -32,6 +32,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 PAPERS = yaml.safe_load(Path(workflow.basedir, "config", "config.yaml").read_text())["datasets"]
 config["datasets"] = without_the_papers(config["datasets"], PAPERS)
 check_schema(config, Path(workflow.basedir, "workflow", "schemas", "config.schema.yaml"))
+check_run(config, PAPERS)
 DATASETS = resolve_datasets(config)
 VARIANTS = config["ablation"]["variants"]
 check_tables(config["ablation"])

@@ -13,7 +13,7 @@ from gest.scores import summarise
 
 REPRODUCED, DIFFERS, UNDECIDED, MISSING = "reproduced", "differs", "undecided", "missing"
 NOT_COMPARABLE = "not comparable"
-# A value this near to the paper's, as a share of what the paper's is above no skill, is as good as the same.
+# A value this near to the paper's, as a share of the paper's distance to no skill, is as good as the same.
 TOLERANCE = 0.05
 _COVERAGE = 0.95
 # What a prediction without skill scores: RMSE of z-scores √2, everything else 0.
@@ -44,10 +44,11 @@ def incomparable(run: str, *, simulated: bool) -> str:
 def compare_with_paper(values: pd.DataFrame, scores: pd.DataFrame, *, why_not: str = "") -> pd.DataFrame:
     """Give a verdict on every number that the paper reports.
 
-    A number is `reproduced` if the paper's lies within `TOLERANCE` of what it is above no skill (RMSE: below √2) from
-    ours, or in the 95 % interval of ours, mean ± t · sd / √n over sections, or else crops, or else seeds. It is
-    `undecided` if that interval also holds no skill, so that our own spread forbids a verdict; else it `differs`. Where
-    ours is one value, the tolerance decides alone. `missing`: this run has no such score.
+    What a number is worth is its distance to no skill (RMSE: √2, all else: 0). It is `reproduced` if ours lies within
+    `TOLERANCE` of the paper's worth from the paper's, or the paper's in the 95 % interval of ours, mean ± t · sd / √n
+    over sections, or else crops, or else seeds. It is `undecided` if that interval is wider than the paper's worth, so
+    that our own spread forbids a verdict; else it `differs`. Where ours is one value, the tolerance decides alone.
+    `missing`: this run has no such score.
 
     Parameters
     ----------
@@ -116,12 +117,10 @@ def _verdict(metric: str, paper: float, ours: float, low: float, high: float) ->
     """Return the verdict on one number; the interval is NaN where ours is one value."""
     if np.isnan(ours):
         return MISSING
-    no_skill = _NO_SKILL.get(metric, 0.0)
-    if abs(ours - paper) <= TOLERANCE * abs(paper - no_skill):
-        return REPRODUCED
+    worth = abs(paper - _NO_SKILL.get(metric, 0.0))
     if low <= paper <= high:
-        return UNDECIDED if low <= no_skill <= high else REPRODUCED
-    return DIFFERS
+        return UNDECIDED if high - low > worth else REPRODUCED
+    return REPRODUCED if abs(ours - paper) <= TOLERANCE * worth else DIFFERS
 
 
 def _places(values: pd.DataFrame, scores: pd.DataFrame) -> dict[str, list[str]]:

@@ -244,7 +244,11 @@ def all_scores(wildcards):
 def deliverables(wildcards):
     """Every table and figure of the run."""
     items = [item for item in config["paper_items"] if item_datasets(item)]
-    tables = ["sections", "generation", "paper_comparison"] + [item for item in items if item.startswith("table")] + ablation_tables()
+    tables = (
+        ["sections", "generation", "paper_comparison"]
+        + [item for item in items if item.startswith("table")]
+        + ablation_tables()
+    )
     figures = ["figure_2c"] + [item for item in items if item.startswith("figure")]
     if ablation_tables():
         tables.append("ablation_cost")

@@ -14,10 +14,11 @@ _ITEMS = {
     "annotation": "Table 2",
 }
 _RULE = (
-    f"*Reproduced*: ours lies within {TOLERANCE:.0%} of what the paper's number is above no skill (of RMSE: below √2; "
-    "else above 0), or the paper's number lies in the 95 % interval of our mean, mean ± t · sd / √n. *Undecided*: that "
-    "interval holds no skill too, so that our own spread forbids a verdict. *Differs*: neither; in brackets ours less "
-    "the paper's. *Missing*: this run has no such score. Where ours is one value, the tolerance decides alone."
+    "What a number is worth is its distance to no skill (√2 for RMSE, 0 for all else). *Reproduced*: ours lies within "
+    f"{TOLERANCE:.0%} of the paper's worth from the paper's number, or that lies in the 95 % interval of our mean, "
+    "mean ± t · sd / √n. *Undecided*: that interval is wider than the paper's worth, so that our own spread forbids a "
+    "verdict. *Differs*: neither; in brackets ours less the paper's. *Missing*: this run has no such score. Where ours "
+    "is one value, the tolerance decides alone."
 )
 
 
@@ -41,7 +42,7 @@ def paper_comparison_markdown(table: pd.DataFrame, *, run: str, why_not: str) ->
         counts.append([_title(source, item), str(len(own)), *(str(found.get(name, "–")) for name in VERDICTS)])
     blocks = [f"The paper against reproduction, run {run}", first, "\n".join(aligned(counts)), *_orders(table)]
     for (source, item), own in items:
-        said = [f"{_what(row)}: {row['note']}" for _, row in own[own["note"] != ""].iterrows()]
+        said = dict.fromkeys(f"{_what(row)}: {row['note']}" for _, row in own[own["note"] != ""].iterrows())
         blocks += [f"## {_title(source, item)}", "\n".join(aligned(_rows(own))), *said]
     return "\n\n".join(blocks) + "\n"
 
@@ -52,14 +53,15 @@ def _title(source: str, item: str) -> str:
 
 def _what(row: pd.Series) -> str:
     """Name what was measured: the words that tell rows apart."""
-    return " ".join(word for word in (row["dataset"], row["part"], row["method"], row["variant"], row["level"]) if word)
+    words = (row["dataset"], row["part"], row["method"], row["variant"], row["level"])
+    return " ".join(word for word in words if word not in ("", "default"))
 
 
 def _rows(own: pd.DataFrame) -> list[list[str]]:
     rows = [["what", "metric", "paper", "ours", "n", "95 % interval", "verdict"]]
     for _, row in own.iterrows():
         metric = row["metric"] + (f" ({row['gene_set']} genes)" if row["gene_set"] not in ("", "all") else "")
-        n = f"{row['n']:.0f} {row['n_of']}" if pd.notna(row["n"]) and row["n_of"] else "–"
+        n = f"{row['n']:.0f} {row['n_of']}" if row["n_of"] else "–"
         interval = "–" if pd.isna(row["low"]) else f"{row['low']:.3f} to {row['high']:.3f}"
         rows.append([_what(row), metric, _number(row, "paper"), _number(row, "ours"), n, interval, _verdict(row)])
     return rows

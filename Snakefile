@@ -32,11 +32,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 PAPERS = yaml.safe_load(Path(workflow.basedir, "config", "config.yaml").read_text())["datasets"]
 config["datasets"] = without_the_papers(config["datasets"], PAPERS)
 check_schema(config, Path(workflow.basedir, "workflow", "schemas", "config.schema.yaml"))
-check_run(config, PAPERS)
 DATASETS = resolve_datasets(config)
 VARIANTS = config["ablation"]["variants"]
 check_tables(config["ablation"])
 check_items(config["paper_items"], DATASETS, PAPERS)
+check_run(config, PAPERS)
 
 
 pathvars:
@@ -64,6 +64,7 @@ localrules:
 
 
 rule all:
+    """Every table and figure of the run, and the paper against reproduction."""
     default_target: True
     input:
         deliverables,

@@ -87,7 +87,6 @@ rule score_variant:
 for table in config["ablation"]["tables"]:
 
     rule:
-        """Variants of the model: Table 3 its size and data, Table 4 window, loss, quantisation and order, Table A.4 spatial information."""
         name:
             table
         input:
@@ -122,6 +121,8 @@ for table in config["ablation"]["tables"]:
             "Variants of the model: {output.table}; log in {log}"
         script:
             "../scripts/ablation_table.py"
+
+    workflow.get_rule(table).docstring = f"{VARIANT_TABLES[table]}: variants of the model, each trained anew."
 
 
 rule ablation_cost:

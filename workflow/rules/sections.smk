@@ -66,6 +66,7 @@ rule cut_section:
 for dataset, part, about in atlas_parts():
 
     rule:
+        """All sections of one animal of the ABC Atlas, read in one pass."""
         name:
             f"import_{part}"
         input:

@@ -58,3 +58,21 @@ rule parameters:
         "Parameters of the run: {output.text}; log in {log}"
     script:
         "../scripts/parameters.py"
+
+
+localrules:
+    paper_map,
+
+
+rule paper_map:
+    """docs/paper_map.md: which rule, script and module makes which item of the paper, of what data."""
+    output:
+        "docs/paper_map.md",
+    log:
+        "<logs>/paper_map.log",
+    params:
+        mapped=mapped_items,
+    message:
+        "Map of the paper's items: {output}; log in {log}"
+    script:
+        "../scripts/paper_map.py"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+import gest
+
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
@@ -74,3 +76,12 @@ def test_no_description_of_a_key_was_cut_at_a_comma():
             yield from values(value)
 
     assert not any(value is None for value in values(yaml.safe_load(SCHEMA.read_text())))
+
+
+def test_the_reference_has_every_public_name_and_no_other_module():
+    pages = "".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
+    for name in gest.__all__:
+        assert f"[`gest.{name}`]" in pages, name
+    for module in re.findall(r"^::: gest\.(\S+)$", pages, flags=re.M):
+        path = ROOT / "src" / "gest" / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__init__.py").exists(), module

@@ -6,10 +6,10 @@ from pathlib import Path
 
 HEAD = """# Map of the paper
 
-Every table and figure of the paper: the target that makes it (`snakemake TARGET`, on a cluster with `--profile slurm`), the
-rule and the script behind it, the modules of `gest` that compute what it shows, the data of the paper's run, and the files.
-Numbers that the paper reports stand in [`config/paper_values.yaml`](../config/paper_values.yaml), and beside ours in
-`results/paper/tables/paper_comparison.md`. Written by `snakemake --cores 1 --force paper_map`.
+Every table and figure of the paper: the target that makes it (`snakemake TARGET`, on a cluster with `--profile slurm`),
+the rule and the script behind it, the modules of `gest` that compute what it shows, the data of the run, and the
+files. What the paper reports stands in [`config/paper_values.yaml`](../config/paper_values.yaml), and beside ours
+in `results/paper/tables/paper_comparison.md`. Written by `snakemake --cores 1 --force paper_map`.
 
 | item | target | rule | script | modules | data | files |
 |---|---|---|---|---|---|---|

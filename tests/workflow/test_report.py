@@ -53,7 +53,9 @@ async function walk() {
         seen.items.push([label, shown(), document.querySelector("nav").innerText]);
         seen.links.push(...[...document.querySelectorAll("a[href]")].map(link => link.getAttribute("href")));
     }
-    for (const name of Object.keys(categories)) {
+    await front();
+    const menu = [...document.querySelectorAll("nav a")].map(link => link.innerText.trim());
+    for (const name of menu.filter(name => name in categories)) {
         await front();
         [...document.querySelectorAll("nav a")].find(link => link.innerText.trim() === name).click();
         await pause();
@@ -125,7 +127,7 @@ def seen(report):
     start, _, end = report.read_text().rpartition("</body>")
     walked.write_text(start.replace("<head>", "<head>" + LISTEN, 1) + WALK + "</body>" + end)
     command = [CHROMIUM, *FLAGS, f"--user-data-dir={report.parent}/browser", "--dump-dom", walked.as_uri()]
-    done = subprocess.run(command, text=True, capture_output=True, timeout=180, check=True)
+    done = subprocess.run(command, text=True, capture_output=True, timeout=600, check=True)
     packed = re.search(r"<pre>(\S+)</pre>", done.stdout)
     assert packed, re.search(r"<title>.*?</title>", done.stdout, flags=re.S)
     return json.loads(unquote(b64decode(packed[1]).decode()))

@@ -4,15 +4,17 @@ BIN := .venv/bin
 READY := .venv/ready
 
 # `toy` is also a link to a profile.
-.PHONY: toy test lint benchmark clean
+.PHONY: toy test lint benchmark docs clean
 
 toy: $(READY)
 	$(BIN)/snakemake --profile toy
+	$(BIN)/snakemake --profile toy --quiet all --report results/toy/report.html
 	@echo
 	@cat results/toy/tables/generation.md results/toy/tables/table_1.md results/toy/tables/table_2.md
 	@echo
 	@echo "Tables:  results/toy/tables"
 	@echo "Figures: results/toy/figures"
+	@echo "Report:  results/toy/report.html, all of them in one file for a browser"
 	@echo "Left out: NicheCompass, whose environment takes a quarter of an hour to compile. In config/toy.yaml this brings it in:"
 	@echo "    clustering: {methods: {nichecompass: 2}}"
 
@@ -35,8 +37,14 @@ benchmark: $(READY)
 	for part in $(PARTS); do $(BIN)/python benchmarks/$$part.py $(QUICK) || exit 1; done
 	$(BIN)/python benchmarks/report.py $(QUICK)
 
+# The API reference, which needs some packages that nothing else does.
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -c requirements.lock -e '.[docs]'
+	$(BIN)/mkdocs build --strict
+	@echo "API reference: build/api/index.html"
+
 clean:
-	rm -rf results/toy logs/toy .venv .venvs .snakemake .pytest_cache .ruff_cache
+	rm -rf results/toy logs/toy build .venv .venvs .snakemake .pytest_cache .ruff_cache
 
 # pip checks the whole lock each time the stamp is older than what it depends on.
 $(READY): requirements.lock pyproject.toml

@@ -36,6 +36,7 @@ DATASETS = resolve_datasets(config)
 VARIANTS = config["ablation"]["variants"]
 check_tables(config["ablation"])
 check_items(config["paper_items"], DATASETS, PAPERS)
+check_run(config, PAPERS)
 
 
 pathvars:
@@ -63,6 +64,7 @@ localrules:
 
 
 rule all:
+    """Every table and figure of the run, and the paper against reproduction."""
     default_target: True
     input:
         deliverables,
@@ -83,3 +85,4 @@ include: "workflow/rules/perturbation.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/label_items.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"

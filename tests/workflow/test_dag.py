@@ -54,6 +54,8 @@ def own_dataset():
 TABLES = [f"table_{i}" for i in ("1", "2", "a1", "a2", "a3")]
 ITEMS = dict.fromkeys([*TABLES, *(f"figure_{i}" for i in ("2c", "4", "5")), *(f"figure_a{i}" for i in range(1, 11))], 1)
 
+OVERVIEW = {"paper_comparison": 1, "parameters": 1}
+
 
 def paper():
     return yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -117,6 +119,7 @@ def test_toy_goes_through_all_five_datasets(folder):
         "generation": 1,
         "all": 1,
         **ITEMS,
+        **OVERVIEW,
     }
 
 
@@ -150,6 +153,7 @@ def test_the_papers_run_lists_every_job_without_any_data(folder):
         "generation": 1,
         "all": 1,
         **ITEMS,
+        **OVERVIEW,
     }
 
 
@@ -205,6 +209,22 @@ def test_misspelt_key_is_named(folder):
     assert "Configuration, pretraining: " in said
     assert "'step' was unexpected" in said
     assert "steps, target_cells, batch_size" in said
+
+
+def test_other_data_are_not_a_run_named_paper(folder):
+    """Or its numbers would stand beside the paper's."""
+    said = refused(folder, own_dataset() | {"run": "paper"})
+    assert "run: 'paper' is the run on the paper's data, which brain is not" in said
+    tissue = {"n_cells": 100, "width_um": 100, "height_um": 100, "n_genes": 10}
+    assert "which fixtures is not" in refused(folder, {"fixtures": {"seed": 0, "cells": tissue, "spots": tissue}})
+
+
+def test_every_table_and_figure_is_a_target_with_a_description(folder):
+    listed = dict(re.findall(r"^(\w+) \((.+)\)$", snakemake(folder, "--list-target-rules").stdout, flags=re.M))
+    for name in [*ITEMS, "table_3", "table_4", "table_a4"]:
+        kind, _, number = name.partition("_")
+        assert listed[name].startswith(f"{kind.capitalize()} {number.replace('a', 'A.')}: "), name
+    assert {"all", "generation", "sections", "paper_comparison", "parameters"} <= listed.keys()
 
 
 def test_test_section_in_training_is_refused(folder):
@@ -404,6 +424,7 @@ def test_a_changed_key_remakes_what_read_it(folder):
             if name != "ablation_cost" and "curves" not in name
         },
         **{item: 1 for item in ITEMS if item in ("figure_4", "table_a1", "figure_a2", "figure_a5", "figure_a10")},
+        **OVERVIEW,
         "all": 1,
     }
 

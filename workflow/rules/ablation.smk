@@ -94,13 +94,14 @@ for table in config["ablation"]["tables"]:
             models=variant_models(table),
             paper="config/paper_values.yaml",
         output:
-            table=report(
-                f"<results>/tables/{table}.csv",
-                caption="../report/ablation_table.rst",
-                category="Ablations",
-                labels={"item": table.replace("_a", " A.").replace("_", " "), "kind": "table"},
-            ),
+            table=f"<results>/tables/{table}.csv",
             text=f"<results>/tables/{table}.md",
+            page=report(
+                f"<results>/tables/{table}.html",
+                caption="../report/ablation_table.rst",
+                category="5 Ablations",
+                labels={"item": VARIANT_TABLES[table]},
+            ),
             scores=f"<results>/scores/{table}.csv",
         log:
             f"<logs>/{table}.log",
@@ -113,6 +114,7 @@ for table in config["ablation"]["tables"]:
         params:
             run=config["run"],
             item=table,
+            title=VARIANT_TABLES[table],
             variants=variants_of(table),
             converged=config["ablation"]["converged"],
         message:
@@ -120,18 +122,29 @@ for table in config["ablation"]["tables"]:
         script:
             "../scripts/ablation_table.py"
 
+    workflow.get_rule(table).docstring = f"{VARIANT_TABLES[table]}: variants of the model, each trained anew."
+
 
 rule ablation_cost:
+    """What every variant of the model cost to train, and its training log."""
     input:
         models=variant_models(),
     output:
-        table=report(
-            "<results>/tables/ablation_cost.csv",
-            caption="../report/ablation_cost.rst",
-            category="Ablations",
-            labels={"item": "cost", "kind": "table"},
-        ),
+        table="<results>/tables/ablation_cost.csv",
         text="<results>/tables/ablation_cost.md",
+        page=report(
+            "<results>/tables/ablation_cost.html",
+            caption="../report/ablation_cost.rst",
+            category="5 Ablations",
+            labels={"item": "Cost of the variants"},
+        ),
+        logs="<results>/tables/ablation_logs.md",
+        logs_page=report(
+            "<results>/tables/ablation_logs.html",
+            caption="../report/ablation_logs.rst",
+            category="5 Ablations",
+            labels={"item": "Training logs of the variants"},
+        ),
     log:
         "<logs>/ablation_cost.log",
     benchmark:
@@ -150,14 +163,15 @@ rule ablation_cost:
 
 
 rule figure_ablation_curves:
+    """Validation curves of every variant of the model."""
     input:
         models=variant_models(),
     output:
         png=report(
             "<results>/figures/figure_ablation_curves.png",
             caption="../report/figure_ablation_curves.rst",
-            category="Ablations",
-            labels={"item": "validation curves", "kind": "figure"},
+            category="5 Ablations",
+            labels={"item": "Validation curves of the variants"},
         ),
         pdf="<results>/figures/figure_ablation_curves.pdf",
     log:
@@ -178,6 +192,7 @@ rule figure_ablation_curves:
 
 
 rule figure_scaling:
+    """Scaling of losses with parameters and with cells."""
     input:
         scores=variant_scores("table_3"),
         models=variant_models("table_3"),
@@ -185,8 +200,8 @@ rule figure_scaling:
         png=report(
             "<results>/figures/figure_scaling.png",
             caption="../report/figure_scaling.rst",
-            category="Ablations",
-            labels={"item": "scaling", "kind": "figure"},
+            category="5 Ablations",
+            labels={"item": "Scaling with parameters and cells"},
         ),
         pdf="<results>/figures/figure_scaling.pdf",
         table="<results>/tables/figure_scaling.csv",

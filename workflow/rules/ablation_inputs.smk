@@ -1,6 +1,13 @@
 # Functions only: what the variants of the model are.
 # Needs: the resolved configurations. Makes: lists of files, and parameters of jobs.
 
+VARIANT_TABLES = {
+    "table_3": "Table 3: size of model and data",
+    "table_4": "Table 4: window, loss, quantisation, order",
+    "table_a4": "Table A.4: spatial information",
+    "ablation_extra": "Further variants",
+}
+
 
 def variant_settings(dataset, stage, variant):
     """What one stage reads of a dataset's configuration, with what differs in a variant laid over it."""

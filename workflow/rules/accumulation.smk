@@ -3,21 +3,24 @@
 
 
 rule figure_a1:
+    """Figure A.1: what quantisation does over many rounds of generation."""
     input:
         unpack(figure_a1_inputs),
     output:
         png=report(
             "<results>/figures/figure_a1.png",
             caption="../report/figure_a1.rst",
-            category="Generation",
-            labels={"item": "figure A.1", "kind": "figure"},
+            category="4.1 Unseen cells",
+            labels={"item": "Figure A.1: quantisation over many rounds"},
         ),
         pdf="<results>/figures/figure_a1.pdf",
-        table=report(
-            "<results>/tables/figure_a1.csv",
+        table="<results>/tables/figure_a1.csv",
+        text="<results>/tables/figure_a1.md",
+        page=report(
+            "<results>/tables/figure_a1.html",
             caption="../report/figure_a1.rst",
-            category="Generation",
-            labels={"item": "figure A.1", "kind": "table"},
+            category="4.1 Unseen cells",
+            labels={"item": "Figure A.1: the numbers"},
         ),
     log:
         "<logs>/figure_a1.log",

@@ -2,6 +2,7 @@
 # Needs: the merged configuration. Makes: one resolved configuration per dataset.
 
 import fnmatch
+import hashlib
 import json
 import os
 import random
@@ -101,9 +102,29 @@ def check_schema(config, path):
         raise WorkflowError(f"Configuration, {where}: {error.message}{allowed}; config/README.md describes every key.")
 
 
+def check_run(config, papers):
+    """Stop at a run that is named as the paper's and made of other data: its numbers would be compared with the paper."""
+    told = ("source", "upstream", "path", "parts", "sections", "cut", "drop", "labels")
+    other = [
+        name
+        for name, about in config["datasets"].items()
+        if any(about.get(key) != papers.get(name, {}).get(key) for key in told)
+    ]
+    if config["run"] == "paper" and (config["fixtures"] or other):
+        raise WorkflowError(
+            f"Configuration, run: 'paper' is the run on the paper's data, which {other[0] if other else 'fixtures'} is not; give "
+            "the run a name of its own."
+        )
+
+
 def stop(sentence):
     """Stop while the jobs are being listed; Snakemake would add a traceback to any exception but an exit."""
     raise SystemExit(f"Error: {sentence}")
+
+
+def fingerprint(config):
+    """A hash of all keys."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def folder_of_data(config):

@@ -3,12 +3,13 @@
 
 
 rule figure_2c:
+    """Figure 2c: the spatial attention mask."""
     output:
         png=report(
             "<results>/figures/figure_2c.png",
             caption="../report/figure_2c.rst",
-            category="Model",
-            labels={"item": "figure 2c", "kind": "figure"},
+            category="3 Model",
+            labels={"item": "Figure 2c: attention mask"},
         ),
         pdf="<results>/figures/figure_2c.pdf",
     log:
@@ -29,14 +30,15 @@ rule figure_2c:
 
 
 rule figure_a2:
+    """Figure A.2: true and predicted spatially variable genes."""
     input:
         unpack(files_of("figure_a2", "section", "vocabulary", "crops", "svg", "predictions")),
     output:
         png=report(
             "<results>/figures/figure_a2.png",
             caption="../report/figure_a2.rst",
-            category="Generation",
-            labels={"item": "figure A.2", "kind": "figure"},
+            category="4.1 Unseen cells",
+            labels={"item": "Figure A.2: predicted genes"},
         ),
         pdf="<results>/figures/figure_a2.pdf",
     log:
@@ -57,14 +59,15 @@ rule figure_a2:
 
 
 rule figure_a3:
+    """Figure A.3: what is seen and unseen of the liver cancer section."""
     input:
         unpack(files_of("figure_a3", "section", "crops")),
     output:
         png=report(
             "<results>/figures/figure_a3.png",
             caption="../report/figure_a3.rst",
-            category="Generation",
-            labels={"item": "figure A.3", "kind": "figure"},
+            category="4.1 Unseen cells",
+            labels={"item": "Figure A.3: liver cancer, seen and unseen"},
         ),
         pdf="<results>/figures/figure_a3.pdf",
     log:
@@ -84,14 +87,15 @@ rule figure_a3:
 
 
 rule figure_a4:
+    """Figure A.4: what is seen and unseen of the Stereo-seq section."""
     input:
         unpack(files_of("figure_a4", "section", "crops")),
     output:
         png=report(
             "<results>/figures/figure_a4.png",
             caption="../report/figure_a4.rst",
-            category="Generation",
-            labels={"item": "figure A.4", "kind": "figure"},
+            category="4.1 Unseen cells",
+            labels={"item": "Figure A.4: Stereo-seq, seen and unseen"},
         ),
         pdf="<results>/figures/figure_a4.pdf",
     log:
@@ -111,14 +115,15 @@ rule figure_a4:
 
 
 rule figure_a5:
+    """Figure A.5: true and predicted marker genes of liver cancer."""
     input:
         unpack(files_of("figure_a5", "section", "vocabulary", "crops", "svg", "predictions")),
     output:
         png=report(
             "<results>/figures/figure_a5.png",
             caption="../report/figure_a5.rst",
-            category="Generation",
-            labels={"item": "figure A.5", "kind": "figure"},
+            category="4.1 Unseen cells",
+            labels={"item": "Figure A.5: predicted markers"},
         ),
         pdf="<results>/figures/figure_a5.pdf",
     log:
@@ -139,14 +144,15 @@ rule figure_a5:
 
 
 rule figure_a8:
+    """Figure A.8: random and ordinal order of cells."""
     input:
         unpack(files_of("figure_a8", "section", role="train")),
     output:
         png=report(
             "<results>/figures/figure_a8.png",
             caption="../report/figure_a8.rst",
-            category="Model",
-            labels={"item": "figure A.8", "kind": "figure"},
+            category="3 Model",
+            labels={"item": "Figure A.8: orders of cells"},
         ),
         pdf="<results>/figures/figure_a8.pdf",
     log:
@@ -169,14 +175,15 @@ rule figure_a8:
 
 
 rule figure_a9:
+    """Figure A.9: UMAP of meta cells among cells."""
     input:
         unpack(files_of("figure_a9", "sections", "vocabulary", role="train")),
     output:
         png=report(
             "<results>/figures/figure_a9.png",
             caption="../report/figure_a9.rst",
-            category="Model",
-            labels={"item": "figure A.9", "kind": "figure"},
+            category="3 Model",
+            labels={"item": "Figure A.9: meta cells among cells"},
         ),
         pdf="<results>/figures/figure_a9.pdf",
     log:
@@ -198,14 +205,15 @@ rule figure_a9:
 
 
 rule figure_a10:
+    """Figure A.10: rounds of iterative generation."""
     input:
         unpack(files_of("figure_a10", "section", "rounds")),
     output:
         png=report(
             "<results>/figures/figure_a10.png",
             caption="../report/figure_a10.rst",
-            category="Generation",
-            labels={"item": "figure A.10", "kind": "figure"},
+            category="A.2 Iterative generation",
+            labels={"item": "Figure A.10: rounds of generation"},
         ),
         pdf="<results>/figures/figure_a10.pdf",
     log:

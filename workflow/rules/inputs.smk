@@ -234,12 +234,24 @@ def item_datasets(item):
     return [dataset for dataset in wanted if dataset in able]
 
 
+def all_scores(wildcards):
+    """Every score of the run, as the tables of each task gather them."""
+    gathered = {"clustering": "table_1", "annotation": "table_2", "perturbation": "table_a3"}
+    names = ["generation"] + [task for task, item in gathered.items() if item_datasets(item)] + ablation_tables()
+    return [f"<results>/scores/{name}.csv" for name in names]
+
+
 def deliverables(wildcards):
     """Every table and figure of the run."""
     items = [item for item in config["paper_items"] if item_datasets(item)]
-    tables = ["sections", "generation"] + [item for item in items if item.startswith("table")] + ablation_tables()
+    tables = (
+        ["sections", "generation", "paper_comparison"]
+        + [item for item in items if item.startswith("table")]
+        + ablation_tables()
+    )
     figures = ["figure_2c"] + [item for item in items if item.startswith("figure")]
     if ablation_tables():
         tables.append("ablation_cost")
         figures += ["figure_ablation_curves", "figure_scaling"]
-    return [f"<results>/tables/{item}.csv" for item in tables] + [f"<results>/figures/{item}.png" for item in figures]
+    files = [f"<results>/tables/{item}.csv" for item in tables] + [f"<results>/figures/{item}.png" for item in figures]
+    return [*files, "<results>/tables/parameters.html"]

@@ -3,18 +3,20 @@
 
 
 rule table_1:
+    """Table 1: clusters of niches by every method (adjusted mutual information)."""
     input:
         scores=label_scores("table_1", "niches"),
         runs=label_runs("table_1", "niches"),
         paper="config/paper_values.yaml",
     output:
-        table=report(
-            "<results>/tables/table_1.csv",
-            caption="../report/table_1.rst",
-            category="Clustering",
-            labels={"item": "table 1", "kind": "table"},
-        ),
+        table="<results>/tables/table_1.csv",
         text="<results>/tables/table_1.md",
+        page=report(
+            "<results>/tables/table_1.html",
+            caption="../report/table_1.rst",
+            category="4.2 Niche clustering",
+            labels={"item": "Table 1: clusters of niches"},
+        ),
         scores="<results>/scores/clustering.csv",
     log:
         "<logs>/table_1.log",
@@ -36,18 +38,20 @@ rule table_1:
 
 
 rule table_a2:
+    """Table A.2: clusters of niches by the window of the embedding."""
     input:
         scores=label_scores("table_a2", "niches"),
         runs=label_runs("table_a2", "niches"),
         paper="config/paper_values.yaml",
     output:
-        table=report(
-            "<results>/tables/table_a2.csv",
-            caption="../report/table_a2.rst",
-            category="Clustering",
-            labels={"item": "table A.2", "kind": "table"},
-        ),
+        table="<results>/tables/table_a2.csv",
         text="<results>/tables/table_a2.md",
+        page=report(
+            "<results>/tables/table_a2.html",
+            caption="../report/table_a2.rst",
+            category="4.2 Niche clustering",
+            labels={"item": "Table A.2: clusters by window"},
+        ),
     log:
         "<logs>/table_a2.log",
     benchmark:
@@ -68,18 +72,20 @@ rule table_a2:
 
 
 rule table_2:
+    """Table 2: annotation of niches by every method (macro F1)."""
     input:
         scores=label_scores("table_2", "annotation"),
         runs=label_runs("table_2", "annotation"),
         paper="config/paper_values.yaml",
     output:
-        table=report(
-            "<results>/tables/table_2.csv",
-            caption="../report/table_2.rst",
-            category="Annotation",
-            labels={"item": "table 2", "kind": "table"},
-        ),
+        table="<results>/tables/table_2.csv",
         text="<results>/tables/table_2.md",
+        page=report(
+            "<results>/tables/table_2.html",
+            caption="../report/table_2.rst",
+            category="4.3 Niche annotation",
+            labels={"item": "Table 2: annotation of niches"},
+        ),
         scores="<results>/scores/annotation.csv",
     log:
         "<logs>/table_2.log",
@@ -100,6 +106,7 @@ rule table_2:
 
 
 rule figure_a6:
+    """Figure A.6: clusters of niches in one section, by every method."""
     input:
         unpack(shown_labels("figure_a6", "niches")),
         section=shown_section("figure_a6"),
@@ -107,8 +114,8 @@ rule figure_a6:
         png=report(
             "<results>/figures/figure_a6.png",
             caption="../report/figure_a6.rst",
-            category="Clustering",
-            labels={"item": "figure A.6", "kind": "figure"},
+            category="4.2 Niche clustering",
+            labels={"item": "Figure A.6: clusters of one section"},
         ),
         pdf="<results>/figures/figure_a6.pdf",
     log:
@@ -129,6 +136,7 @@ rule figure_a6:
 
 
 rule figure_a7:
+    """Figure A.7: annotated niches of one section, by every method."""
     input:
         unpack(shown_labels("figure_a7", "annotation")),
         section=shown_section("figure_a7"),
@@ -136,8 +144,8 @@ rule figure_a7:
         png=report(
             "<results>/figures/figure_a7.png",
             caption="../report/figure_a7.rst",
-            category="Annotation",
-            labels={"item": "figure A.7", "kind": "figure"},
+            category="4.3 Niche annotation",
+            labels={"item": "Figure A.7: annotation of one section"},
         ),
         pdf="<results>/figures/figure_a7.pdf",
     log:

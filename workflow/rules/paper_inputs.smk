@@ -25,3 +25,21 @@ def every_gene(wildcards):
         for section in DATASETS[dataset]["sections"]["test"]
         for method in DATASETS[dataset]["generation"]["methods"]
     ]
+
+
+def mapped_items(wildcards):
+    """What docs/paper_map.md says of every item of the paper that is made: target, description, files, data."""
+    of_variants = {table: ablation_dataset() for table in config["ablation"]["tables"]}
+    items = {"figure_2c": []} | {item: item_datasets(item) for item in config["paper_items"]} | of_variants
+    return [
+        {
+            "target": item,
+            "description": workflow.get_rule(item).docstring,
+            "rule": Path(workflow.get_rule(item).snakefile).name,
+            "script": Path(workflow.get_rule(item).script).name,
+            "datasets": datasets + [config["perturbation"]["reference"]] * (ITEM_TASKS.get(item) == "perturbation"),
+            "outputs": [str(path) for path in workflow.get_rule(item).output],
+        }
+        for item, datasets in items.items()
+        if re.match("table|figure", item)
+    ]

@@ -35,6 +35,7 @@ rule perturb_ischemia:
 
 
 rule table_a3:
+    """Table A.3: genes around an infarct, called High, Low or not significant."""
     input:
         core=perturbation_files("core.csv"),
         calls=perturbation_files("calls.csv"),
@@ -42,13 +43,14 @@ rule table_a3:
         fixtures=served_fixtures,
         paper="config/paper_values.yaml",
     output:
-        table=report(
-            "<results>/tables/table_a3.csv",
-            caption="../report/table_a3.rst",
-            category="Perturbation",
-            labels={"item": "table A.3", "kind": "table"},
-        ),
+        table="<results>/tables/table_a3.csv",
         text="<results>/tables/table_a3.md",
+        page=report(
+            "<results>/tables/table_a3.html",
+            caption="../report/table_a3.rst",
+            category="4.4 Perturbation",
+            labels={"item": "Table A.3: genes around an infarct"},
+        ),
         scores="<results>/scores/perturbation.csv",
     log:
         "<logs>/table_a3.log",
@@ -72,6 +74,7 @@ rule table_a3:
 
 
 rule figure_5:
+    """Figure 5: cells around a perturbed region, against the ischaemia data."""
     input:
         cells=perturbation_files("cells.h5ad"),
         calls=perturbation_files("calls.csv"),
@@ -80,8 +83,8 @@ rule figure_5:
         png=report(
             "<results>/figures/figure_5.png",
             caption="../report/figure_5.rst",
-            category="Perturbation",
-            labels={"item": "figure 5", "kind": "figure"},
+            category="4.4 Perturbation",
+            labels={"item": "Figure 5: surroundings of a perturbed region"},
         ),
         pdf="<results>/figures/figure_5.pdf",
     log:

@@ -66,6 +66,7 @@ rule cut_section:
 for dataset, part, about in atlas_parts():
 
     rule:
+        """All sections of one animal of the ABC Atlas, read in one pass."""
         name:
             f"import_{part}"
         input:
@@ -92,14 +93,17 @@ for dataset, part, about in atlas_parts():
 
 
 rule sections:
+    """Every section that is read: names, cells, genes."""
     input:
         sections=all_sections,
     output:
-        table=report(
-            "<results>/tables/sections.csv",
+        table="<results>/tables/sections.csv",
+        text="<results>/tables/sections.md",
+        page=report(
+            "<results>/tables/sections.html",
             caption="../report/sections.rst",
-            category="Data",
-            labels={"item": "sections", "kind": "table"},
+            category="A.1 Data",
+            labels={"item": "Sections"},
         ),
     log:
         "<logs>/sections.log",
@@ -110,6 +114,7 @@ rule sections:
         mem_mb=4000,
         runtime=60,
     params:
+        run=config["run"],
         roles=section_roles,
         expected=expected_totals,
     message:

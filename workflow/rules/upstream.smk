@@ -32,6 +32,7 @@ rule download:
 
 
 rule fixtures:
+    """Small simulated upstream files, in the place of the real ones (the toy run)."""
     output:
         directory("<results>/fixtures"),
     log:

@@ -1,17 +1,20 @@
-"""What the variants of the model cost to train."""
+"""What the variants of the model cost to train, and their training logs."""
 
 import logging
-from pathlib import Path
 
-from gest.ablation import by_variant, read_trainings
+from gest.ablation import by_variant, read_log, read_trainings
 from gest.logs import log_to
-from gest.plots.ablation_cost import ablation_cost, ablation_cost_markdown
+from gest.plots.ablation_cost import ablation_cost, ablation_cost_markdown, ablation_logs_markdown
+from gest.plots.page import write_text
 
 log_to(snakemake.log[0])
 
-percent = snakemake.params.converged
-cost = ablation_cost(read_trainings(by_variant(snakemake.input.models), percent=percent))
+models, percent = by_variant(snakemake.input.models), snakemake.params.converged
+cost = ablation_cost(read_trainings(models, percent=percent))
 cost.to_csv(snakemake.output.table, index=False)
 text = ablation_cost_markdown(cost, run=snakemake.params.run, percent=percent)
-Path(snakemake.output.text).write_text(text, encoding="utf-8")
+write_text(text, snakemake.output.text, snakemake.output.page)
+logs = {f"{name}, {folder.name}": read_log(folder) for name, folders in models.items() for folder in folders}
+text = ablation_logs_markdown(logs, run=snakemake.params.run)
+write_text(text, snakemake.output.logs, snakemake.output.logs_page)
 logging.info("%d variants", len(cost))

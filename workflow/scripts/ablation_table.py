@@ -1,7 +1,6 @@
 """A table of variants of the model, beside what the paper reports."""
 
 import logging
-from pathlib import Path
 
 import pandas as pd
 
@@ -9,6 +8,7 @@ from gest.ablation import by_variant, of_variant, read_trainings
 from gest.logs import log_to
 from gest.paper import read_paper_values
 from gest.plots.ablation_table import ablation_markdown, ablation_table
+from gest.plots.page import write_text
 from gest.scores import read_scores, write_scores
 
 log_to(snakemake.log[0])
@@ -25,5 +25,5 @@ names = [name for name, *_ in variants]
 table = ablation_table(scores, values, trainings, variants=names, references=references)
 table.to_csv(snakemake.output.table, index=False)
 text = ablation_markdown(table, item=snakemake.params.item, run=snakemake.params.run, percent=percent)
-Path(snakemake.output.text).write_text(text, encoding="utf-8")
+write_text(text, snakemake.output.text, snakemake.output.page)
 logging.info("%d variants, of which %d models were trained", len(variants), len(models))

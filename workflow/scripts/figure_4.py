@@ -1,7 +1,6 @@
 """Figure 4, and beside it the table of its bars with the comparisons of methods."""
 
 import logging
-from pathlib import Path
 
 import pandas as pd
 
@@ -10,6 +9,7 @@ from gest.logs import log_to
 from gest.paper import beside, read_paper_values
 from gest.plots.figure_4 import draw_figure_4
 from gest.plots.figure_4_table import figure_4_markdown, figure_4_table
+from gest.plots.page import write_text
 from gest.plots.saving import save
 from gest.scores import read_scores, summarise
 
@@ -25,5 +25,5 @@ figure = draw_figure_4(scores, genes, slides=snakemake.params.slides, reported=r
 table = figure_4_table(beside(summarise(scores), reported), compare(scores))
 save(figure, snakemake.output.png, snakemake.output.pdf)
 table.to_csv(snakemake.output.table, index=False)
-Path(snakemake.output.text).write_text(figure_4_markdown(table, run=run), encoding="utf-8")
+write_text(figure_4_markdown(table, run=run), snakemake.output.text, snakemake.output.page)
 logging.info("%d sections and %d genes of %s", scores["section"].nunique(), genes["gene"].nunique(), dataset)

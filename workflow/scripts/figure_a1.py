@@ -11,7 +11,9 @@ from gest.generate import aggregate, generate_tokens, seen_tokens
 from gest.logs import log_to
 from gest.model import load
 from gest.plots.accumulation import draw_accumulation, errors_by_round
+from gest.plots.page import write_text
 from gest.plots.saving import save
+from gest.plots.table import plain
 from gest.sections import read_section
 from gest.tokens import expression
 
@@ -42,6 +44,8 @@ table = errors_by_round(hidden, predictions, with_.rounds)
 table.insert(0, "section", name)
 table.insert(0, "dataset", snakemake.params.datasets[0])
 table.to_csv(snakemake.output.table, index=False)
+title = f"Figure A.1, run {snakemake.params.run}: errors (rmse_log) and share of values below zero, by round"
+write_text(f"{title}\n\n{plain(table)}\n", snakemake.output.text, snakemake.output.page)
 logging.info("%s above y = %.0f µm\n%s", gene, line, table.to_string(index=False))
 
 

@@ -1,10 +1,10 @@
 """The table of generation: every score in one file, and its summary to compute with and to read."""
 
 import logging
-from pathlib import Path
 
 from gest.logs import log_to
 from gest.paper import beside, read_paper_values
+from gest.plots.page import write_text
 from gest.plots.table import to_markdown
 from gest.scores import read_scores, summarise, write_scores
 
@@ -15,5 +15,5 @@ values = read_paper_values(snakemake.input.paper)
 summary = beside(summarise(scores), values[values["item"].isin(["table_a1", "generation"])])
 write_scores(scores, snakemake.output.scores)
 summary.to_csv(snakemake.output.table, index=False)
-Path(snakemake.output.text).write_text(to_markdown(summary), encoding="utf-8")
+write_text(to_markdown(summary), snakemake.output.text, snakemake.output.page)
 logging.info("%d scores of %d files", len(scores), len(snakemake.input.scores))

@@ -6,6 +6,8 @@ import pandas as pd
 
 from gest.inventory import COLUMNS, describe, expect, totals
 from gest.logs import log_to
+from gest.plots.page import write_text
+from gest.plots.table import plain
 
 log_to(snakemake.log[0])
 
@@ -18,4 +20,6 @@ for dataset, (expected, sections) in snakemake.params.expected.items():
     read = table[(table["dataset"] == dataset) & table["section"].isin(sections)]
     expect(totals(read), expected, where=f"all sections of {dataset}")
 table.to_csv(snakemake.output.table, index=False)
+text = f"Sections, run {snakemake.params.run}: {table['cells'].sum():,} cells\n\n{plain(table)}\n"
+write_text(text, snakemake.output.text, snakemake.output.page)
 logging.info("%d sections of %d datasets, %d cells", len(table), table["dataset"].nunique(), table["cells"].sum())

@@ -1,11 +1,11 @@
 """Table 1: AMI of niche clustering, beside what the paper reports; and all scores of clustering in one file."""
 
 import logging
-from pathlib import Path
 
 from gest.labellings import read_runs
 from gest.logs import log_to
 from gest.paper import read_paper_values
+from gest.plots.page import write_text
 from gest.plots.table_1 import table_1, table_1_markdown
 from gest.scores import read_scores, write_scores
 
@@ -17,6 +17,6 @@ text = table_1_markdown(
     table, run=snakemake.params.run, algorithm=snakemake.params.algorithm, microns=snakemake.params.microns
 )
 table.to_csv(snakemake.output.table, index=False)
-Path(snakemake.output.text).write_text(text, encoding="utf-8")
+write_text(text, snakemake.output.text, snakemake.output.page)
 write_scores(scores, snakemake.output.scores)
 logging.info("%d rows of %s", len(table), ", ".join(snakemake.params.datasets))

@@ -1,10 +1,10 @@
 """Table A.1: liver cancer and Stereo-seq, beside what the paper reports."""
 
 import logging
-from pathlib import Path
 
 from gest.logs import log_to
 from gest.paper import beside, read_paper_values
+from gest.plots.page import write_text
 from gest.plots.table_a1 import table_a1, table_a1_markdown
 from gest.scores import read_scores, summarise
 
@@ -16,5 +16,5 @@ summary = beside(
 )
 table = table_a1(summary[summary["dataset"].isin(snakemake.params.datasets)])
 table.to_csv(snakemake.output.table, index=False)
-Path(snakemake.output.text).write_text(table_a1_markdown(table, run=snakemake.params.run), encoding="utf-8")
+write_text(table_a1_markdown(table, run=snakemake.params.run), snakemake.output.text, snakemake.output.page)
 logging.info("%d rows of %s", len(table), ", ".join(snakemake.params.datasets))

@@ -1,11 +1,11 @@
 """Table A.2: AMI of niche clustering by window, beside what the paper reports."""
 
 import logging
-from pathlib import Path
 
 from gest.labellings import read_runs
 from gest.logs import log_to
 from gest.paper import read_paper_values
+from gest.plots.page import write_text
 from gest.plots.table_a2 import table_a2, table_a2_markdown
 from gest.scores import read_scores
 
@@ -17,5 +17,5 @@ text = table_a2_markdown(
     table, run=snakemake.params.run, algorithm=snakemake.params.algorithm, microns=snakemake.params.microns
 )
 table.to_csv(snakemake.output.table, index=False)
-Path(snakemake.output.text).write_text(text, encoding="utf-8")
+write_text(text, snakemake.output.text, snakemake.output.page)
 logging.info("%d rows of %s", len(table), ", ".join(snakemake.params.datasets))

@@ -10,6 +10,7 @@ from gest.ischemia_reference import read_degs
 from gest.ischemia_scores import score_calls
 from gest.logs import log_to
 from gest.paper import read_paper_values
+from gest.plots.page import write_text
 from gest.plots.table_a3 import table_a3, table_a3_markdown
 from gest.scores import read_scores, write_scores
 
@@ -24,5 +25,5 @@ write_scores(score_calls(calls, replicates, core, degs, main=main, about=about),
 table = table_a3(calls[calls["variant"] == main], core, degs)
 scores, values = read_scores([snakemake.output.scores]), read_paper_values(snakemake.input.paper)
 table.to_csv(snakemake.output.table, index=False)
-Path(snakemake.output.text).write_text(table_a3_markdown(table, scores, values, main=main, run=run), encoding="utf-8")
+write_text(table_a3_markdown(table, scores, values, main=main, run=run), snakemake.output.text, snakemake.output.page)
 logging.info("%d of %d genes are called rightly", table["correct"].sum(), len(table))

@@ -1,8 +1,10 @@
-"""What every variant cost to train."""
+"""What every variant cost to train, and the logs of the trainings."""
+
+from collections.abc import Mapping
 
 import pandas as pd
 
-from gest.plots.table import aligned
+from gest.plots.table import aligned, plain
 
 _MEANS = ["steps", "cells_per_second", "hours", "validation_loss", "late_gain_percent"]
 
@@ -38,3 +40,9 @@ def ablation_cost_markdown(cost: pd.DataFrame, *, run: str, percent: float) -> s
         "gain; – where it never fell so low, or was looked at too seldom)."
     )
     return "\n\n".join([f"Cost of the variants, run {run}", "\n".join(aligned(rows)), notes]) + "\n"
+
+
+def ablation_logs_markdown(logs: Mapping[str, pd.DataFrame], *, run: str) -> str:
+    """Lay out logs, as `gest.ablation.read_log` returns them, each under its name."""
+    blocks = [f"## {name}\n\n{plain(log)}" for name, log in logs.items()]
+    return "\n\n".join([f"Training logs of the variants, run {run}", *blocks]) + "\n"

@@ -70,6 +70,19 @@ def failures(block: pd.DataFrame) -> list[str]:
     return [f"\n{row.method}, {row.variant}: {row.status}" for row in failed.itertuples()]
 
 
+def plain(frame: pd.DataFrame) -> str:
+    """Lay a table out as it is: numbers with four digits, a dash for what is missing."""
+    return "\n".join(
+        aligned([list(frame), *([_shown(value) for value in row] for row in frame.to_numpy(dtype=object))])
+    )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "–" if pd.isna(value) else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines of a Markdown table, every cell as wide as the widest of its column."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -1,0 +1,87 @@
+"""Documents that programs write: are they what would be written now, and does the README leave nothing out?"""
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+import gest
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def test_the_map_of_the_paper_is_current(tmp_path):
+    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "paper_map"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    written, kept = ((folder / "docs" / "paper_map.md").read_text() for folder in (tmp_path, ROOT))
+    assert written == kept, "write it anew: snakemake --cores 1 --force paper_map"
+
+
+def test_every_table_and_figure_of_the_paper_is_on_the_map():
+    text = (ROOT / "docs" / "paper_map.md").read_text()
+    rows = re.findall(r"^\| (Table|Figure) ([\dA-Z.]+c?): .*? \| `(\w+)` \|", text, flags=re.M)
+    assert len(rows) == len(set(rows)) == 8 + 3 + 10
+    for kind, number, target in rows:
+        assert target == f"{kind}_{number}".lower().replace(".", "")
+    for path in re.findall(r"\]\(\.\./(.*?)\)", text):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_readme_has_every_item_with_its_target():
+    text = (ROOT / "README.md").read_text()
+    for target in re.findall(r"^\| .*? \| `(\w+)` \|", (ROOT / "docs" / "paper_map.md").read_text(), flags=re.M):
+        assert re.search(rf"`snakemake .*\b{target}\b", text), target
+
+
+def test_links_between_documents_lead_somewhere():
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("config/*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            assert link.startswith("http") or (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_the_table_of_keys_is_current():
+    describe = runpy.run_path(str(ROOT / "config" / "describe.py"))
+    readme = (ROOT / "config" / "README.md").read_text()
+    assert describe["rendered"](readme) == readme, "write it anew: python config/describe.py"
+
+
+def test_every_key_of_the_configuration_is_in_the_table():
+    """But those of datasets and of variants, which stand under NAME, and the registry of upstream files."""
+    described = set(re.findall(r"^\| `([\w.]+)` \|", (ROOT / "config" / "README.md").read_text(), flags=re.M))
+
+    def leaves(settings, path):
+        for key, value in settings.items():
+            if isinstance(value, dict):
+                yield from leaves(value, [*path, key])
+            else:
+                yield ".".join([*path, key])
+
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    del config["datasets"], config["ablation"]["variants"], config["fixtures"]
+    assert set(leaves(config, [])) <= described
+
+
+def test_no_description_of_a_key_was_cut_at_a_comma():
+    """YAML ends an unquoted text in braces there, and takes the rest for a key without a value."""
+
+    def values(node):
+        for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else []:
+            yield value
+            yield from values(value)
+
+    assert not any(value is None for value in values(yaml.safe_load(SCHEMA.read_text())))
+
+
+def test_the_reference_has_every_public_name_and_no_other_module():
+    pages = "".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
+    for name in gest.__all__:
+        assert f"[`gest.{name}`]" in pages, name
+    for module in re.findall(r"^::: gest\.(\S+)$", pages, flags=re.M):
+        path = ROOT / "src" / "gest" / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__init__.py").exists(), module

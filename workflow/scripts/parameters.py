@@ -1,0 +1,23 @@
+"""The parameters of the run, as merged from all configuration files, and the software that it ran on."""
+
+import logging
+import platform
+from importlib.metadata import distributions
+
+import yaml
+
+from gest.logs import log_to
+from gest.plots.page import write_text
+
+log_to(snakemake.log[0])
+
+installed = sorted({f"{found.metadata['Name']} {found.version}" for found in distributions()}, key=str.lower)
+text = "\n\n".join(
+    [
+        f"Parameters of run {snakemake.params.run}: every key, as merged from all configuration files",
+        f"```yaml\n{yaml.safe_dump(snakemake.config, sort_keys=False, allow_unicode=True, width=140)}```",
+        f"Software: Python {platform.python_version()}, {', '.join(installed)}.",
+    ]
+)
+write_text(text + "\n", snakemake.output.text, snakemake.output.page)
+logging.info("%d keys, %d packages", len(snakemake.config), len(installed))

@@ -83,8 +83,8 @@ def _metrics(model: GeST | Annotator, base: GeST) -> list[str]:
     table = "\n".join(["| metric | value |", "|---|---|", *rows])
     note = (
         "`loss` is that of training (Eq. 10), `validation_loss` that of sections held out, null where there were none; "
-        "`marginal_loss` is what knowing the frequencies of the meta cells alone comes to: a model that has learnt where "
-        "cells stand lies below it."
+        "`marginal_loss` is what knowing the frequencies of the meta cells alone comes to: a model that has learnt "
+        "where cells stand lies below it."
     )
     return ["## Metrics", table, note]
 

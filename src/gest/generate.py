@@ -248,6 +248,7 @@ def _estimates(
 
 
 def mask_of(adata: AnnData, unseen: np.ndarray | str) -> np.ndarray:
+    """Say which cells are unseen, (n,) booleans, as `generate` takes them; raise UserError if they are not booleans."""
     if isinstance(unseen, str):
         if unseen not in adata.obs:
             columns = ", ".join(adata.obs) or "none"

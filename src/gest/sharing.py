@@ -1,4 +1,4 @@
-"""Models to share: a folder with hashes and a model card, and models taken from a folder, an archive, a url or a hub."""
+"""Models to share: a folder with hashes and a model card; and models taken from a folder, an archive, a url, a hub."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def verify(folder: Path) -> None:
             raise UserError(f"{folder / name}: this file is missing, which {SUMS} lists; get the model anew.")
         if (got := _sha256(folder / name)) != expected:
             raise UserError(
-                f"{folder / name}: has the sha256 {got}, where {SUMS} expects {expected}; get the model anew, or export "
-                "it anew if the change is yours."
+                f"{folder / name}: has the sha256 {got}, where {SUMS} expects {expected}; get the model anew, or "
+                "export it anew if the change is yours."
             )
 
 
@@ -156,8 +156,8 @@ def _unpacked(archive: Path) -> Path:
         found = sorted(Path(temporary).rglob(SUMS))
         if len(found) != 1:
             raise UserError(
-                f"{archive}: there are {len(found)} files {SUMS} in this archive, where the one of an exported model is "
-                "expected; make it of a folder that `gest export` wrote."
+                f"{archive}: there are {len(found)} files {SUMS} in this archive, where the one of an exported model "
+                "is expected; make it of a folder that `gest export` wrote."
             )
         verify(found[0].parent)
         kept = _cache() / _sha256(found[0])[:16]

@@ -35,9 +35,8 @@ class _Verbs(TyperGroup):
 app = Typer(
     cls=_Verbs,
     help="GeST: a generative pre-trained transformer for spatial transcriptomics.",
-    epilog="`gest VERB --help` describes a verb. All lengths are in µm. docs/own_data.md leads from a file of yours to results.",
+    epilog="`gest VERB --help` describes a verb. Lengths are in µm. docs/own_data.md leads from your file to results.",
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

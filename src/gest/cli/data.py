@@ -144,7 +144,7 @@ def fixtures(
 @app.command(
     epilog=examples(
         "gest simulate --section s1 --section s2 --section s3 --out brain.h5ad",
-        "    60 genes in three sections of 1,800 cells, one behind the other; obs: section, donor, region, cell_type, …",
+        "    60 genes in three sections of 1,800 cells, one behind the other; obs has region and cell_type",
     )
 )
 def simulate(

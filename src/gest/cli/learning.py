@@ -127,4 +127,4 @@ def generate(
     result = generated(section, trained, unseen=hidden, mode=mode, batch_size=batch_size, seed=seed)
     write_whole(out, result.write_h5ad)
     about = result.uns["gest"]
-    log.info("%s: layers['gest'] holds %d generated cells, in %d rounds", out, about["n_unseen"], about["n_rounds"])
+    log.info("%s: layers['gest'] holds %d generated cells; rounds: %d", out, about["n_unseen"], about["n_rounds"])

@@ -30,7 +30,7 @@ Method = Annotated[str, Option(help="One of gest.clustering.METHODS.")]
 @app.command(
     epilog=examples(
         "gest embed mine.h5ad --model model --out niches.h5ad",
-        "    then in scanpy: sc.pp.neighbors(adata, use_rep='X_gest'); sc.tl.leiden(adata)",
+        "    then in scanpy: sc.pp.neighbors(adata, use_rep='X_gest')",
         "gest embed mine.h5ad --model model --window 200 --out niches.h5ad",
         "    the niche is what lies within 100 µm, in x and in y",
     )

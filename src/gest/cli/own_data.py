@@ -61,13 +61,13 @@ def prepare(
         rows = []
         for name in names:
             section = read(adata, name=name, **settings)
-            width, height = np.ptp(section.obsm["spatial"], axis=0).round(1)
-            rows.append((name, section.obs["donor"].iloc[0], *section.shape, width, height))
-            log.info("%s: %d cells, %d genes, %.0f × %.0f µm", name, *section.shape, width, height)
+            (x0, y0), (x1, y1) = (end(section.obsm["spatial"], axis=0).round(1) for end in (np.min, np.max))
+            rows.append((name, section.obs["donor"].iloc[0], *section.shape, x0, x1, y0, y1))
+            log.info("%s: %d cells, %d genes, x %.0f to %.0f µm, y %.0f to %.0f µm", name, *rows[-1][2:])
             if not dry_run:
                 write_section(section, folder / f"{name.replace('/', '_')}.h5ad")
         if not dry_run:
-            columns = ["section", "donor", "cells", "genes", "width_um", "height_um"]
+            columns = ["section", "donor", "cells", "genes", "x_min_um", "x_max_um", "y_min_um", "y_max_um"]
             pd.DataFrame(rows, columns=columns).to_csv(folder / "sections.csv", index=False)
     log.info("%s: %d sections%s", out, len(names), " would be written" if dry_run else "")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @app.command(
     epilog=examples(
-        "gest perturb mine.h5ad --model model --roi-circle 1850 3300 100 --activate Ermn --inhibit Gad1 --out perturbed",
+        "gest perturb mine.h5ad --model model --roi-circle 1850 3300 100 --activate Ermn --out perturbed",
         "    a circle of 100 µm around x = 1850 µm, y = 3300 µm; perturbed/deg.csv says which genes answer around it",
         "gest perturb mine.h5ad --model model --roi-label region=CA1 --activate Gfap --out perturbed --dry-run",
         "docs/perturbation.md says what to look at before one believes it.",

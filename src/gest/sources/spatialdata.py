@@ -43,8 +43,9 @@ def read_table(path: str | Path) -> ad.AnnData:
             f"{path}: this cannot be read as SpatialData ({reason}); write it anew with its `write`"
         ) from error
     if len(whole.tables) != 1:
+        names = ", ".join(whole.tables) or "none"
         raise UserError(
-            f"{path}: there are {len(whole.tables)} tables ({', '.join(whole.tables) or 'none'}), where one is expected; "
+            f"{path}: there are {len(whole.tables)} tables ({names}), where one is expected; "
             "write the one that counts cells as .h5ad: sdata.tables[NAME].write_h5ad(FILE)"
         )
     (table,) = whole.tables.values()

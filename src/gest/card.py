@@ -55,7 +55,7 @@ def _use(model: GeST | Annotator, base: GeST) -> list[str]:
 def _data(base: GeST, data: str) -> list[str]:
     cells = base.metrics.get("training_cells")
     seen = base.metrics.get("target_cells_seen")
-    told = data or "Of what tissue, by what technology: whoever shared this did not say."
+    told = f"{data.rstrip('.')}." if data else "Of what tissue, by what technology: whoever shared this did not say."
     counted = f"Trained on {cells:,} cells; {seen:,} predictions of one were learnt from." if cells and seen else ""
     return ["## Data", " ".join(filter(None, (told, counted)))]
 

@@ -252,7 +252,8 @@ def load(model_dir: str | os.PathLike) -> GeST:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise UserError(f"{folder}: the weights do not fit config.json and vocabulary.npz ({error}).") from error
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"{folder}: the weights do not fit config.json and vocabulary.npz ({reason}).") from error
     model.metrics = told
     return model.eval()
 

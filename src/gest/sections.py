@@ -171,7 +171,7 @@ def _check_origin(section: ad.AnnData, name: str) -> None:
         if column not in section.obs:
             raise UserError(
                 f"{name}: obs has no '{column}', only {', '.join(section.obs) or 'none'}, where every cell names "
-                f"its {column}; add it, or bring the file in with `gest prepare`"
+                f"its {column}; add it, or bring the file in with `gest prepare` (in a configuration: the `{column}_key` key)"
             )
         missing = int(section.obs[column].isna().sum())
         if missing:
@@ -184,5 +184,5 @@ def _check_origin(section: ad.AnnData, name: str) -> None:
     if len(sections) != 1:
         raise UserError(
             f"{name}: obs['section'] has {len(sections)} values (e.g. '{sections[0]}', '{sections[1]}'), where a "
-            "section holds one; split it with `gest prepare`"
+            "section holds one; split it with `gest prepare` (in a configuration: the `section_key` key)"
         )

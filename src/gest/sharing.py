@@ -121,24 +121,33 @@ def _cache() -> Path:
 
 def _from_web(url: str) -> Path:
     """Fetch an archive, or `SHA256SUMS` below the address of a folder and all files that it lists."""
-    from gest.download import obtain
-
-    told = {"page": url, "again": "the same command", "backoff": 0.5}
     with tempfile.TemporaryDirectory() as temporary:
         name = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
         if name.endswith(ARCHIVES):
-            obtain({"urls": [url]}, name, temporary, **told)
+            _fetch(url, Path(temporary, name))
             return _unpacked(Path(temporary, name))
-        base = url.rstrip("/")
-        obtain({"urls": [f"{base}/{SUMS}"]}, SUMS, temporary, **told)
-        kept = _cache() / _sha256(Path(temporary, SUMS))[:16]
+        base, sums = url.rstrip("/"), Path(temporary, SUMS)
+        _fetch(f"{base}/{SUMS}", sums)
+        kept = _cache() / _sha256(sums)[:16]
         if not kept.is_dir():
             with whole_folder(kept, SUMS) as folder:
-                for file, digest in _sums(Path(temporary, SUMS)).items():
-                    obtain({"urls": [f"{base}/{file}"], "sha256": digest}, file, folder, **told)
-                shutil.copy(Path(temporary, SUMS), folder)
+                for file, digest in _sums(sums).items():
+                    _fetch(f"{base}/{file}", folder / file, sha256=digest)
+                shutil.copy(sums, folder)
     verify(kept)
     return kept
+
+
+def _fetch(url: str, out: Path, sha256: str | None = None) -> None:
+    from gest.download import obtain
+
+    try:
+        obtain({"urls": [url], "sha256": sha256}, out.name, out.parent, page=url, again="", backoff=0.5)
+    except UserError as error:
+        told = str(error).removeprefix(f"{out}: ").split("; run again")[0]
+        raise UserError(
+            f"{told}; name the address of a folder that `gest export` wrote, or of a .zip or .tar of it."
+        ) from error
 
 
 def _unpacked(archive: Path) -> Path:

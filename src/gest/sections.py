@@ -171,7 +171,8 @@ def _check_origin(section: ad.AnnData, name: str) -> None:
         if column not in section.obs:
             raise UserError(
                 f"{name}: obs has no '{column}', only {', '.join(section.obs) or 'none'}, where every cell names "
-                f"its {column}; add it, or bring the file in with `gest prepare` (in a configuration: the `{column}_key` key)"
+                f"its {column}; add it, or bring the file in with `gest prepare` or, in a configuration, the "
+                f"`{column}_key` key"
             )
         missing = int(section.obs[column].isna().sum())
         if missing:

@@ -44,7 +44,7 @@ def test_the_tutorial_runs_as_it_stands(tmp_path, monkeypatch):
     assert python["hole"].sum() == (((section.obsm["spatial"] - (600, 500)) ** 2).sum(1) <= 80**2).sum()
     assert len(pd.read_csv(desk / "perturbed" / "deg.csv")) == 60
     for job in ("vocabulary", "pretrain", "cluster", "learn_labels", "generation"):
-        assert re.search(rf"^{job} +\d+$", done.stdout, flags=re.M)
+        assert re.search(rf"^{job} +\d+$", done.stdout + done.stderr, flags=re.M)
 
 
 def test_the_example_is_described_in_the_readme_of_the_configuration():

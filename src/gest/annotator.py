@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from gest.errors import UserError
 from gest.folders import whole_folder
 from gest.model import GeST
 from gest.model import load as load_model
+from gest.sharing import local_folder
 
 POOLS = ("mean", "max")
 
@@ -78,14 +78,21 @@ class Annotator(nn.Module):
 
 
 def load(folder: str | os.PathLike) -> GeST | Annotator:
-    """Read the directory of a model or of an annotator, on the CPU and ready to predict.
+    """Read a model or an annotator, on the CPU and ready to predict.
+
+    Parameters
+    ----------
+    folder
+        A folder, a `.zip` or `.tar` of an exported one, the address of either, or `hf://OWNER/NAME`
+        (`gest.sharing.local_folder`). Where there is `SHA256SUMS`, every file is verified.
 
     Raises
     ------
     UserError
         The directory or one of its files is missing, or they do not belong together.
     """
-    return load_annotator(folder) if (Path(folder) / "annotator.json").is_file() else load_model(folder)
+    folder = local_folder(folder)
+    return load_annotator(folder) if (folder / "annotator.json").is_file() else load_model(folder)
 
 
 def load_annotator(folder: str | os.PathLike) -> Annotator:
@@ -93,7 +100,7 @@ def load_annotator(folder: str | os.PathLike) -> Annotator:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    folder = Path(folder)
+    folder = local_folder(folder)
     for name in ("annotator.json", "annotator.safetensors"):
         if not (folder / name).is_file():
             raise UserError(f"{folder}: '{name}' is missing from the annotator; make it with `gest fit-annotator`.")

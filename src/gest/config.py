@@ -138,4 +138,5 @@ def check_type(value: Any, default: Any, what: str) -> None:
     """Raise UserError if a value is not of its default's type; a whole number stands for a float too."""
     number = (int, float) if isinstance(default, float) else type(default)
     if not isinstance(value, number) or (isinstance(value, bool) and not isinstance(default, bool)):
-        raise UserError(f"{what} is {value!r}, and must be of type {type(default).__name__}.")
+        hint = " (YAML takes 1e-3 for text: write 1.0e-3)" if isinstance(value, str) else ""
+        raise UserError(f"{what} is {value!r}, and must be of type {type(default).__name__}{hint}.")

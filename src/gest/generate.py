@@ -69,8 +69,7 @@ def generate(
         No unseen or no seen cell, a mode that is unknown or not the model's, too few shared genes, or cells that no
         seen cell can reach.
     """
-    from gest.sections import coordinates
-    from gest.sources.anndata import check_unit
+    from gest.given import places
     from gest.tokens import expression, match_genes
 
     if mode not in ("weighted", "picking"):
@@ -79,9 +78,8 @@ def generate(
         raise UserError("generate: mode is 'picking', and this model has no meta cells to pick; leave it 'weighted'.")
     if batch_size is not None and batch_size < 1:
         raise UserError(f"generate: the batch size is {batch_size}, and must be at least 1.")
-    hidden = _mask(adata, unseen)
-    check_unit(adata.uns, "generate")
-    xy = coordinates(adata, "generate")
+    hidden = mask_of(adata, unseen)
+    xy = places(adata, "generate")
     vocabulary = model.vocabulary
     known = expression(adata[~hidden], vocabulary)
     told = hidden.copy()  # cells without counts are neither to be generated nor a context for others
@@ -257,7 +255,8 @@ def _estimates(
             yield w.targets, estimate[: len(w.targets)]
 
 
-def _mask(adata: AnnData, unseen: np.ndarray | str) -> np.ndarray:
+def mask_of(adata: AnnData, unseen: np.ndarray | str) -> np.ndarray:
+    """Say which cells are unseen, (n,) booleans, as `generate` takes them; raise UserError if they are not booleans."""
     if isinstance(unseen, str):
         if unseen not in adata.obs:
             columns = ", ".join(adata.obs) or "none"

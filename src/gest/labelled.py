@@ -119,9 +119,9 @@ def read_labelled(given: AnnData | str | os.PathLike, model: GeST, levels: Seque
 
 def as_seen(section: AnnData, model: GeST, task: str) -> Tokens:
     """Turn a section into what the model sees of it, for a task that warnings and errors begin with."""
-    from gest.sources.anndata import check_unit
+    from gest.given import places
 
-    check_unit(section.uns, task)
+    places(section, task)
     (tokens,) = as_tokens([section], model.vocabulary, model.config, Path(tempfile.gettempdir()))
     if empty := int((np.asarray(section.X.sum(1)).ravel() == 0).sum()):
         warnings.warn(f"{task}: {empty} cells have no counts; they look like the empty profile.", stacklevel=3)

@@ -224,7 +224,7 @@ class GeST(nn.Module):
 
 
 def load(model_dir: str | os.PathLike) -> GeST:
-    """Read a model directory, on the CPU and ready to predict.
+    """Read a model, on the CPU and ready to predict, from where `gest.sharing.local_folder` finds it.
 
     Raises
     ------
@@ -234,9 +234,10 @@ def load(model_dir: str | os.PathLike) -> GeST:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from gest.sharing import local_folder
     from gest.vocabulary import Vocabulary
 
-    folder = Path(model_dir)
+    folder = local_folder(model_dir)
     for name in ("model.safetensors", "config.json", "vocabulary.npz"):
         if not (folder / name).is_file():
             raise UserError(f"{folder}: '{name}' is missing from the model directory; make it with `gest pretrain`.")
@@ -251,7 +252,8 @@ def load(model_dir: str | os.PathLike) -> GeST:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise UserError(f"{folder}: the weights do not fit config.json and vocabulary.npz ({error}).") from error
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"{folder}: the weights do not fit config.json and vocabulary.npz ({reason}).") from error
     model.metrics = told
     return model.eval()
 

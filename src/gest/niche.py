@@ -123,8 +123,7 @@ def embed(
     UserError
         A window or batch size that cannot be, or too few shared genes.
     """
-    from gest.sections import coordinates
-    from gest.sources.anndata import check_unit
+    from gest.given import places
     from gest.tokens import expression
 
     trained = model.config.window
@@ -132,8 +131,7 @@ def embed(
         raise UserError(f"embed: the window is {window:g} µm, and must be above 0 and at most the model's {trained:g}.")
     if batch_size is not None and batch_size < 1:
         raise UserError(f"embed: the batch size is {batch_size}, and must be at least 1.")
-    check_unit(adata.uns, "embed")
-    xy = coordinates(adata, "embed")
+    xy = places(adata, "embed")
     known = expression(adata, model.vocabulary)
     if empty := int((np.asarray(adata.X.sum(1)).ravel() == 0).sum()):
         warnings.warn(f"embed: {empty} cells have no counts; what is told of them is the empty profile.", stacklevel=2)

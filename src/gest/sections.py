@@ -21,9 +21,7 @@ X_KINDS = ("counts", "normalised")
 def open_h5ad(path: str | Path, *, backed: bool = False) -> ad.AnnData:
     """Open any ``.h5ad``, with `backed` leaving X on disk; raise UserError if it is missing or is not one."""
     if not Path(path).is_file():
-        raise UserError(
-            f"{path}: there is no such file, where an .h5ad is expected; check the path in the configuration"
-        )
+        raise UserError(f"{path}: there is no such file, where an .h5ad is expected; check the path")
     try:
         return ad.read_h5ad(path, backed="r" if backed else None)
     # A foreign file can make the reader raise anything.
@@ -119,7 +117,8 @@ def values(section: ad.AnnData, name: str) -> sp.csr_matrix:
         raise UserError(f"{name}: x is '{kind}', where {' or '.join(X_KINDS)} is allowed; correct the `x` key")
     if section.X is None:
         raise UserError(
-            f"{name}: X is missing, where counts are expected; put them there, or name their layer with the `layer` key"
+            f"{name}: X is missing, where counts are expected; put them there, or name "
+            "their layer with the `layer` key (`gest prepare --layer`)"
         )
     X = sp.csr_matrix(section.X, dtype=np.float32)
     X.sum_duplicates()
@@ -128,19 +127,19 @@ def values(section: ad.AnnData, name: str) -> sp.csr_matrix:
         bad = int((~np.isfinite(X.data)).sum())
         raise UserError(
             f"{name}: X holds {bad} values that are NaN or infinite, where finite values ≥ 0 are allowed; "
-            "remove those cells or genes, or name the layer of counts with the `layer` key"
+            "remove those cells or genes, or name the layer of counts with the `layer` key (`gest prepare --layer`)"
         )
     if X.data.size and X.data.min() < 0:
         raise UserError(
             f"{name}: X goes down to {X.data.min():g}, where finite values ≥ 0 are allowed; "
-            "name the layer of counts with the `layer` key, for scaled values cannot be used"
+            "name the layer of counts with the `layer` key (`gest prepare --layer`), for scaled values cannot be used"
         )
     fractional = X.data[X.data != np.rint(X.data)]
     if kind == "counts" and fractional.size:
         raise UserError(
             f"{name}: X holds {fractional.size} values that are no integers (e.g. {fractional[0]:g}), where counts are "
             "expected; declare `x: normalised` in the dataset's config if it is log-normalised, "
-            "or name the layer of counts with the `layer` key"
+            "or name the layer of counts with the `layer` key (`gest prepare --normalised` and `--layer`)"
         )
     return X
 
@@ -150,7 +149,7 @@ def coordinates(section: ad.AnnData, name: str) -> np.ndarray:
     if "spatial" not in section.obsm:
         raise UserError(
             f"{name}: obsm has no 'spatial', only {', '.join(section.obsm) or 'none'}, where coordinates in µm are "
-            "expected; name the right key with `spatial_key` in the dataset's config"
+            "expected; name the right key with `spatial_key` in the dataset's config (`gest prepare --spatial-key`)"
         )
     xy = np.asarray(section.obsm["spatial"], dtype=np.float64)
     if xy.ndim != 2 or xy.shape[1] != 2:
@@ -172,7 +171,8 @@ def _check_origin(section: ad.AnnData, name: str) -> None:
         if column not in section.obs:
             raise UserError(
                 f"{name}: obs has no '{column}', only {', '.join(section.obs) or 'none'}, where every cell names "
-                f"its {column}; add it, or bring the file in with `gest import` and the `{column}_key` key"
+                f"its {column}; add it, or bring the file in with `gest prepare` or, in a configuration, the "
+                f"`{column}_key` key"
             )
         missing = int(section.obs[column].isna().sum())
         if missing:
@@ -185,5 +185,5 @@ def _check_origin(section: ad.AnnData, name: str) -> None:
     if len(sections) != 1:
         raise UserError(
             f"{name}: obs['section'] has {len(sections)} values (e.g. '{sections[0]}', '{sections[1]}'), where a "
-            "section holds one; split it with `gest import` and the `section_key` key"
+            "section holds one; split it with `gest prepare` (in a configuration: the `section_key` key)"
         )

@@ -41,15 +41,15 @@ class Surroundings:
     """
 
     def __init__(self, adata: AnnData, model: GeST, *, roi: ROI, context: str = "roi", seed: int = 0) -> None:
-        from gest.sections import coordinates
-        from gest.sources.anndata import check_unit
+        from gest.given import places
         from gest.tokens import expression, match_genes
 
         if context not in CONTEXTS:
             raise UserError(f"perturb: context is '{context}', and must be {' or '.join(CONTEXTS)}.")
-        check_unit(adata.uns, "perturb")
         self.model, self.context, self.seed = model, context, seed
-        self.xy = coordinates(adata, "perturb")
+        self.xy = places(adata, "perturb")
+        self.known = expression(adata, model.vocabulary)
+        """(n, T) log-normalised expression."""
         inside, filled = cells_of(adata, roi), np.asarray(adata.X.sum(1)).ravel() > 0
         self.filled = filled
         """(n,) booleans: which cells have counts; the others take no part."""
@@ -74,8 +74,6 @@ class Surroundings:
         """(m,) indices of the surroundings."""
         self.context_cells = filled & ~around & (inside | (context == "tissue"))
         """(n,) booleans: what is seen."""
-        self.known = expression(adata, model.vocabulary)
-        """(n, T) log-normalised expression."""
         self._tokens = self._read(self.known if model.quantised else self.known.toarray())
         columns = match_genes(adata, model.vocabulary)
         names, words = adata.var_names.to_numpy(dtype=str), model.vocabulary.genes

@@ -57,7 +57,7 @@ rule cluster:
     message:
         "Clusters of section {wildcards.section} by {wildcards.method}; log in {log}"
     shell:
-        "gest cluster {input.representations:q} --section {input.section:q} --method {wildcards.method}"
+        "gest group {input.representations:q} --section {input.section:q} --method {wildcards.method}"
         " --config {input.config:q} --out {output.labels:q} 2> {log:q}"
 
 

@@ -4,17 +4,23 @@ import logging
 import sys
 import warnings
 
-from gest.cli import annotation, data, holdout, ischemia, learning, niches, perturbation  # noqa: F401
-from gest.cli.app import app
+from typer import TyperException
+
+from gest.cli import annotation, data, holdout, ischemia, learning, niches, own_data, perturbation, sharing  # noqa: F401
+from gest.cli.app import app, log
 from gest.errors import UserError
 
 
 def main() -> None:
     """Run one verb. A user's mistake is one sentence on stderr, and exit code 2."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    log.setLevel(logging.INFO)
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     try:
-        app()
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except (UserError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    except TyperException as error:
+        told = " ".join(error.format_message().split()).rstrip(".")
+        print(f"error: {told}; `gest --help` lists the verbs, `gest VERB --help` their options.", file=sys.stderr)
+    sys.exit(2)

@@ -6,7 +6,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from gest.cli.app import ConfigFile, Section, Seed, app, device, log, read_json, write_whole
+from gest.cli.app import (
+    BatchSize,
+    ConfigFile,
+    Device,
+    DryRun,
+    ModelFolder,
+    OwnSection,
+    Section,
+    Seed,
+    app,
+    examples,
+    log,
+    read_config,
+    writable,
+    write_whole,
+)
 from gest.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,28 +45,43 @@ def _settings(annotation: dict[str, Any]) -> "Settings":
     return Settings.of({name: value for name, value in annotation.items() if name not in OTHERS})
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "gest fit-annotator sections/s1.h5ad sections/s2.h5ad --model model --label region --out annotator",
+        "gest annotate mine.h5ad --annotator annotator --out annotated.h5ad",
+    )
+)
 def fit_annotator(
     train: Training,
-    model: Annotated[Path, Option(help="Model directory to start from, as `gest pretrain` writes it.")],
+    model: ModelFolder,
     label: Annotated[str, Option(help="Column of obs to learn.")],
     out: Annotated[Path, Option(help="Directory of the annotator to write.")],
     pool: Annotated[str, Option(help="mean or max, over the outputs of a niche.")] = "mean",
     validation: Validation = [],  # noqa: B006
     config: ConfigFile = None,
+    device: Device = "auto",
     seed: Seed = 0,
+    dry_run: DryRun = False,
 ) -> None:
     """Fine-tune a model to annotate cells by their niches (section 3.5)."""
     from gest.annotate import fit_annotator as fitted
-    from gest.folders import whole_folder
+    from gest.folders import replaceable, whole_folder
+    from gest.labelled import read_labelled
     from gest.model import load
 
-    annotation = read_json(config).get("annotation", {})
+    annotation = read_config(config).get("annotation", {})
     settings = asdict(_settings(annotation)) | {"pool": pool}
+    trained = load(model).to(device)
+    if dry_run:
+        replaceable(out, "annotator.json")
+        labels = [of for path in train for of in read_labelled(path, trained, [label])[0].labels if of]
+        log.info("%s would learn %d classes of obs['%s'] from %s cells, in at most %d steps on %s",
+                 out, len(set(labels)), label, f"{len(labels):,}", settings["steps"], device)  # fmt: skip
+        return
     with whole_folder(out, "annotator.json") as folder:  # an occupied one is refused before the training
         annotator = fitted(
             train,
-            load(model).to(device()),
+            trained,
             label=label,
             validation=validation,
             training_cells=annotation.get("training_cells"),
@@ -62,21 +92,30 @@ def fit_annotator(
     log.info("%s: %d classes; %s", out, len(annotator.classes), annotator.metrics)
 
 
-@app.command()
+@app.command(epilog=examples("gest annotate mine.h5ad --annotator annotator --out annotated.h5ad"))
 def annotate(
-    adata: Annotated[Path, Argument(help="Your section (.h5ad): counts in X, coordinates in µm in obsm['spatial'].")],
-    annotator: Annotated[Path, Option(help="Directory, as `gest fit-annotator` writes it.")],
-    out: Annotated[Path, Option(help="Section to write, with the labels in obs.")],
-    batch_size: Annotated[int | None, Option(help="Niches run together; changes speed, not results.")] = None,
+    adata: OwnSection,
+    annotator: Annotated[str, Option(help="Annotator: a folder as `gest fit-annotator` writes it.")],
+    out: Annotated[
+        Path, Option(help="Section to write (.h5ad): yours, with obs['gest_LABEL'] and obsm['gest_LABEL_prob'].")
+    ],
+    batch_size: BatchSize = None,
+    device: Device = "auto",
     seed: Seed = 0,
+    dry_run: DryRun = False,
 ) -> None:
-    """Label the cells of your own section."""
+    """Label the cells of your own section (section 4.3)."""
     from gest.annotate import annotate as annotated
     from gest.annotator import load_annotator
-    from gest.sections import open_h5ad
+    from gest.given import open_given
+    from gest.plans import plan
 
-    tuned = load_annotator(annotator).to(device())
-    result = annotated(open_h5ad(adata), tuned, batch_size=batch_size, seed=seed)
+    writable(out)
+    section, tuned = open_given(adata), load_annotator(annotator).to(device)
+    if dry_run:
+        log.info("%s would hold obs['gest_%s'] of %s", out, tuned.label, plan(section, tuned.model, "annotate"))
+        return
+    result = annotated(section, tuned, batch_size=batch_size, seed=seed)
     write_whole(out, result.write_h5ad)
     log.info("%s: obs['gest_%s'] holds the labels of %d cells", out, tuned.label, result.n_obs)
 
@@ -91,6 +130,7 @@ def learn_labels(
     model: Annotated[list[Path], Option(help="Model directory, for gest; once for each model.")] = [],  # noqa: B006
     vocabulary: Annotated[Path | None, Option(help="Vocabulary (.npz), for scanvi and celltypist.")] = None,
     validation: Validation = [],  # noqa: B006
+    device: Device = "auto",
 ) -> None:
     """Learn every level of labels by one method, once per model and seed."""
     from gest.annotation import fit
@@ -98,7 +138,7 @@ def learn_labels(
     from gest.model import load
     from gest.vocabulary import Vocabulary
 
-    settings = read_json(config)
+    settings = read_config(config)
     annotation = settings.get("annotation", {})
     fit(
         method,
@@ -106,7 +146,7 @@ def learn_labels(
         list(settings.get("labels", {})),
         out=out,
         vocabulary=Vocabulary.load(vocabulary) if vocabulary else None,
-        models=[load(folder).to(device()) for folder in model],
+        models=[load(folder).to(device) for folder in model],
         validation=validation,
         seeds=range(n_seeds),
         pools=annotation.get("pools", POOLS),
@@ -120,13 +160,14 @@ def label(
     section: Section,
     learnt: Annotated[Path, Option(help="Folder, as `gest learn-labels` writes it.")],
     out: Annotated[Path, Option(help="Labels to write (.csv); what is known of each run goes to .runs.csv beside it.")],
+    device: Device = "auto",
 ) -> None:
     """Label the cells of a section by all runs of one method."""
     from gest.annotation import label as labelled
     from gest.labellings import write_labellings
     from gest.sections import read_section
 
-    made = labelled(learnt, section, device=device())
+    made = labelled(learnt, section, device=device)
     write_labellings(made, read_section(section).obs_names, out)
     for one in made:
         log.info(

@@ -1,4 +1,4 @@
-"""What all verbs share: the application, their options, reading JSON, writing whole files."""
+"""What all verbs share: the application, their options, reading configurations, writing whole files."""
 
 import inspect
 import json
@@ -8,40 +8,98 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Argument, Option, Typer
+import yaml
+from typer import Argument, Context, Option, Typer
+from typer.core import TyperGroup
 
 from gest.errors import UserError
 
 log = logging.getLogger("gest")
+
+# In the order in which one comes to need them; all other verbs are steps of the workflow.
+OWN_DATA = ("simulate", "prepare", "vocabulary", "pretrain", "embed", "cluster", "fit-annotator", "annotate")
+OWN_DATA += ("generate", "perturb", "export")
+
+
+class _Verbs(TyperGroup):
+    """The verbs, those for one's own data first."""
+
+    def format_commands(self, ctx: Context, formatter: Any) -> None:
+        """List them under two headings, each with the first line of its description."""
+        others = [name for name in self.commands if name not in OWN_DATA]
+        for title, names in (("Your own data", OWN_DATA), ("Steps of the workflow", others)):
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].help.splitlines()[0]) for name in names])
+
+
 app = Typer(
+    cls=_Verbs,
     help="GeST: a generative pre-trained transformer for spatial transcriptomics.",
+    epilog="`gest VERB --help` describes a verb. Lengths are in µm. docs/own_data.md leads from your file to results.",
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-Section = Annotated[Path, Argument(help="Section (.h5ad), as `gest import` writes it.")]
+
+def examples(*lines: str) -> str:
+    """Make the end of a verb's help: commands, and words on what comes of them, broken as they are here."""
+    return "\b\n" + "\n".join(("Examples:", *(f"  {line}" for line in lines)))
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name not in ("auto", "cpu", "cuda"):
+        raise UserError(f"--device is '{name}', where auto, cpu or cuda is allowed.")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device is cuda, and PyTorch finds no CUDA device on this machine; leave it at auto, or cpu.")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+OwnSection = Annotated[
+    Path,
+    Argument(
+        help="Your section: an .h5ad (or SpatialData .zarr) with counts in X and coordinates in µm in "
+        "obsm['spatial']. Genes are matched by var_names or a column of var."
+    ),
+]
+Section = Annotated[Path, Argument(help="Section (.h5ad), as `gest prepare` or `gest import` writes it.")]
 SectionName = Annotated[str, Option(help="Name of the section.")]
-DatasetConfig = Annotated[Path, Option(help="JSON of one dataset's keys in config/config.yaml.")]
+DatasetConfig = Annotated[Path, Option(help="YAML or JSON of one dataset's keys in config/config.yaml.")]
 ConfigFile = Annotated[
-    Path | None, Option(help="JSON with keys of config/config.yaml; what is left out has its default.")
+    Path | None,
+    Option(help="YAML or JSON with keys of config/config.yaml, such as config/own_data.yaml; the rest is default."),
+]
+ModelFolder = Annotated[
+    str, Option(help="Model: a folder that `gest pretrain` or `gest export` wrote, a url, or hf://OWNER/NAME.")
 ]
 VocabularyFile = Annotated[Path, Option(help="Vocabulary (.npz), as `gest vocabulary` writes it.")]
+BatchSize = Annotated[int | None, Option(help="How many windows run together; changes speed, not results.")]
+Device = Annotated[
+    str, Option(callback=_device, help="auto (a GPU where there is one), cpu or cuda.", show_default=True)
+]
+DryRun = Annotated[bool, Option("--dry-run", help="Check all inputs, say what would be done, and stop.")]
 Seed = Annotated[int, Option(min=0, help="Seed of all randomness.")]
 Out = Annotated[Path, Option(help="What to write.")]
 
 
-def read_json(path: Path | None) -> dict[str, Any]:
-    """Read a configuration; nothing where none is given."""
+def read_config(path: Path | None) -> dict[str, Any]:
+    """Read a configuration, YAML or JSON; nothing where none is given."""
     if path is None:
         return {}
     try:
-        return json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
+        text = path.read_text()
+        # YAML takes JSON's 1e-05 for text.
+        given = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
         raise UserError(
-            f"{path}: cannot be read as JSON ({error}); the workflow writes it from config/*.yaml."
+            f"{path}: cannot be read as YAML or JSON ({reason}); config/own_data.yaml is an example."
         ) from error
+    if not isinstance(given, dict):
+        raise UserError(f"{path}: holds no keys and values; config/own_data.yaml is an example.")
+    return given
 
 
 def check_keys(settings: dict[str, Any], function: Callable[..., Any], path: Path | None) -> None:
@@ -54,19 +112,26 @@ def check_keys(settings: dict[str, Any], function: Callable[..., Any], path: Pat
         raise UserError(f"{path}: the key '{missing[0]}' is missing.")
 
 
-def device() -> str:
-    """Where models run."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def writable(out: Path) -> Path:
+    """Check that a file of this name can be written, before the work is done that it is to hold."""
+    there = next(folder for folder in out.absolute().parents if folder.exists())
+    if out.is_dir():
+        raise UserError(f"{out}: this is a folder, where the name of a file to write is expected; give another --out.")
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise UserError(f"{out}: nothing can be written in {there}; give another --out, or make that folder writable.")
+    return out
 
 
 def write_whole(out: Path, write: Callable[[Path], None]) -> None:
     """Write under a temporary name, so that nothing half-written bears the final one."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".partial-{out.name}")
+    partial = writable(out).with_name(f".partial-{out.name}")
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         write(partial)
         os.replace(partial, out)
+    except OSError as error:
+        raise UserError(
+            f"{out}: it cannot be written ({error.strerror or error}); make room, or give another --out."
+        ) from error
     finally:
         partial.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from gest.cli.app import DatasetConfig, Out, SectionName, app, check_keys, log, read_json, write_whole
+from gest.cli.app import DatasetConfig, Out, SectionName, app, check_keys, examples, log, read_config, write_whole
 from gest.errors import UserError
 
 SOURCES = ("anndata", "visium", "stereo_seq", "stroke")
@@ -29,7 +29,7 @@ def download(
     from gest.download import obtain
 
     try:
-        about = json.loads(entry) if entry.lstrip().startswith("{") else read_json(Path(entry))
+        about = json.loads(entry) if entry.lstrip().startswith("{") else read_config(Path(entry))
     except json.JSONDecodeError as error:
         raise UserError(f"download: --entry is no JSON ({error}); give an entry of config/datasets.yaml.") from error
     found = obtain(about, name, folder, page=page, again=again)
@@ -45,7 +45,7 @@ def import_section(dataset_config: DatasetConfig, section: SectionName, out: Out
     from gest.inventory import expect
     from gest.sections import write_section
 
-    settings = read_json(dataset_config)
+    settings = read_config(dataset_config)
     source = settings.pop("source", "anndata")
     if source not in SOURCES:
         raise UserError(f"{dataset_config}: source is '{source}', where {', '.join(SOURCES)} are allowed.")
@@ -70,7 +70,7 @@ def cut(dataset_config: DatasetConfig, section: SectionName, out: Out) -> None:
     from gest.regions import cut as cut_out
     from gest.sections import read_section, write_section
 
-    cuts = read_json(dataset_config).get("cut", {})
+    cuts = read_config(dataset_config).get("cut", {})
     if section not in cuts:
         known = ", ".join(cuts) or "none"
         raise UserError(f"{dataset_config}: section '{section}' is not among those of 'cut': {known}.")
@@ -94,7 +94,7 @@ def import_atlas(
     from gest.sections import write_section
     from gest.sources.abc_atlas import read
 
-    settings = read_json(dataset_config)
+    settings = read_config(dataset_config)
     if part not in settings.get("parts", {}):
         known = ", ".join(settings.get("parts", {})) or "none"
         raise UserError(f"{dataset_config}: '{part}' is not among the 'parts': {known}.")
@@ -134,26 +134,44 @@ def fixtures(
     partial = out.with_name(f".partial-{out.name}")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        write_upstream(partial, read_json(config))
+        write_upstream(partial, read_config(config))
         shutil.rmtree(out, ignore_errors=True)
         partial.replace(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-@app.command()
-def simulate(dataset_config: DatasetConfig, section: SectionName, out: Out) -> None:
-    """Simulate one section; the JSON holds the simulator's keys under `simulation`."""
-    from gest.sections import write_section
+@app.command(
+    epilog=examples(
+        "gest simulate --section s1 --section s2 --section s3 --out brain.h5ad",
+        "    60 genes in three sections of 1,800 cells, one behind the other; obs has region and cell_type",
+    )
+)
+def simulate(
+    section: Annotated[list[str], Option(help="Name of a section; give the option once for each.")],
+    out: Annotated[Path, Option(help="File to write (.h5ad), of all the sections.")],
+    dataset_config: Annotated[
+        Path | None,
+        Option(
+            help="YAML or JSON with the simulator's keys under `simulation`, and what differs under its `sections`."
+        ),
+    ] = None,
+) -> None:
+    """Simulate tissue, to try things on: layers, nuclei, cell types, genes that follow them or their neighbours."""
+    import anndata as ad
+
     from gest.sources.simulate import simulate as simulated
 
-    settings = dict(read_json(dataset_config).get("simulation", {}))
-    described = settings.pop("sections", {})
-    if section not in described:
-        known = ", ".join(described) or "none"
-        raise UserError(f"{dataset_config}: section '{section}' is not among those of 'simulation.sections': {known}.")
-    settings |= described[section]
-    check_keys(settings, simulated, dataset_config)
-    adata = simulated(section, **settings)
-    write_section(adata, out)
-    log.info("%s: %d cells, %d genes", out, adata.n_obs, adata.n_vars)
+    given = {"donor": "donor_1"} | read_config(dataset_config).get("simulation", {})
+    described = given.pop("sections", {name: {"slice": i / len(section)} for i, name in enumerate(section)})
+    made = []
+    for name in section:
+        if name not in described:
+            known = ", ".join(described) or "none"
+            raise UserError(f"{dataset_config}: section '{name}' is not among those of 'simulation.sections': {known}.")
+        settings = given | described[name]
+        check_keys(settings, simulated, dataset_config)
+        made.append(simulated(name, **settings))
+    together = ad.concat(made, merge="same", uns_merge="same")
+    write_whole(out, together.write_h5ad)
+    log.info("%s: %d cells, %d genes", out, *together.shape)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from gest.cli.app import ConfigFile, Out, Section, VocabularyFile, app, device, log, read_json, write_whole
+from gest.cli.app import ConfigFile, Device, Out, Section, VocabularyFile, app, log, read_config, write_whole
 from gest.errors import UserError
 
 
@@ -15,7 +15,9 @@ def crops(section: Section, out: Out, config: ConfigFile = None) -> None:
     from gest.crops import make_crops, write_crops
     from gest.sections import read_section
 
-    settings = {"n": 5, "sides": [300, 900], "min_cells": 30} | read_json(config).get("generation", {}).get("crops", {})
+    settings = {"n": 5, "sides": [300, 900], "min_cells": 30} | read_config(config).get("generation", {}).get(
+        "crops", {}
+    )
     made = make_crops(read_section(section), settings)
     write_whole(out, lambda path: write_crops(made, path))
     for crop in made:
@@ -29,7 +31,7 @@ def svg(section: Section, vocabulary: VocabularyFile, out: Out, config: ConfigFi
     from gest.svg import rank_section
     from gest.vocabulary import Vocabulary
 
-    method = read_json(config).get("svg", {}).get("method", "morans_i")
+    method = read_config(config).get("svg", {}).get("method", "morans_i")
     adata = read_section(section)
     ranking = rank_section(adata, Vocabulary.load(vocabulary), method=method)
     write_whole(out, lambda path: ranking.to_csv(path, index=False))
@@ -45,6 +47,7 @@ def predict(
     model: Annotated[list[Path], Option(help="Model directory, for the methods of GeST; once for each model.")] = [],  # noqa: B006
     vocabulary: Annotated[Path | None, Option(help="Vocabulary (.npz), for all other methods.")] = None,
     config: ConfigFile = None,
+    device: Device = "auto",
 ) -> None:
     """Predict the unseen cells of a section's crops by one method, once per model and seed."""
     import anndata as ad
@@ -57,11 +60,11 @@ def predict(
 
     if bool(model) == bool(vocabulary):
         raise UserError("predict: give either --model (methods of GeST) or --vocabulary (all others).")
-    settings = {"seeds": [0], "continued_steps": 200} | read_json(config).get("generation", {})
+    settings = {"seeds": [0], "continued_steps": 200} | read_config(config).get("generation", {})
     adata, squares = read_section(section), read_crops(crops)
     runs = []
     for folder in model or [None]:
-        trained = load(folder).to(device()) if folder else None
+        trained = load(folder).to(device) if folder else None
         words = trained.vocabulary if trained else Vocabulary.load(vocabulary)
         runs += [
             predict_crops(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from gest.cli.app import app, device, log, read_json, write_whole
+from gest.cli.app import Device, app, log, read_config, write_whole
 from gest.errors import UserError
 
 
@@ -19,6 +19,7 @@ def perturb_ischemia(
     model: Annotated[Path, Option(help="Model directory, as `gest pretrain` writes it.")],
     config: Annotated[Path, Option(help="JSON with the key `perturbation` of config/config.yaml.")],
     out: Annotated[Path, Option(help="Folder for core.csv, calls.csv, replicates.csv and cells.h5ad.")],
+    device: Device = "auto",
 ) -> None:
     """Give a region of healthy tissue the genes of an infarct's core, many times, and call the genes around it."""
     from fnmatch import fnmatchcase
@@ -28,9 +29,9 @@ def perturb_ischemia(
     from gest.model import load
     from gest.sections import read_section
 
-    settings = read_json(config)["perturbation"]
+    settings = read_config(config)["perturbation"]
     whole = read_section(_file_of(settings["section"], table))
-    learnt = load(model).to(device())
+    learnt = load(model).to(device)
     sections = [read_section(path) for path in reference]
     is_sham = [fnmatchcase(section.obs["section"].iloc[0], settings["sham"]) for section in sections]
     injured, sham = ([s for s, named in zip(sections, is_sham, strict=True) if named == kind] for kind in (False, True))

@@ -5,22 +5,45 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from gest.cli.app import ConfigFile, Out, Seed, VocabularyFile, app, device, log, read_json, write_whole
+from gest.cli.app import (
+    BatchSize,
+    ConfigFile,
+    Device,
+    DryRun,
+    ModelFolder,
+    OwnSection,
+    Seed,
+    VocabularyFile,
+    app,
+    examples,
+    log,
+    read_config,
+    writable,
+    write_whole,
+)
+from gest.errors import UserError
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "gest vocabulary sections/s1.h5ad sections/s2.h5ad --out vocabulary.npz",
+        "gest vocabulary sections/s1.h5ad --config config/own_data.yaml --out vocabulary.npz",
+        "    reads the key `vocabulary`: n_metacells, n_components, hierarchy, n_genes, markers",
+    )
+)
 def vocabulary(
-    sections: Annotated[list[Path], Argument(help="Training sections (.h5ad).")],
-    out: Out,
+    sections: Annotated[list[Path], Argument(help="Training sections (.h5ad), as `gest prepare` writes them.")],
+    out: Annotated[Path, Option(help="Vocabulary to write (.npz).")],
     config: ConfigFile = None,
     seed: Seed = 0,
 ) -> None:
     """Build the vocabulary of meta cells from training sections (Algorithm 1)."""
     from gest.vocabulary import fit_sections
 
-    fitted = fit_sections(sections, read_json(config).get("vocabulary", {}), seed=seed)
-    fitted.save(out)
-    log.info("%s: %d meta cells of %d genes; sizes %s", out, len(fitted), len(fitted.genes), fitted.sizes.tolist())
+    fitted = fit_sections(sections, read_config(config).get("vocabulary", {}), seed=seed)
+    fitted.save(writable(out))
+    sizes = f"of {fitted.sizes.min()} to {fitted.sizes.max()} cells"
+    log.info("%s: %d meta cells %s, %d genes", out, len(fitted), sizes, len(fitted.genes))
 
 
 @app.command()
@@ -42,7 +65,7 @@ def pretrain(
     model = trained(
         train,
         Vocabulary.load(vocabulary),
-        read_json(config),
+        read_config(config),
         validation=validation,
         state=state,
         seed=seed,
@@ -52,24 +75,56 @@ def pretrain(
     log.info("%s: %s", out, ", ".join(f"{name} {model.metrics[name]}" for name in shown))
 
 
-@app.command()
-def generate(
-    adata: Annotated[Path, Argument(help="Your section (.h5ad): counts in X, coordinates in µm in obsm['spatial'].")],
-    model: Annotated[Path, Option(help="Model directory, as `gest pretrain` writes it.")],
-    unseen: Annotated[str, Option(help="Boolean column of obs: the cells to generate.")],
-    out: Annotated[Path, Option(help="Section to write, with layers['gest'].")],
-    mode: Annotated[str, Option(help="weighted (mean over meta cells) or picking (the likeliest).")] = "weighted",
-    batch_size: Annotated[int | None, Option(help="Windows run together; changes speed, not results.")] = None,
-    seed: Seed = 0,
-) -> None:
-    """Generate the unseen cells of your own section."""
-    from gest.generate import generate as generated
-    from gest.model import load
-    from gest.sections import open_h5ad
-
-    result = generated(
-        open_h5ad(adata), load(model).to(device()), unseen=unseen, mode=mode, batch_size=batch_size, seed=seed
+@app.command(
+    epilog=examples(
+        "gest generate mine.h5ad --model model --unseen hidden --out generated.h5ad",
+        "    the cells where obs['hidden'] is true, from all others",
+        "gest generate mine.h5ad --model model --unseen region=L5 --out generated.h5ad",
+        "gest generate mine.h5ad --model model --unseen-circle 1850 3300 150 --out generated.h5ad",
+        "    the cells at most 150 µm from x = 1850 µm, y = 3300 µm",
     )
+)
+def generate(
+    adata: OwnSection,
+    model: ModelFolder,
+    out: Annotated[Path, Option(help="Section to write (.h5ad): yours, with layers['gest'] and obs['gest_round'].")],
+    unseen: Annotated[
+        str | None,
+        Option(help="Cells to generate: a boolean column of obs, or COLUMN=VALUE. Their own counts are never read."),
+    ] = None,
+    unseen_circle: Annotated[
+        tuple[float, float, float] | None, Option(help="Cells to generate, in its place: X Y RADIUS, µm.")
+    ] = None,
+    mode: Annotated[str, Option(help="weighted (mean over meta cells) or picking (the likeliest).")] = "weighted",
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    dry_run: DryRun = False,
+) -> None:
+    """Generate the unseen cells of your own section from those around them (A.2)."""
+    from gest.generate import generate as generated
+    from gest.generate import mask_of
+    from gest.given import open_given
+    from gest.model import load
+    from gest.plans import plan
+    from gest.roi import Circle, Label, cells_of
+
+    if (unseen is None) == (unseen_circle is None):
+        raise UserError("generate: give either --unseen or --unseen-circle.")
+    writable(out)
+    section, trained = open_given(adata), load(model).to(device)
+    if unseen_circle is not None:
+        hidden = cells_of(section, Circle(*unseen_circle))
+    elif "=" in unseen and unseen not in section.obs:
+        hidden = cells_of(section, Label(*unseen.split("=", 1)))
+    else:
+        hidden = mask_of(section, unseen)
+    if dry_run:
+        log.info(
+            "%s would hold %d cells, generated from %s", out, hidden.sum(), plan(section[~hidden], trained, "generate")
+        )
+        return
+    result = generated(section, trained, unseen=hidden, mode=mode, batch_size=batch_size, seed=seed)
     write_whole(out, result.write_h5ad)
     about = result.uns["gest"]
-    log.info("%s: layers['gest'] holds %d generated cells, in %d rounds", out, about["n_unseen"], about["n_rounds"])
+    log.info("%s: layers['gest'] holds %d generated cells; rounds: %d", out, about["n_unseen"], about["n_rounds"])

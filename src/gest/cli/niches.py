@@ -5,29 +5,60 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from gest.cli.app import ConfigFile, Out, Section, Seed, app, device, log, read_json, write_whole
+from gest.cli.app import (
+    BatchSize,
+    ConfigFile,
+    Device,
+    DryRun,
+    ModelFolder,
+    Out,
+    OwnSection,
+    Section,
+    Seed,
+    app,
+    examples,
+    log,
+    read_config,
+    writable,
+    write_whole,
+)
 
 Models = Annotated[list[Path], Option(help="Model directory, for the methods of GeST; once for each model.")]
 Method = Annotated[str, Option(help="One of gest.clustering.METHODS.")]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "gest embed mine.h5ad --model model --out niches.h5ad",
+        "    then in scanpy: sc.pp.neighbors(adata, use_rep='X_gest')",
+        "gest embed mine.h5ad --model model --window 200 --out niches.h5ad",
+        "    the niche is what lies within 100 µm, in x and in y",
+    )
+)
 def embed(
-    adata: Annotated[Path, Argument(help="Your section (.h5ad): counts in X, coordinates in µm in obsm['spatial'].")],
-    model: Annotated[Path, Option(help="Model directory, as `gest pretrain` writes it.")],
-    out: Annotated[Path, Option(help="Section to write, with obsm['X_gest'].")],
+    adata: OwnSection,
+    model: ModelFolder,
+    out: Annotated[Path, Option(help="Section to write (.h5ad): yours, with obsm['X_gest'].")],
     window: Annotated[
         float | None, Option(help="Side of the square around a cell, µm: at most that of training, the default.")
     ] = None,
-    batch_size: Annotated[int | None, Option(help="Niches run together; changes speed, not results.")] = None,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
     seed: Seed = 0,
+    dry_run: DryRun = False,
 ) -> None:
     """Embed the niche of every cell of your own section, without training on it (section 3.5)."""
+    from gest.given import open_given
     from gest.model import load
     from gest.niche import embed as embedded
-    from gest.sections import open_h5ad
+    from gest.plans import plan
 
-    result = embedded(open_h5ad(adata), load(model).to(device()), window=window, batch_size=batch_size, seed=seed)
+    writable(out)
+    section, trained = open_given(adata), load(model).to(device)
+    if dry_run:
+        log.info("%s would hold the niches of %s", out, plan(section, trained, "embed", window=window))
+        return
+    result = embedded(section, trained, window=window, batch_size=batch_size, seed=seed)
     write_whole(out, result.write_h5ad)
     log.info("%s: obsm['X_gest'] holds the niches of %d cells, %d numbers each", out, *result.obsm["X_gest"].shape)
 
@@ -40,6 +71,7 @@ def represent(
     n_seeds: Annotated[int, Option(min=1, help="How many seeds to run it with, from 0.")] = 1,
     config: ConfigFile = None,
     model: Models = [],  # noqa: B006
+    device: Device = "auto",
 ) -> None:
     """Represent every cell of a section by one method, once per model and seed."""
     from gest.clustering import represent as represented
@@ -47,8 +79,8 @@ def represent(
     from gest.model import load
     from gest.sections import read_section
 
-    settings = read_json(config)
-    adata, models = read_section(section), [load(folder).to(device()) for folder in model]
+    settings = read_config(config)
+    adata, models = read_section(section), [load(folder).to(device) for folder in model]
     made = represented(
         adata,
         method,
@@ -63,19 +95,19 @@ def represent(
 
 
 @app.command()
-def cluster(
+def group(
     representations: Annotated[Path, Argument(help="Representations (.h5ad), as `gest represent` writes them.")],
     section: Annotated[Path, Option(help="The section (.h5ad) they are of.")],
     method: Method,
     out: Annotated[Path, Option(help="Labels to write (.csv); what is known of each run goes to .runs.csv beside it.")],
     config: ConfigFile = None,
 ) -> None:
-    """Cut representations into as many clusters as the section has labels, at every level."""
+    """Cut representations into as many groups as the section has labels, at every level."""
     from gest.clustering import groups_of, read_representations
     from gest.labellings import write_labellings
     from gest.sections import read_section
 
-    settings = read_json(config)
+    settings = read_config(config)
     adata = read_section(section)
     made = groups_of(
         read_representations(representations, adata),

@@ -4,19 +4,26 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option
+from typer import Option
 
-from gest.cli.app import Seed, app, device, log, write_whole
+from gest.cli.app import Device, DryRun, ModelFolder, OwnSection, Seed, app, examples, log
 from gest.errors import UserError
 
 if TYPE_CHECKING:
     from gest.roi import ROI
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "gest perturb mine.h5ad --model model --roi-circle 1850 3300 100 --activate Ermn --out perturbed",
+        "    a circle of 100 µm around x = 1850 µm, y = 3300 µm; perturbed/deg.csv says which genes answer around it",
+        "gest perturb mine.h5ad --model model --roi-label region=CA1 --activate Gfap --out perturbed --dry-run",
+        "docs/perturbation.md says what to look at before one believes it.",
+    )
+)
 def perturb(
-    adata: Annotated[Path, Argument(help="Your section (.h5ad): counts in X, coordinates in µm in obsm['spatial'].")],
-    model: Annotated[Path, Option(help="Model directory, as `gest pretrain` writes it.")],
+    adata: OwnSection,
+    model: ModelFolder,
     out: Annotated[Path, Option(help="Folder for tables (.csv, .json), map.png and perturbation.h5ad.")],
     roi_circle: Annotated[tuple[float, float, float] | None, Option(help="ROI: X Y RADIUS, µm.")] = None,
     roi_polygon: Annotated[str | None, Option(help="ROI: [[x, y], …] in µm as JSON, or a file that holds it.")] = None,
@@ -29,23 +36,32 @@ def perturb(
     q: Annotated[float, Option(help="Largest false-discovery rate of a call.")] = 0.05,
     min_lfc: Annotated[float, Option(help="Smallest |log2 fold change| of a call.")] = 0.1,
     show: Annotated[list[str], Option(help="Gene for the map; the four strongest if not given.")] = [],  # noqa: B006
+    device: Device = "auto",
     seed: Seed = 0,
+    dry_run: DryRun = False,
 ) -> None:
     """Change genes in a region of your own section, and see which genes answer around it."""
     import anndata as ad
 
+    from gest.folders import replaceable, whole_folder
+    from gest.given import open_given
     from gest.model import load
     from gest.perturb import compare
     from gest.perturb_controls import controls, sensitivity
     from gest.plots.perturbation_map import draw_perturbation, strongest
     from gest.plots.saving import save
-    from gest.sections import open_h5ad
     from gest.surroundings import Surroundings
 
     roi = _roi(roi_circle, roi_polygon, roi_label, roi_mask)
-    section = open_h5ad(adata)
-    around = Surroundings(section, load(model).to(device()), roi=roi, context=context, seed=seed)
+    replaceable(out, "summary.json")  # an occupied one is refused before the work
+    section = open_given(adata)
+    around = Surroundings(section, load(model).to(device), roi=roi, context=context, seed=seed)
     shown = [around.columns([gene])[0] for gene in show]
+    if dry_run:
+        around.columns([*activate, *inhibit])
+        log.info("%s: would change %d cells of %s and generate %d around them, a dozen times over, on %s",
+                 out, len(around.roi), roi, len(around.cells), device)  # fmt: skip
+        return
     result = compare(around, activate=activate, inhibit=inhibit, sigma=sigma, q=q, min_lfc=min_lfc)
     checks = controls(around, result, seed=seed)
     over = sensitivity(around, result, sigmas=[result.summary["sigma"] * factor for factor in (0.5, 1, 2)])
@@ -70,12 +86,13 @@ def perturb(
         layers={"control": result.control, "perturbed": result.perturbed},
         uns={"gest": result.summary},
     )
-    for name, table in (("deg", result.deg), ("controls", checks), ("sensitivity", over)):
-        write_whole(out / f"{name}.csv", lambda path, table=table: table.to_csv(path, index=False))
     told = {name: None if value != value else value for name, value in result.summary.items()}  # JSON has no NaN
-    write_whole(out / "summary.json", lambda path: path.write_text(json.dumps(told, indent=2) + "\n"))
-    write_whole(out / "perturbation.h5ad", cells.write_h5ad)
-    save(figure, out / "map.png")
+    with whole_folder(out, "summary.json") as folder:
+        for name, table in (("deg", result.deg), ("controls", checks), ("sensitivity", over)):
+            table.to_csv(folder / f"{name}.csv", index=False)
+        (folder / "summary.json").write_text(json.dumps(told, indent=2) + "\n")
+        cells.write_h5ad(folder / "perturbation.h5ad")
+        save(figure, folder / "map.png")
     about = result.summary
     log.info("%s: %d cells changed, %d generated around them; %d genes High, %d Low; %.0f %% of the meta cells changed",
              out, about["n_roi"], about["n_surroundings"], about["n_high"], about["n_low"],

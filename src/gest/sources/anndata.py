@@ -1,4 +1,4 @@
-"""Sections out of any user's ``.h5ad``, whether it holds one section or many."""
+"""Sections out of any user's ``.h5ad``, or SpatialData, whether it holds one section or many."""
 
 import logging
 import math
@@ -10,15 +10,12 @@ from typing import Any
 import anndata as ad
 import numpy as np
 import pandas as pd
-from scipy.spatial import KDTree
 
 from gest.errors import UserError
-from gest.sections import X_KINDS, open_h5ad, validate
+from gest.given import check_unit, implausible, open_given
+from gest.sections import X_KINDS, validate
 
 log = logging.getLogger(__name__)
-
-# Neighbouring cells, spots or bins lie this far apart on any platform, in µm.
-PLAUSIBLE_SPACING = (1.0, 500.0)
 
 
 def read(
@@ -35,12 +32,12 @@ def read(
     spatial_key: str = "spatial",
     drop: Mapping[str, Sequence[Any]] | None = None,
 ) -> ad.AnnData:
-    """Read one section of an ``.h5ad``; the file's X stays on disk but for the section's rows.
+    """Read one section of an ``.h5ad``, whose X stays on disk but for the section's rows, or of a SpatialData table.
 
     Parameters
     ----------
     path
-        The file, of one or many sections.
+        The ``.h5ad`` or ``.zarr``, of one or many sections.
     name
         The section: the value of ``obs[section_key]``, or what to call a file that is one section.
     section_key, donor_key
@@ -77,12 +74,12 @@ def read(
         raise UserError(
             f"{path}: microns_per_unit is {microns_per_unit}, where a finite length above 0 is allowed; correct the key"
         )
-    file = open_h5ad(path, backed=True)
+    file = open_given(path, backed=True)
     try:
         rows = _rows(file, path, name, section_key, drop or {})
         _require(layer, file.layers, path, "layers", "layer")
         _require(spatial_key, file.obsm, path, "obsm", "spatial_key")
-        stored = file.X if "X" in file.file else None
+        stored = None if file.isbacked and "X" not in file.file else file.X
         matrix = stored if layer is None else file.layers[layer]
         section = ad.AnnData(
             X=None if matrix is None else matrix[rows],
@@ -98,8 +95,22 @@ def read(
     finally:
         file.file.close()
     section = validate(section, name=f"{path}, section '{name}'")
-    _check_spacing(section, f"{path}, section '{name}'")
+    if told := implausible(section.obsm["spatial"]):
+        warnings.warn(
+            f"{path}, section '{name}': {told}; set `microns_per_unit` in the dataset's config, or `gest prepare "
+            "--microns-per-unit`, if the coordinates are not µm",
+            stacklevel=2,
+        )
     return section
+
+
+def names_of(path: str | Path, section_key: str) -> list[str]:
+    """Return the names of the sections of a file, the values of ``obs[section_key]``, in the order they come in."""
+    file = open_given(path, backed=True)
+    _require(section_key, file.obs, path, "obs", "section_key")
+    names = [str(name) for name in file.obs[section_key].dropna().unique()]
+    file.file.close()
+    return names
 
 
 def _rows(
@@ -145,37 +156,6 @@ def _obs(
         categories = pd.Index(sorted(set(text.dropna()) - {"", *unassigned}), dtype=object)
         columns[level] = pd.Categorical(text, categories=categories)
     return pd.DataFrame(columns, index=obs.index.astype(str))
-
-
-def check_unit(uns: Mapping[str, Any], path: str | Path) -> None:
-    """Raise UserError if the file says that its coordinates are pixels: by a word, or as scanpy reads Visium."""
-    unit = str(uns.get("spatial_units", ""))
-    images = uns.get("spatial")
-    visium = isinstance(images, Mapping) and any(
-        isinstance(image, Mapping) and "scalefactors" in image for image in images.values()
-    )
-    if unit.lower().startswith("pixel") or (visium and not unit):
-        says = f"uns['spatial_units'] is '{unit}'" if unit else "uns['spatial'] has Visium's scalefactors"
-        raise UserError(
-            f"{path}: coordinates are in pixels ({says}), where µm are expected; set `microns_per_unit` in the "
-            "dataset's config (Visium: 100 over the pixels between neighbouring spots), or multiply them by it and set "
-            "uns['spatial_units'] to 'um'"
-        )
-
-
-def _check_spacing(section: ad.AnnData, name: str) -> None:
-    """Warn if neighbours lie too near or too far for the coordinates to be µm."""
-    if section.n_obs < 2:
-        return
-    xy = section.obsm["spatial"]
-    spacing = float(np.median(KDTree(xy).query(xy, k=2)[0][:, 1]))
-    low, high = PLAUSIBLE_SPACING
-    if not low <= spacing <= high:
-        warnings.warn(
-            f"{name}: the median distance to the nearest neighbour is {spacing:.3g} µm, where {low:g} to {high:g} µm "
-            "is plausible; set `microns_per_unit` in the dataset's config if the coordinates are not µm",
-            stacklevel=3,
-        )
 
 
 def _require(key: str | None, there: Iterable[str], path: str | Path, where: str, setting: str) -> None:

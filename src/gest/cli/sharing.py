@@ -1,0 +1,28 @@
+"""The verb that makes a model ready to share."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from gest.cli.app import app, examples, log
+
+
+@app.command(
+    epilog=examples(
+        'gest export model shared --data "MERFISH of the mouse hypothalamus (Moffitt 2018, CC0)" --licence cc-by-4.0',
+        "gest embed mine.h5ad --model https://example.org/shared --out niches.h5ad",
+        "    the files of `shared` on a web server; a .zip or .tar of the folder does as well",
+    )
+)
+def export(
+    model: Annotated[str, Argument(help="Model or annotator to share: its folder.")],
+    out: Annotated[Path, Argument(help="Folder to write: the model's files, README.md (the model card), SHA256SUMS.")],
+    data: Annotated[str, Option(help="What it was trained on, for the card.")] = "",
+    licence: Annotated[str, Option(help="Licence of the weights, for the card.")] = "unknown",
+) -> None:
+    """Make a folder to share of a model: weights, vocabulary, hashes, model card (as a Hugging Face repository)."""
+    from gest.sharing import export as exported
+
+    exported(model, out, data=data, licence=licence)
+    log.info("%s: written; read %s/README.md before you share it", out, out)

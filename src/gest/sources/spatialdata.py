@@ -1,0 +1,69 @@
+"""The table of a SpatialData object: cells by genes, with the centroids of what its rows stand for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anndata as ad
+import numpy as np
+
+from gest.errors import UserError
+
+if TYPE_CHECKING:
+    from spatialdata import SpatialData
+
+
+def read_table(path: str | Path) -> ad.AnnData:
+    """Read the one table of a SpatialData ``.zarr``.
+
+    Where the table has no ``obsm["spatial"]``, it gets the centroids of the shapes or labels that its rows annotate,
+    in the coordinate system "global"; SpatialData does not say of what unit that is.
+
+    Raises
+    ------
+    UserError
+        The package `spatialdata` is not installed, the folder is none of its own, or it does not hold one table.
+    """
+    try:
+        import spatialdata
+    except ImportError as error:
+        raise UserError(
+            f"{path}: reading SpatialData needs the package spatialdata, which is not installed; get it with "
+            "`pip install 'gest[spatialdata]'`, or write the table as .h5ad: sdata.tables[NAME].write_h5ad(FILE)"
+        ) from error
+    if not Path(path).is_dir():
+        raise UserError(f"{path}: there is no such folder, where the .zarr of a SpatialData object is expected")
+    try:
+        whole = spatialdata.read_zarr(path)
+    # A foreign folder can make the reader raise anything.
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"{path}: this cannot be read as SpatialData ({reason}); write it anew with its `write`"
+        ) from error
+    if len(whole.tables) != 1:
+        names = ", ".join(whole.tables) or "none"
+        raise UserError(
+            f"{path}: there are {len(whole.tables)} tables ({names}), where one is expected; "
+            "write the one that counts cells as .h5ad: sdata.tables[NAME].write_h5ad(FILE)"
+        )
+    (table,) = whole.tables.values()
+    if "spatial" not in table.obsm and "spatialdata_attrs" in table.uns:
+        table.obsm["spatial"] = _centroids(whole, table)
+    table.uns.pop("spatialdata_attrs", None)  # of a table that stands alone it would tell nothing
+    return table
+
+
+def _centroids(whole: SpatialData, table: ad.AnnData) -> np.ndarray:
+    """(n, 2) places of the rows of a table in the coordinate system "global"."""
+    import spatialdata
+
+    keys = table.uns["spatialdata_attrs"]
+    of, instances = table.obs[keys["region_key"]], table.obs[keys["instance_key"]]
+    xy = np.full((table.n_obs, 2), np.nan)
+    for region in of.unique():
+        found = spatialdata.get_centroids(whole[region], coordinate_system="global").compute()
+        rows = (of == region).to_numpy()
+        xy[rows] = found[["x", "y"]].reindex(instances[rows]).to_numpy()
+    return xy

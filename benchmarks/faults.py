@@ -11,6 +11,7 @@ A process of the first part is a fork of one that has imported torch, so that ki
 
 import argparse
 import hashlib
+import itertools
 import os
 import random
 import shutil
@@ -41,6 +42,7 @@ CONFIG = {
     "pretraining": {"steps": 200, "batch_size": 4, "warmup_steps": 20, "validate_every": 50, "thinning": 0.5},
 }
 CONFIG["pretraining"]["checkpoint_every"] = INTERVAL
+MOMENTS = ("starting", "training", "training", "saving")
 SIGNALS = (*[signal.SIGKILL] * 4, signal.SIGTERM, signal.SIGUSR1)
 WORKFLOW = """
 run: faults
@@ -127,29 +129,30 @@ def kill_trainings(folder: Path, *, kills: int, seed: int) -> list[dict]:
         return Training(tokens, vocabulary, folder / name)
 
     whole = training("whole")
-    began = time.perf_counter()
     whole.start()
     whole.process.join()
-    duration, expected = time.perf_counter() - began, digest(whole.model())
-    rows: list[dict] = []
-    for number in range(-(-kills // 5)):
+    expected, rows = digest(whole.model()), []
+    while len(rows) < kills:
+        number = len(rows) // 5
         run, chain = training(f"training-{number}"), []
         while len(chain) < 5:
+            moment, kind = rng.choice(MOMENTS), rng.choice(SIGNALS)
+            until = 0 if moment == "starting" else run.newest() + rng.randint(1, 30)
             run.start()
-            moment = rng.choice(["any", "any", "saving"])
-            time.sleep(rng.uniform(0, duration / 5))
+            while run.process.is_alive() and run.drawn.value < until:
+                time.sleep(0.001)
+            time.sleep(rng.uniform(0, 0.3 if moment == "starting" else 0.03))
             while moment == "saving" and run.process.is_alive() and not run.partial():
                 pass
-            kind = rng.choice(SIGNALS)
             os.kill(run.process.pid, kind)
             saving = kind == signal.SIGKILL and run.partial()
             run.process.join()
-            if run.process.exitcode == 0:  # it was over
+            if run.process.exitcode == 0:  # it was over before
                 break
             done = max(run.drawn.value - 1, 0)  # one batch is drawn ahead
             lost = max(done - run.newest(), 0)
-            chain.append({"what": "training", "run": number, "signal": kind.name, "saving": saving, "lost_steps": lost})
-            chain[-1] |= {"step": done, "exit_code": run.process.exitcode}
+            chain.append({"what": "training", "run": number, "moment": moment, "signal": kind.name, "saving": saving})
+            chain[-1] |= {"step": done, "lost_steps": lost, "exit_code": run.process.exitcode}
         run.start()
         run.process.join()
         same = run.process.exitcode == 0 and digest(run.model()) == expected
@@ -165,7 +168,9 @@ def kill_workflows(folder: Path, *, kills: int, seed: int) -> list[dict]:
     rng = random.Random(seed)
     sections = anndata.concat(simulated(3), merge="first", index_unique="-")
     duration, expected, rows = 0.0, "", []
-    for number in range(-1, -(-kills // 5)):
+    for number in itertools.count(-1):
+        if len(rows) >= kills:
+            return rows
         root = folder / f"workflow-{number}"
         for name in ("workflow", "config"):
             shutil.copytree(REPOSITORY / name, root / name)
@@ -185,7 +190,7 @@ def kill_workflows(folder: Path, *, kills: int, seed: int) -> list[dict]:
         chain: list[dict] = []
         while number >= 0 and len(chain) < 5:
             process = start()
-            moment = rng.uniform(0, duration / 3)
+            moment = rng.uniform(0, duration / 4)
             try:
                 process.wait(moment)
                 break  # it was over
@@ -202,7 +207,6 @@ def kill_workflows(folder: Path, *, kills: int, seed: int) -> list[dict]:
         same = code == 0 and digest(*results) == expected
         rows += [row | {"same": same} for row in chain]
         print(f"workflow {number}: {len(chain)} kills, same bytes: {same}", file=sys.stderr)
-    return rows
 
 
 def main() -> int:

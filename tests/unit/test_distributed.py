@@ -248,9 +248,7 @@ def test_command_in_two_processes_ends_with_what_the_scheduler_takes_for_try_aga
 
     def started():
         seen = set(tmp_path.glob("m.state/*/step-*"))
-        run = subprocess.Popen(
-            [sys.executable, "-m", "gest.cli", *command], cwd=tmp_path, stderr=subprocess.PIPE, text=True
-        )
+        run = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
         while run.poll() is None and not set(tmp_path.glob("m.state/*/step-*")) - seen:
             time.sleep(0.05)
         return run

@@ -53,10 +53,10 @@ def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor) ->
     """(4,) mean losses of all targets of a batch of windows, level by level; (1,) squared error of expression."""
     targets = tokens[:, 1:]
     real = torch.arange(targets.shape[1], device=tokens.device) < lengths[:, None] - 1
-    output = model.output(model.encode(tokens, bins))  # (B, N − 1, K or T)
+    output = model.output(model.encode(tokens, bins)[real]).float()  # (n, K or T): of padding nothing is read
     if not model.quantised:
-        return functional.mse_loss(output.float()[real], targets[real])[None]
-    return level_losses(output.float()[real], targets[real], model.levels)
+        return functional.mse_loss(output, targets[real])[None]
+    return level_losses(output, targets[real], model.levels)
 
 
 def pretrain(

@@ -47,8 +47,8 @@ rule predict_variant:
         "<benchmarks>/predict_variant/{dataset}/{variant}/{section}.tsv"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=720,
+        mem_mb=growing(8000),
+        runtime=growing(720),
     params:
         models=variant_options,
     message:
@@ -72,8 +72,8 @@ rule score_variant:
         "<benchmarks>/score_variant/{dataset}/{variant}/{section}.tsv"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=30,
+        mem_mb=growing(8000),
+        runtime=growing(30),
     params:
         run=config["run"],
         top=config["ablation"]["svg_top"],
@@ -108,8 +108,8 @@ for table in config["ablation"]["tables"]:
             f"<benchmarks>/{table}.tsv"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=20,
+            mem_mb=growing(2000),
+            runtime=growing(20),
         params:
             run=config["run"],
             item=table,
@@ -138,8 +138,8 @@ rule ablation_cost:
         "<benchmarks>/ablation_cost.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         run=config["run"],
         converged=config["ablation"]["converged"],
@@ -166,8 +166,8 @@ rule figure_ablation_curves:
         "<benchmarks>/figure_ablation_curves.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         run=config["run"],
         converged=config["ablation"]["converged"],
@@ -196,8 +196,8 @@ rule figure_scaling:
         "<benchmarks>/figure_scaling.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         run=config["run"],
         variants=variants_of("table_3"),

@@ -22,8 +22,8 @@ rule table_1:
         "<benchmarks>/table_1.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         run=config["run"],
         datasets=made_of("table_1"),
@@ -54,8 +54,8 @@ rule table_a2:
         "<benchmarks>/table_a2.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         run=config["run"],
         datasets=made_of("table_a2"),
@@ -87,8 +87,8 @@ rule table_2:
         "<benchmarks>/table_2.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         run=config["run"],
         datasets=made_of("table_2"),
@@ -117,8 +117,8 @@ rule figure_a6:
         "<benchmarks>/figure_a6.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=growing(4000),
+        runtime=growing(20),
     params:
         run=config["run"],
         level=first_level("figure_a6"),
@@ -146,8 +146,8 @@ rule figure_a7:
         "<benchmarks>/figure_a7.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=growing(4000),
+        runtime=growing(20),
     params:
         run=config["run"],
         level=first_level("figure_a7"),

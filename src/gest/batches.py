@@ -1,6 +1,7 @@
 """Batches of training windows: what a step trains on is a pure function of (seed, step)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -55,9 +56,22 @@ class Windows:
             return section.tokens[cells], bins
         return section.expression[cells].toarray(), bins
 
-    def batch(self, step: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens (B, N), or expression (B, N, T), and bins (B, N, 2), padded at the end, and lengths (B,)."""
-        return padded([self.draw(step, i) for i in range(size)], device)
+    def batch(self, step: int, which: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens (B, N), or expression (B, N, T), and bins (B, N, 2), padded at the end, of these windows of a step.
+
+        Their lengths (B,), the third, are on the CPU, where they are counted.
+        """
+        tokens, bins, lengths = padded([self.draw(step, i) for i in which], torch.device("cpu"))
+        return tokens.to(device), bins.to(device), lengths
+
+    def ahead(self, step: int, which: Sequence[int], device: torch.device) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Batches of a step and of all after it: a thread draws the next while the model learns from this one."""
+        with ThreadPoolExecutor(1) as thread:
+            coming = thread.submit(self.batch, step, which, device)
+            while True:
+                ready, step = coming.result(), step + 1
+                coming = thread.submit(self.batch, step, which, device)
+                yield ready
 
 
 def padded(drawn: Sequence[tuple[np.ndarray, np.ndarray]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

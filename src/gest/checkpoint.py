@@ -1,41 +1,49 @@
-"""What a killed training run resumes from: atomic, verified, owned by one process."""
+"""What a killed training run resumes from: atomic, verified, owned by one training."""
 
 import fcntl
 import hashlib
 import io
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 
+from gest.distributed import ALONE, Processes
 from gest.errors import UserError
 
 _KEPT = 2  # the newest, and the one before it in case the newest is damaged
+_SECONDS = 300  # after which a state is due, however many steps there are between two
 
 
 class Checkpoints:
-    """A folder of numbered states. Use as a context: the folder belongs to one process at a time.
+    """A folder of numbered states. Use as a context: the folder belongs to one training at a time.
 
     Parameters
     ----------
     folder
         Made if it is not there.
+    processes
+        Those that train: the first alone touches the folder.
 
     Raises
     ------
     UserError
-        Another process holds the folder.
+        Another training holds the folder.
     """
 
     FORMAT = 1
     """Raised when the content of a state changes, so that old states are not taken for new ones."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, processes: Processes = ALONE) -> None:
+        self.folder, self.processes = folder, processes
 
     def __enter__(self) -> Self:
+        self._saved_at = time.monotonic()
+        if not self.processes.first:
+            return self
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = (self.folder / "lock").open("w")
         try:
@@ -50,28 +58,56 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.close()
+        if self.processes.first:
+            self._lock.close()
+
+    def overdue(self) -> bool:
+        """Whether so much time has passed since the last state that a kill would lose too much."""
+        return time.monotonic() - self._saved_at > _SECONDS
 
     def save(self, step: int, state: dict[str, Any]) -> None:
-        """Write the state of a step, with its hash, under its final name only when it is whole; drop older ones."""
+        """Write the state of a step, with its hash, and drop older ones; errors as of `write`."""
+        self._saved_at = time.monotonic()
+        if not self.processes.first:
+            return
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getvalue()
-        partial = self.folder / "partial"
-        with partial.open("wb") as file:
-            file.write(hashlib.sha256(content).digest() + content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, self.folder / f"step-{step:09d}.pt")
+        self.write(f"step-{step:09d}.pt", hashlib.sha256(content).digest() + content)
         for old in self._saved()[:-_KEPT]:
             old.unlink()
 
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file that bears its name only when it is whole.
+
+        Raises
+        ------
+        UserError
+            It cannot be written, as when the disk is full; what was there is left as it is.
+        """
+        partial = self.folder / "partial"
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, self.folder / name)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise UserError(
+                f"{self.folder / name}: cannot be written ({error.strerror}), and what was saved before is kept; make "
+                "room and start again."
+            ) from error
+
     def newest(self) -> dict[str, Any] | None:
-        """Read the newest state that is whole, onto the CPU; None where there is none."""
+        """Read the newest state that is whole, onto the CPU of every process; None where there is none."""
+        return self.processes.from_first(self._newest)
+
+    def _newest(self) -> dict[str, Any] | None:
         for path in reversed(self._saved()):
             content = path.read_bytes()
             if hashlib.sha256(content[32:]).digest() == content[:32]:
-                return torch.load(io.BytesIO(content[32:]), weights_only=True)
+                return torch.load(io.BytesIO(content[32:]), map_location="cpu", weights_only=True)
             print(f"pretrain: {path} is damaged and is passed over", file=sys.stderr)
         return None
 

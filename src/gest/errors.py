@@ -1,4 +1,6 @@
-"""The one exception for what a user can mend."""
+"""What a user can mend, and what is to be started again; the exit codes of both."""
+
+import os
 
 
 class UserError(ValueError):
@@ -7,3 +9,14 @@ class UserError(ValueError):
     The message is one sentence: what, where, what was allowed, and the command or key that mends it. The command
     line prints it without a traceback.
     """
+
+
+class Interrupted(Exception):  # noqa: N818 (not an error)
+    """What was told to stop has stopped, with nothing lost: the same command goes on from there."""
+
+
+def exit_code(error: Exception) -> int:
+    """Exit code of a command that ends with this: 75 (EX_TEMPFAIL) says that it is to be started again."""
+    if isinstance(error, Interrupted):
+        return os.EX_TEMPFAIL
+    return 2 if isinstance(error, UserError | FloatingPointError) else 1

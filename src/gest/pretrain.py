@@ -1,12 +1,15 @@
 """Generative pre-training: one plain loop over steps (sections 3.3, 3.4).
 
-What step t trains on is a pure function of (seed, t), so a run that is killed and resumed equals one that was not.
+What step t trains on is a pure function of (seed, t), so a run that is killed and resumed equals one that was not, and
+many processes, which share out the windows of every step, train as one does: they differ in the last bits of their sums
+alone. (With dropout also in what is dropped, which is drawn batch by batch.)
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -14,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +32,10 @@ from gest.batches import VALIDATION, Windows
 from gest.budget import Budget
 from gest.checkpoint import Checkpoints
 from gest.config import Config
-from gest.errors import UserError
+from gest.distributed import ALONE, Processes, joined
+from gest.errors import Interrupted, UserError
 from gest.folders import replaceable
+from gest.interruption import Interruption
 from gest.loss import level_losses
 from gest.model import MARKER, GeST, load
 from gest.windows import Tokens
@@ -63,8 +68,11 @@ def pretrain(
     validation: Sequence[Any] = (),
     state: str | os.PathLike | None = None,
     seed: int = 0,
+    processes: int | None = None,
 ) -> GeST:
     """Train a model from nothing and write it to `out`.
+
+    Started by torchrun, or by `gest pretrain --processes`, in several processes it trains one model in all of them.
 
     Parameters
     ----------
@@ -78,44 +86,58 @@ def pretrain(
         Sections held out: their loss is logged, and the weights with the lowest are the ones kept.
     state
         Folder for what a killed run resumes from; beside `out` by default. It is keyed by configuration, data and
-        seed, and kept until a later start finds the model whole in `out`.
+        seed, not by the number of processes, and kept until a later start finds the model whole in `out`.
+    processes
+        How many there have to be; None: as many as were started.
 
     Raises
     ------
     UserError
-        No cells to train on, or another process is training the same model.
+        No cells to train on, another training of the same model, processes that do not match the GPUs, or a full disk.
     FloatingPointError
         The loss is not finite; nothing was updated with it.
+    Interrupted
+        SIGTERM or SIGUSR1 came: the step was finished, its state saved.
     """
-    config = Config.of(config)
-    out = replaceable(out, MARKER)
-    folder = Path(state) if state is not None else out.with_name(f"{out.name}.state")
-    training, held_out = (as_tokens(given, vocabulary, config, folder) for given in (sections, validation))
-    torch.manual_seed(seed)
-    model = GeST(config, vocabulary).to("cuda" if torch.cuda.is_available() else "cpu")
-    key = _key(config, training, held_out, vocabulary, seed)
-    if (trained := _already(out, key)) is not None:
-        shutil.rmtree(folder / key, ignore_errors=True)
-        print(f"pretrain: {out} holds this very model; nothing to do", file=sys.stderr)
-        return trained
-    with Checkpoints(folder / key) as checkpoints:
-        log = _train(model, training, held_out, seed=seed, checkpoints=checkpoints)
-        last = log[-1]
-        model.metrics = {
-            "run_key": key,
-            "seed": seed,
-            "steps": last["step"],
-            "kept_step": last["kept_step"],
-            "training_cells": int(sum(len(s.xy) for s in training)),
-            "target_cells_seen": last["cells"],
-            "loss": last["loss"],
-            "validation_loss": last["kept_loss"],
-            "marginal_loss": _marginal_loss(training, held_out or training, vocabulary, config),
-            "device": str(model.device),
-        }
-        model.cpu().eval().save(out)
-        _write_log(out / "log.csv", log)
-    return model
+    with joined(processes) as team:
+        config = Config.of(config)
+        if config.pretraining.batch_size < team.size:
+            raise UserError(
+                f"config: 'pretraining.batch_size' is {config.pretraining.batch_size}, and must give each of "
+                f"{team.size} processes a window; raise it, or ask for fewer processes."
+            )
+        out = replaceable(out, MARKER)
+        folder = Path(state) if state is not None else out.with_name(f"{out.name}.state")
+        training, held_out = (as_tokens(given, vocabulary, config, folder) for given in (sections, validation))
+        torch.manual_seed(seed)
+        model = GeST(config, vocabulary).to(team.device)
+        key = _key(config, training, held_out, vocabulary, seed)
+        if (trained := team.from_first(lambda: _already(out, key))) is not None:
+            if team.first:
+                shutil.rmtree(folder / key, ignore_errors=True)
+                print(f"pretrain: {out} holds this very model; nothing to do", file=sys.stderr)
+            return trained
+        with Checkpoints(folder / key, team) as checkpoints:
+            with Interruption() as interruption:
+                log = _train(model, training, held_out, seed, team, interruption, checkpoints)
+            last = log[-1]
+            model.metrics = {
+                "run_key": key,
+                "seed": seed,
+                "steps": last["step"],
+                "kept_step": last["kept_step"],
+                "training_cells": int(sum(len(s.xy) for s in training)),
+                "target_cells_seen": last["cells"],
+                "loss": last["loss"],
+                "validation_loss": last["kept_loss"],
+                "marginal_loss": _marginal_loss(training, held_out or training, vocabulary, config),
+                "device": str(model.device),
+            }
+            model.cpu().eval()
+            if team.first:
+                model.save(out)
+                (out / "log.csv").write_bytes(_table(log))
+        return model
 
 
 def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0) -> GeST:
@@ -140,13 +162,19 @@ def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0)
     tuned = GeST(settings, model.vocabulary).to(model.device)
     tuned.load_state_dict(model.state_dict())
     given = as_tokens(sections, model.vocabulary, model.config, Path(tempfile.gettempdir()))
-    _train(tuned, given, [], seed=seed, checkpoints=None)
+    _train(tuned, given, [], seed, ALONE, Interruption())
     tuned.config, tuned.metrics = model.config, model.metrics | {"continued_steps": steps, "continued_seed": seed}
     return tuned.eval()
 
 
 def _train(
-    model: GeST, training: Sequence[Tokens], held_out: Sequence[Tokens], *, seed: int, checkpoints: Checkpoints | None
+    model: GeST,
+    training: Sequence[Tokens],
+    held_out: Sequence[Tokens],
+    seed: int,
+    team: Processes,
+    interruption: Interruption,
+    checkpoints: Checkpoints | None = None,
 ) -> list[dict[str, Any]]:
     """Run the loop from the newest whole checkpoint; the model ends with the weights kept."""
     plan, budget = model.config.pretraining, Budget(model.config.pretraining)
@@ -160,83 +188,120 @@ def _train(
         model.load_state_dict(found["model"])
         optimiser.load_state_dict(found["optimiser"])
         log, cells, kept, start = found["log"], found["cells"], found["kept"], found["step"]
-        print(f"pretrain: resumed at step {start} from {checkpoints.folder}", file=sys.stderr)
+        if team.first:
+            print(f"pretrain: resumed at step {start} from {checkpoints.folder}", file=sys.stderr)
+
+    def save() -> None:
+        now = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+        checkpoints.save(step, now | {"step": step, "log": log, "cells": cells, "kept": kept})
+
     # A log file is spared the many states of a bar that moves on a terminal.
     interval = 0.5 if sys.stderr.isatty() else 10
     total, initial, unit = (budget.target, cells, "cell") if budget.target else (plan.steps, start, "step")
-    bar = tqdm(total=total, initial=initial, unit=unit, mininterval=interval, desc="training")
+    bar = tqdm(total=total, initial=initial, unit=unit, mininterval=interval, desc="training", disable=not team.first)
     began, counted = time.perf_counter(), cells
     step = start
-    while not budget.ends(step, cells):
-        step, before = step + 1, cells
-        model.train()
-        torch.manual_seed((seed << 32) + step)  # dropout, too, is a function of (seed, step)
-        tokens, bins, lengths = windows.batch(step, plan.batch_size, model.device)
-        lengths = budget.trim(lengths, before)
-        cells += int(lengths.sum()) - len(lengths)
-        for group in optimiser.param_groups:
-            group["lr"] = plan.learning_rate * budget.rate(step, cells)
-        with half:
-            losses = window_losses(model, tokens, bins, lengths)
-        loss = (losses * alphas).sum()  # Eq. 10
-        optimiser.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
-        if not (torch.isfinite(loss) and torch.isfinite(norm)):
-            raise FloatingPointError(
-                f"pretrain: the loss is {loss.item()}, its gradient's norm {norm.item()}, at step {step} (windows 0 to "
-                f"{plan.batch_size - 1} of seed {seed}); nothing was updated with it; lower the 'learning_rate'."
-            )
-        optimiser.step()
-        bar.update(cells - before if budget.target else 1)
-        if step == start + _EARLY:
-            rate = (cells - counted) / (time.perf_counter() - began)
-            bar.write(f"pretrain: {rate:,.0f} cells/s on {model.device} after {_EARLY} steps", file=sys.stderr)
-        if budget.looks(step, before, cells):
-            validation = validate(model, held_out, seed=seed) if held_out else None
-            rate = (cells - counted) / (time.perf_counter() - began)
-            row = {
-                "step": step,
-                "learning_rate": optimiser.param_groups[0]["lr"],
-                "loss": loss.item(),
-                "loss_metacell": losses[0].item(),
-                "validation_loss": validation and validation[0],
-                "validation_metacell": validation and validation[1],
-                "cells_per_second": round(rate),
-                "cells": cells,
-            }
-            log.append(row)
-            if checkpoints:
-                _write_log(checkpoints.folder / "log.csv", log)
-            shown = f", validation {validation[0]:.4f}" if validation else ""
-            bar.set_postfix_str(f"loss {row['loss']:.4f}{shown}, {rate:,.0f} cells/s")
-            if validation is None or kept is None or validation[0] <= kept["loss"]:
-                weights = {name: w.detach().cpu().clone() for name, w in model.state_dict().items()}
-                kept = {"step": step, "loss": validation and validation[0], "model": weights}
-        if checkpoints and (step % plan.checkpoint_every == 0 or budget.ends(step, cells)):
-            now = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
-            checkpoints.save(step, now | {"step": step, "log": log, "cells": cells, "kept": kept})
-    bar.close()
+    batches = windows.ahead(step + 1, range(plan.batch_size)[team.mine], model.device)
+    with bar, closing(batches):
+        while not budget.ends(step, cells):
+            tokens, bins, drawn = next(batches)
+            lengths, told = drawn.new_zeros(plan.batch_size), drawn.new_tensor([bool(interruption.name)])
+            lengths[team.mine] = drawn
+            team.sum(lengths, told)  # now they are those of the whole batch, and of all processes
+            if told:
+                save()
+                raise Interrupted(
+                    f"pretrain: {interruption.name or 'a signal to another process'} stopped it after step {step}; "
+                    "its state is saved, and the same command goes on from there."
+                )
+            step, before = step + 1, cells
+            model.train()
+            torch.manual_seed((team.rank << 48) + (seed << 32) + step)  # dropout, too, is a function of (seed, step)
+            lengths = budget.trim(lengths, before)
+            own, targets = lengths[team.mine], int((lengths - 1).sum())
+            weight = int((own - 1).sum()) / targets  # of this process's mean in that of the whole batch
+            if not weight:  # the budget's last batch left it no target
+                own = own.clamp(min=2)
+            cells += targets
+            for group in optimiser.param_groups:
+                group["lr"] = plan.learning_rate * budget.rate(step, cells)
+            with half:
+                losses = window_losses(model, tokens, bins, own.to(model.device)) * weight
+            optimiser.zero_grad()
+            (losses * alphas).sum().backward()  # Eq. 10
+            losses = losses.detach()
+            team.sum(losses, *(parameter.grad for parameter in model.parameters()))
+            loss = (losses * alphas).sum()
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
+            if not torch.isfinite(loss + norm):
+                broken = _not_finite(model, tokens, bins, own, team, plan.batch_size)
+                raise FloatingPointError(
+                    f"pretrain: the loss is {loss.item()}, its gradient's norm {norm.item()}, at step {step} (windows "
+                    f"{broken} of seed {seed}); nothing was updated with it; lower the 'learning_rate'."
+                )
+            optimiser.step()
+            bar.update(cells - before if budget.target else 1)
+            if team.first and step == start + _EARLY:
+                rate = (cells - counted) / (time.perf_counter() - began)
+                bar.write(f"pretrain: {rate:,.0f} cells/s on {model.device} after {_EARLY} steps", file=sys.stderr)
+            if budget.looks(step, before, cells):
+                validation = validate(model, held_out, seed=seed, team=team) if held_out else None
+                rate = (cells - counted) / (time.perf_counter() - began)
+                row = {
+                    "step": step,
+                    "learning_rate": optimiser.param_groups[0]["lr"],
+                    "loss": loss.item(),
+                    "loss_metacell": losses[0].item(),
+                    "validation_loss": validation and validation[0],
+                    "validation_metacell": validation and validation[1],
+                    "cells_per_second": round(rate),
+                    "cells": cells,
+                }
+                log.append(row)
+                if checkpoints and team.first:
+                    checkpoints.write("log.csv", _table(log))
+                shown = f", validation {validation[0]:.4f}" if validation else ""
+                bar.set_postfix_str(f"loss {row['loss']:.4f}{shown}, {rate:,.0f} cells/s")
+                if validation is None or kept is None or validation[0] <= kept["loss"]:
+                    weights = {name: w.detach().cpu().clone() for name, w in model.state_dict().items()}
+                    kept = {"step": step, "loss": validation and validation[0], "model": weights}
+            due = step % plan.checkpoint_every == 0 or budget.ends(step, cells)
+            if checkpoints and (due or checkpoints.overdue()):
+                save()
     model.load_state_dict(kept["model"])
     log[-1] = log[-1] | {"kept_step": kept["step"], "kept_loss": kept["loss"]}
     return log
 
 
 @torch.no_grad()
-def validate(model: GeST, sections: Sequence[Tokens], *, seed: int) -> tuple[float, float]:
-    """Loss (Eq. 10) and its first level on a fixed set of windows of held-out sections."""
+def _not_finite(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor, team: Processes, size: int) -> str:
+    """Name the windows whose loss is not finite, one by one; all, where only their sum or its gradient is not."""
+    broken = torch.zeros(size)
+    losses = [
+        window_losses(model, *(x[i : i + 1] for x in (tokens, bins, lengths.to(model.device))))
+        for i in range(len(lengths))
+    ]
+    broken[team.mine] = torch.stack([~loss.isfinite().all() for loss in losses]).float().cpu()
+    team.sum(broken)
+    return ", ".join(map(str, broken.nonzero().flatten().tolist())) or f"0 to {size - 1}"
+
+
+@torch.no_grad()
+def validate(model: GeST, sections: Sequence[Tokens], *, seed: int, team: Processes = ALONE) -> tuple[float, float]:
+    """Loss (Eq. 10) and its first level on a fixed set of windows of held-out sections, shared out to all processes."""
     was_training = model.training
     model.eval()
     windows = Windows(sections, model.config, seed=seed)
     size = min(8, _VALIDATION_WINDOWS)
     alphas = _alphas(model)
-    total, n = torch.zeros_like(alphas), 0
-    for i in range(_VALIDATION_WINDOWS // size):
-        tokens, bins, lengths = windows.batch(VALIDATION + i, size, model.device)
+    total, n = torch.zeros_like(alphas), torch.zeros_like(alphas[:1])
+    for i in range(_VALIDATION_WINDOWS // size)[team.mine]:
+        tokens, bins, lengths = windows.batch(VALIDATION + i, range(size), model.device)
         targets = int((lengths - 1).sum())
-        total += window_losses(model, tokens, bins, lengths) * targets
+        total += window_losses(model, tokens, bins, lengths.to(model.device)) * targets
         n += targets
     model.train(was_training)
+    team.sum(total, n)
     losses = total / n
     return float((losses * alphas).sum()), float(losses[0])
 
@@ -324,8 +389,10 @@ def _marginal_loss(
     return float(np.dot(losses, config.loss.weights))
 
 
-def _write_log(path: Path, log: list[dict[str, Any]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, _LOG, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(log)
+def _table(log: list[dict[str, Any]]) -> bytes:
+    """Content of `log.csv`."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, _LOG, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(log)
+    return text.getvalue().encode()

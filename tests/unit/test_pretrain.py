@@ -86,7 +86,7 @@ def test_resumed_equals_uninterrupted(tokens, vocabulary, tmp_path, monkeypatch,
     steps = []
     monkeypatch.setattr(Windows, "batch", lambda self, step, *rest: (steps.append(step), draw(self, step, *rest))[1])
     resumed = gest.pretrain(tokens[:1], vocabulary, config, **arguments)
-    assert [step for step in steps if step < 2**31] == [9, 10, 11, 12]
+    assert [step for step in steps if step < 2**31][:4] == [9, 10, 11, 12]
     assert same(weights(resumed), weights(whole))
     logs = [
         [row.rsplit(",", 1)[0] for row in (tmp_path / n / "log.csv").read_text().splitlines()] for n in ("cut", "whole")
@@ -265,10 +265,10 @@ def test_disk_full_keeps_the_previous_state(tmp_path, monkeypatch):
 def test_windows_are_a_function_of_seed_and_step(tokens):
     config = gest.Config.of(TINY)
     a, b = (Windows(tokens, config, seed=3) for _ in range(2))
-    b.batch(7, 2, "cpu")  # what was drawn before does not matter
-    for x, y in zip(a.batch(9, 4, "cpu"), b.batch(9, 4, "cpu"), strict=True):
+    b.batch(7, range(2), "cpu")  # what was drawn before does not matter
+    for x, y in zip(a.batch(9, range(4), "cpu"), b.batch(9, range(4), "cpu"), strict=True):
         assert torch.equal(x, y)
-    assert not torch.equal(a.batch(9, 4, "cpu")[1], a.batch(10, 4, "cpu")[1])
+    assert not torch.equal(a.batch(9, range(4), "cpu")[1], a.batch(10, range(4), "cpu")[1])
 
 
 def test_windows_are_thinned_in_training_alone(tokens, vocabulary):
@@ -285,7 +285,7 @@ def test_windows_are_thinned_in_training_alone(tokens, vocabulary):
 def test_loss_counts_real_targets_alone(model, tokens):
     """A batch's loss is the mean over targets of its windows run one by one."""
     windows = Windows(tokens, model.config, seed=0)
-    batch, bins, lengths = windows.batch(1, 3, torch.device("cpu"))
+    batch, bins, lengths = windows.batch(1, range(3), torch.device("cpu"))
     singles = [
         window_losses(model, batch[i : i + 1, :n], bins[i : i + 1, :n], lengths[i : i + 1])
         for i, n in enumerate(lengths)

@@ -6,15 +6,15 @@ import warnings
 
 from gest.cli import annotation, data, holdout, ischemia, learning, niches, perturbation  # noqa: F401
 from gest.cli.app import app
-from gest.errors import UserError
+from gest.errors import Interrupted, UserError, exit_code
 
 
 def main() -> None:
-    """Run one verb. A user's mistake is one sentence on stderr, and exit code 2."""
+    """Run one verb. A user's mistake is one sentence on stderr, and code 2; what was stopped ends with 75."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     try:
         app()
-    except (UserError, FloatingPointError) as error:
+    except (UserError, FloatingPointError, Interrupted) as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(exit_code(error))

@@ -1,5 +1,6 @@
 """Verbs that learn and generate."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -34,20 +35,32 @@ def pretrain(
     state: Annotated[
         Path | None, Option(help="Folder that a killed run resumes from; beside the model if not given.")
     ] = None,
+    processes: Annotated[
+        int | None, Option(min=1, help="Train in so many processes, over all machines: one to a GPU.")
+    ] = None,
 ) -> None:
-    """Pre-train a model; killed and started again it goes on where it was."""
+    """Pre-train a model; stopped or killed, and started again, it goes on where it was.
+
+    Ends with code 75 where SIGTERM or SIGUSR1 stopped it: the same command goes on.
+    """
+    from gest.distributed import launch
     from gest.pretrain import pretrain as trained
     from gest.vocabulary import Vocabulary
 
+    known, settings = Vocabulary.load(vocabulary), read_json(config)
+    launch(processes)
     model = trained(
         train,
-        Vocabulary.load(vocabulary),
-        read_json(config),
+        known,
+        settings,
         validation=validation,
         state=state,
         seed=seed,
         out=out,
+        processes=processes,
     )
+    if os.environ.get("RANK", "0") != "0":
+        return
     shown = ("kept_step", "loss", "validation_loss", "marginal_loss")
     log.info("%s: %s", out, ", ".join(f"{name} {model.metrics[name]}" for name in shown))
 

@@ -28,6 +28,7 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2,sched_min
 SlurmctldParameters=node_reg_mem_percent=1
 SlurmdParameters=config_overrides
 ReturnToService=2
+MinJobAge=3600
 GresTypes=gpu
 NodeName=n[1-2] NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 Port=[17001-17002] CPUs=8 RealMemory=256000 Gres=gpu:h100:4
 PartitionName=all Nodes=ALL Default=YES MaxTime=1-0 DefaultTime=10
@@ -35,6 +36,7 @@ EOF
 }
 
 start() {
+    stop
     local packages="munge slurmctld slurmd slurm-client"
     if ! dpkg --status $packages > /dev/null 2>&1; then
         apt-get -qq update
@@ -68,8 +70,10 @@ stop() {
     [ -d "$folder" ] || return 0
     # Nothing of its state is kept, so that it need not be shut down in order.
     scancel --user=root --signal=KILL --full 2> /dev/null && sleep 2
-    for pid in "$folder"/*.pid; do
-        kill -9 "$(cat "$pid")" || true
+    for file in "$folder"/*.pid; do
+        pid=$(cat "$file")
+        # After a restart of the machine the number may be another's.
+        grep -qE '^(slurm|munge)' "/proc/$pid/comm" && kill -9 "$pid"
     done
     rm -r "$folder" /etc/slurm/slurm.conf /etc/slurm/gres.conf
 }

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from signal import Signals
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
@@ -82,7 +82,7 @@ def joined(asked: int | None = None) -> Iterator[Processes]:
     names = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}
     rank, size, local_rank, here = (int(os.environ.get(name, alone)) for name, alone in names.items())
     gpus = torch.cuda.device_count()
-    _check(size, asked or size, here, gpus, int(os.environ.get("SLURM_GPUS_ON_NODE", 0)))
+    _check(size, asked or size, here, gpus, _granted())
     device = f"cuda:{local_rank}" if gpus else "cpu"
     if size == 1:
         yield Processes(device=device)
@@ -97,6 +97,8 @@ def joined(asked: int | None = None) -> Iterator[Processes]:
     except Exception as error:
         if store.add("gest/failed", 1) > 1:
             sys.exit(exit_code(error))
+        if rank:
+            print(file=sys.stderr)  # below the bar of the first process
         raise
     finally:
         distributed.destroy_process_group()
@@ -112,7 +114,7 @@ def _check(size: int, asked: int, here: int, gpus: int, granted: int) -> None:
     if here < granted:
         raise UserError(
             f"pretrain: Slurm granted {granted} GPUs on this machine and {here} process{'es' * (here > 1)} started; "
-            "give --processes the number of GPUs of the job."
+            "give --processes the number of GPUs of the job, or leave it out."
         )
     if 0 < gpus < here:
         raise UserError(
@@ -122,22 +124,34 @@ def _check(size: int, asked: int, here: int, gpus: int, granted: int) -> None:
 
 
 def launch(processes: int | None) -> None:
-    """Run this very command in so many processes and end as they do; return in those, or where one does.
+    """Run this very command in several processes and end as they do; return in those, or where one does.
 
-    On several machines Slurm starts it once on each: `srun --ntasks-per-node=1 gest pretrain ... --processes 16`.
+    On several machines Slurm starts it once on each: `srun --nodes=2 --ntasks-per-node=1 gest pretrain ...`.
+
+    Parameters
+    ----------
+    processes
+        How many, over all machines; None: one for each GPU that Slurm granted, or one.
 
     Raises
     ------
     UserError
         The machines cannot have equally many processes, or Slurm started the command more than once on them.
     """
-    if processes in (None, 1) or "WORLD_SIZE" in os.environ:
+    machines, tasks = (int(os.environ.get(f"SLURM_STEP_NUM_{what}", 1)) for what in ("NODES", "TASKS"))
+    processes = processes or max(machines * _granted(), 1)
+    if processes == 1 or "WORLD_SIZE" in os.environ:
         return
+    if tasks != machines or processes % machines:
+        raise UserError(
+            f"pretrain: Slurm started {tasks} tasks on {machines} machines for {processes} processes; start one task "
+            "on each machine (srun --ntasks-per-node=1), and as many processes on one as on the other."
+        )
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    machines, here, rendezvous = _machines(processes, os.environ)
+    here = processes // machines
     threads = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
     os.environ["OMP_NUM_THREADS"] = str(max(threads // here, 1))
     logging.disable()  # the processes tell what there is to tell
@@ -147,7 +161,7 @@ def launch(processes: int | None) -> None:
         nproc_per_node=here,
         max_restarts=0,  # what restarts a job is the scheduler
         signals_to_handle="SIGTERM,SIGUSR1,SIGINT,SIGHUP,SIGQUIT",
-        **rendezvous,
+        **_rendezvous(machines),
     )
     try:
         elastic_launch(config, sys.executable)("-m", "gest.cli", *sys.argv[1:])
@@ -162,21 +176,20 @@ def launch(processes: int | None) -> None:
     sys.exit()
 
 
-def _machines(processes: int, environment: dict[str, str] | os._Environ) -> tuple[int, int, dict[str, object]]:
-    """How many machines there are, how many processes on each, and where they find each other."""
-    machines, tasks = (int(environment.get(f"SLURM_STEP_NUM_{what}", 1)) for what in ("NODES", "TASKS"))
-    if machines == 1 and tasks == 1:
-        return 1, processes, {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": str(os.getpid())}
-    if tasks != machines or processes % machines:
-        raise UserError(
-            f"pretrain: Slurm started {tasks} tasks on {machines} machines for {processes} processes; start one task "
-            "on each machine (srun --ntasks-per-node=1), and as many processes on one as on the other."
-        )
-    # The machine that srun was called on, the job's first, as all of its tasks can reach it.
-    port = 15000 + int(environment["SLURM_JOB_ID"]) % 10000
-    return machines, processes // machines, {
+def _granted() -> int:
+    """How many GPUs of this machine Slurm gave to the job; none where there is no Slurm."""
+    return int(os.environ.get("SLURM_GPUS_ON_NODE", 0))
+
+
+def _rendezvous(machines: int) -> dict[str, Any]:
+    """Where the launchers of all machines find each other."""
+    if machines == 1:
+        return {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": str(os.getpid())}
+    # The machine that srun was called on, the job's first, by the address at which the others have reached it.
+    job = os.environ["SLURM_JOB_ID"]
+    return {
         "rdzv_backend": "static",
-        "rdzv_endpoint": f"{environment['SLURM_LAUNCH_NODE_IPADDR']}:{port}",
-        "rdzv_configs": {"rank": int(environment["SLURM_NODEID"])},
-        "run_id": environment["SLURM_JOB_ID"],
-    }  # fmt: skip
+        "rdzv_endpoint": f"{os.environ['SLURM_LAUNCH_NODE_IPADDR']}:{15000 + int(job) % 10000}",
+        "rdzv_configs": {"rank": int(os.environ["SLURM_NODEID"])},
+        "run_id": job,
+    }

@@ -210,6 +210,7 @@ def _train(
             team.sum(lengths, told)  # now they are those of the whole batch, and of all processes
             if told:
                 save()
+                team.sum(told)  # no process ends before the state is saved
                 raise Interrupted(
                     f"pretrain: {interruption.name or 'a signal to another process'} stopped it after step {step}; "
                     "its state is saved, and the same command goes on from there."

@@ -166,6 +166,15 @@ def validation_options(wildcards, input):
     return [f"--validation={path}" for path in input.validation]
 
 
+def once_on_each_node(wildcards, resources, threads):
+    """What starts the processes of a job of several nodes: its srun, which starts one task on each; nothing on one."""
+    nodes = resources.get("nodes", 1)
+    if nodes == 1:
+        return ""
+    each = f"--ntasks-per-node=1 --gpus-per-node={resources.gpu // nodes} --cpus-per-task={threads}"
+    return f"{resources.mpi} --nodes={nodes} --ntasks={nodes} {each} --kill-on-bad-exit=1"
+
+
 def svg_environment(wildcards):
     """The environment of the method that ranks genes; none for Moran's I, which is our own."""
     return ".venvs/somde" if DATASETS[wildcards.dataset]["svg"]["method"] == "somde" else []

@@ -1,6 +1,7 @@
 # Needs: the training and validation sections and the vocabulary of a dataset.
 # Makes: one model directory per model seed. What a killed training resumes from lies in {dataset}/state, which is not
-# declared, because Snakemake deletes the declared outputs of a failed job.
+# declared, because Snakemake deletes the declared outputs of a failed job. It trains on every GPU that the job was given, a
+# process on each; `exec` makes it the process that a scheduler's signal reaches.
 
 
 rule pretrain:
@@ -22,9 +23,10 @@ rule pretrain:
     params:
         validation=validation_options,
         folder=subpath(output.model, parent=True),
+        launcher=once_on_each_node,
     message:
         "Pre-training on {wildcards.dataset}, seed {wildcards.model_seed}; follow it with: tail -f {log}"
     shell:
-        "gest pretrain {input.train:q} {params.validation:q} --vocabulary {input.vocabulary:q}"
+        "exec {params.launcher} gest pretrain {input.train:q} {params.validation:q} --vocabulary {input.vocabulary:q}"
         " --config {input.config:q} --seed {wildcards.model_seed} --state {params.folder:q}/state"
         " --out {output.model:q} 2> {log:q}"

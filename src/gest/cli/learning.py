@@ -36,7 +36,8 @@ def pretrain(
         Path | None, Option(help="Folder that a killed run resumes from; beside the model if not given.")
     ] = None,
     processes: Annotated[
-        int | None, Option(min=1, help="Train in so many processes, over all machines: one to a GPU.")
+        int | None,
+        Option(min=1, help="Train in so many processes; else in one for each GPU of the Slurm job, or in one."),
     ] = None,
 ) -> None:
     """Pre-train a model; stopped or killed, and started again, it goes on where it was.

@@ -37,7 +37,7 @@ class Site:
         (self.folder / "steps.yaml").write_text(yaml.safe_dump({"pretraining": {"steps": steps}}))
         command = [sys.executable, "-m", "snakemake", "--profile", "slurm", target, "--config", "data_dir=."]
         command += ["--configfile", str(ROOT / "tests" / "cluster" / "config.yaml"), "steps.yaml"]
-        with (self.folder / "snakemake.log").open("w") as log:
+        with (self.folder / "snakemake.log").open("a") as log:
             return subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT)
 
     def finish(self, running: subprocess.Popen) -> None:
@@ -137,7 +137,7 @@ def weights(model):
 def test_every_job_went_through_slurm(finished):
     states = [job["JobState"] for job in finished.jobs("")]
     assert 10 <= len(states) <= 25
-    assert set(states) == {"COMPLETED", "FAILED"}
+    assert set(states) <= {"COMPLETED", "FAILED", "CANCELLED"}
     assert (finished.folder / "results" / "cluster" / "tables" / "generation.csv").is_file()
 
 
@@ -163,14 +163,14 @@ def test_a_job_out_of_time_comes_back_with_more(finished, undisturbed):
     assert [job["TimeLimit"] for job in tried] == [f"00:0{1 + attempt}:00" for attempt in range(len(tried))]
     assert [job["JobState"] for job in tried] == ["FAILED"] * (len(tried) - 1) + ["COMPLETED"]
     log = (finished.folder / "logs" / "cluster" / "pretrain" / "brain-s0.log").read_text()
-    step = int(re.search(r"resumed at step (\d+)", log)[1])
-    assert step % 100, "where the signal came, and not where a state is written in any case"
+    told = re.findall(r"SIGTERM stopped it after step (\d+)", (finished.folder / "snakemake.log").read_text())
+    assert re.search(r"resumed at step (\d+)", log)[1] == told[-1]
     assert weights(finished.folder / "results" / "cluster" / "brain" / "model-s0") == weights(undisturbed / "0")
 
 
 def test_a_job_that_is_killed_comes_to_the_same_bits(finished, undisturbed):
     tried = finished.jobs("pretrain/brain_1")
-    assert [job["JobState"] for job in tried] == ["FAILED", "COMPLETED"]
+    assert [job["JobState"] for job in tried] == ["CANCELLED", "COMPLETED"]
     log = (finished.folder / "logs" / "cluster" / "pretrain" / "brain-s1.log").read_text()
     assert int(re.search(r"resumed at step (\d+)", log)[1]) % 100 == 0
     assert weights(finished.folder / "results" / "cluster" / "brain" / "model-s1") == weights(undisturbed / "1")

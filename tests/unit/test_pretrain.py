@@ -1,6 +1,8 @@
 """The training loop: it learns, it resumes to the same bits, and it stops where it must."""
 
 import json
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -12,7 +14,7 @@ from conftest import TINY
 
 import gest
 from gest import GeST, checkpoint
-from gest.errors import UserError
+from gest.errors import Interrupted, UserError, exit_code
 from gest.pretrain import Windows, validate, window_losses
 from gest.windows import Tokens
 
@@ -253,13 +255,57 @@ def test_damaged_state_is_passed_over(tmp_path, capsys):
     assert "damaged" in capsys.readouterr().err
 
 
-def test_disk_full_keeps_the_previous_state(tmp_path, monkeypatch):
+def test_disk_full_keeps_the_previous_state(tmp_path):
+    """A write that breaks off in the middle; the limit on the size of files stands for that of the disk."""
+    _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with checkpoint.Checkpoints(tmp_path) as states:
         states.save(1, {"step": 1})
-        monkeypatch.setattr(checkpoint.os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
-        with pytest.raises(OSError, match="No space"):
-            states.save(2, {"step": 2})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
+        try:
+            with pytest.raises(
+                UserError, match=r"step-000000002\.pt: cannot be written .*what was saved before is kept"
+            ):
+                states.save(2, {"step": 2, "weights": torch.zeros(10_000)})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert states.newest() == {"step": 1}
+        assert not (tmp_path / "partial").exists()
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_stops_after_the_step_and_nothing_is_lost(tokens, vocabulary, tmp_path, monkeypatch, kind):
+    whole = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "whole")
+    draw, before = Windows.batch, signal.getsignal(kind)
+
+    def told(self, step, *rest):
+        if step == 6:
+            os.kill(os.getpid(), kind)
+        return draw(self, step, *rest)
+
+    monkeypatch.setattr(Windows, "batch", told)
+    with pytest.raises(Interrupted, match=rf"{kind.name} stopped it after step [56]; its state is saved") as error:
+        gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "cut")
+    assert exit_code(error.value) == 75
+    assert signal.getsignal(kind) is before
+    assert not (tmp_path / "cut").exists()
+    steps = []
+    monkeypatch.setattr(Windows, "batch", lambda self, step, *rest: (steps.append(step), draw(self, step, *rest))[1])
+    resumed = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "cut")
+    assert steps[0] in (6, 7)
+    assert same(weights(resumed), weights(whole))
+
+
+def test_where_steps_are_long_states_are_saved_by_the_clock(tokens, vocabulary, tmp_path, monkeypatch):
+    """With the same weights at the end."""
+    usual = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "usual")
+    save, saved = checkpoint.Checkpoints.save, []
+    monkeypatch.setattr(checkpoint, "_SECONDS", 0)
+    monkeypatch.setattr(
+        checkpoint.Checkpoints, "save", lambda self, step, state: (saved.append(step), save(self, step, state))
+    )
+    often = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "often")
+    assert saved == list(range(1, 13))
+    assert same(weights(often), weights(usual))
 
 
 def test_windows_are_a_function_of_seed_and_step(tokens):

@@ -1,0 +1,242 @@
+"""Kills at random moments: whatever is killed goes on, and ends in the bytes of a run that was not disturbed.
+
+``python benchmarks/faults.py --folder FOLDER`` pre-trains a tiny model on simulated tissue over and over, each time
+killed five times before it may end: mostly by SIGKILL, also by SIGTERM and SIGUSR1; at random moments from the start of
+its work on, and at moments when a state is half-written. Then it does the same to a small workflow of one training, its
+predictions and their scores: Snakemake and all it has started are killed and started again. FOLDER/faults.csv tells of
+every kill; one line is added to the results. The exit code is 1 if any byte differed or more was lost than may be.
+
+A process of the first part is a fork of one that has imported torch, so that kills hit the training and not the import.
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+import torch
+from measuring import keep, processor
+
+import gest
+from gest import Vocabulary
+from gest.batches import Windows
+from gest.errors import Interrupted, exit_code
+from gest.sources.simulate import simulate
+from gest.tokens import tokenize
+from gest.vocabulary import fit_sections
+
+REPOSITORY = Path(__file__).parents[1]
+INTERVAL = 10  # steps between two states
+CONFIG = {
+    "window": 300,
+    "model": {"layers": 2, "heads": 2, "width": 32, "dropout": 0.1},
+    "pretraining": {"steps": 200, "batch_size": 4, "warmup_steps": 20, "validate_every": 50, "thinning": 0.5},
+}
+CONFIG["pretraining"]["checkpoint_every"] = INTERVAL
+SIGNALS = (*[signal.SIGKILL] * 4, signal.SIGTERM, signal.SIGUSR1)
+WORKFLOW = """
+run: faults
+window: 300
+data_dir: .
+vocabulary: {n_metacells: 20, n_components: 10, hierarchy: [6, 4, 2]}
+model: {layers: 2, heads: 2, width: 32}
+pretraining: {steps: 200, batch_size: 4, warmup_steps: 20, validate_every: 100, checkpoint_every: 20}
+generation: {methods: [gest, nearest_seen], crops: {n: 2, sides: [150, 200], min_cells: 5}}
+svg: {method: morans_i, top: 10}
+clustering: {datasets: []}
+annotation: {datasets: []}
+datasets:
+  brain: {source: anndata, path: brain.h5ad, section_key: section, donor_key: donor,
+          sections: {train: [s0], validation: [s1], test: [s2]}}
+"""
+
+
+def simulated(n: int) -> list:
+    """Sections of 800 cells each."""
+    size = {"n_cells": 800, "width_um": 900, "height_um": 800, "n_genes": 40}
+    return [simulate(f"s{i}", donor="a", seed=1, **size) for i in range(n)]
+
+
+def digest(*files: Path) -> str:
+    """Hash of the content of files."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+class Training:
+    """One training in a folder, in processes that can be killed."""
+
+    def __init__(self, tokens: list, vocabulary: Vocabulary, folder: Path) -> None:
+        self.tokens, self.vocabulary, self.folder = tokens, vocabulary, folder
+        self.drawn = get_context("fork").Value("q", 0)
+
+    def start(self) -> None:
+        """Fork a process that trains, from where the one before it was."""
+        self.drawn.value = 0
+        self.process = get_context("fork").Process(target=self._train)
+        self.process.start()
+
+    def _train(self) -> None:
+        draw = Windows.batch
+
+        def told(windows: Windows, step: int, *rest: object) -> object:
+            if step < 2**31:  # not of the validation
+                self.drawn.value = step
+            return draw(windows, step, *rest)
+
+        Windows.batch = told
+        with (self.folder / "err").open("a") as log:
+            os.dup2(log.fileno(), 2)
+            try:
+                gest.pretrain(
+                    *(self.tokens[:2], self.vocabulary, CONFIG),
+                    **{"validation": self.tokens[2:], "out": self.folder / "model", "state": self.folder / "state"},
+                )
+            except Interrupted as error:
+                sys.exit(exit_code(error))
+
+    def partial(self) -> bool:
+        """Whether a state is half-written now."""
+        return any(self.folder.glob("state/*/partial"))
+
+    def newest(self) -> int:
+        """Step of the newest state."""
+        return max((int(path.stem[5:]) for path in self.folder.glob("state/*/step-*.pt")), default=0)
+
+    def model(self) -> Path:
+        """File of the weights."""
+        return self.folder / "model" / "model.safetensors"
+
+
+def kill_trainings(folder: Path, *, kills: int, seed: int) -> list[dict]:
+    """Kill trainings, five times each, and compare what they end in with the first one, which is left alone."""
+    rng = random.Random(seed)
+    sections = simulated(3)
+    vocabulary = fit_sections(sections, {"n_metacells": 20, "n_components": 10, "hierarchy": [6, 4, 2]})
+    tokens = [tokenize(section, vocabulary) for section in sections]
+
+    def training(name: str) -> Training:
+        (folder / name).mkdir(parents=True)
+        return Training(tokens, vocabulary, folder / name)
+
+    whole = training("whole")
+    began = time.perf_counter()
+    whole.start()
+    whole.process.join()
+    duration, expected = time.perf_counter() - began, digest(whole.model())
+    rows: list[dict] = []
+    for number in range(-(-kills // 5)):
+        run, chain = training(f"training-{number}"), []
+        while len(chain) < 5:
+            run.start()
+            moment = rng.choice(["any", "any", "saving"])
+            time.sleep(rng.uniform(0, duration / 5))
+            while moment == "saving" and run.process.is_alive() and not run.partial():
+                pass
+            kind = rng.choice(SIGNALS)
+            os.kill(run.process.pid, kind)
+            saving = kind == signal.SIGKILL and run.partial()
+            run.process.join()
+            if run.process.exitcode == 0:  # it was over
+                break
+            done = max(run.drawn.value - 1, 0)  # one batch is drawn ahead
+            lost = max(done - run.newest(), 0)
+            chain.append({"what": "training", "run": number, "signal": kind.name, "saving": saving, "lost_steps": lost})
+            chain[-1] |= {"step": done, "exit_code": run.process.exitcode}
+        run.start()
+        run.process.join()
+        same = run.process.exitcode == 0 and digest(run.model()) == expected
+        rows += [row | {"same": same} for row in chain]
+        print(f"training {number}: {len(chain)} kills, same bytes: {same}", file=sys.stderr)
+    return rows
+
+
+def kill_workflows(folder: Path, *, kills: int, seed: int) -> list[dict]:
+    """Kill Snakemake and all its children, five times a run, and compare with a run that is left alone."""
+    import anndata
+
+    rng = random.Random(seed)
+    sections = anndata.concat(simulated(3), merge="first", index_unique="-")
+    duration, expected, rows = 0.0, "", []
+    for number in range(-1, -(-kills // 5)):
+        root = folder / f"workflow-{number}"
+        for name in ("workflow", "config"):
+            shutil.copytree(REPOSITORY / name, root / name)
+        shutil.copy(REPOSITORY / "Snakefile", root)
+        (root / "faults.yaml").write_text(WORKFLOW)
+        sections.write_h5ad(root / "brain.h5ad")
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "faults.yaml", "--nolock"]
+        command += ["--rerun-incomplete", "--quiet", "--", "generation"]
+        results = [
+            root / "results/faults" / name for name in ("brain/model-s0/model.safetensors", "scores/generation.csv")
+        ]
+
+        def start(root: Path = root, command: list[str] = command) -> subprocess.Popen:
+            log = (root / "err").open("a")
+            return subprocess.Popen(command, cwd=root, stdout=log, stderr=log, start_new_session=True)
+
+        chain: list[dict] = []
+        while number >= 0 and len(chain) < 5:
+            process = start()
+            moment = rng.uniform(0, duration / 3)
+            try:
+                process.wait(moment)
+                break  # it was over
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            made = len([path for path in (root / "results").rglob("*") if path.is_file()])
+            chain.append({"what": "workflow", "run": number, "signal": "SIGKILL", "seconds": moment, "files": made})
+        began = time.perf_counter()
+        code = start().wait()
+        if number < 0:
+            duration, expected = time.perf_counter() - began, digest(*results)
+            continue
+        same = code == 0 and digest(*results) == expected
+        rows += [row | {"same": same} for row in chain]
+        print(f"workflow {number}: {len(chain)} kills, same bytes: {same}", file=sys.stderr)
+    return rows
+
+
+def main() -> int:
+    """Kill, compare, write faults.csv, and add one line to the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="where to work; emptied first")
+    parser.add_argument("--kills", type=int, default=60, help="kills of trainings")
+    parser.add_argument("--workflow-kills", type=int, default=10, help="kills of workflows")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    shutil.rmtree(arguments.folder, ignore_errors=True)
+    began = time.perf_counter()
+    rows = kill_trainings(arguments.folder, kills=arguments.kills, seed=arguments.seed)
+    rows += kill_workflows(arguments.folder, kills=arguments.workflow_kills, seed=arguments.seed)
+    table = pd.DataFrame(rows)
+    table.to_csv(arguments.folder / "faults.csv", index=False)
+    killed = table["signal"] == "SIGKILL"
+    figures = {
+        "kills": table["what"].value_counts().to_dict(),
+        "signals": table["signal"].value_counts().to_dict(),
+        "while_saving": int(table["saving"].fillna(False).sum()),
+        "interval": INTERVAL,
+        "most_steps_lost": {
+            "killed": int(table.loc[killed, "lost_steps"].max()),
+            "told": int(table.loc[~killed, "lost_steps"].max()),
+        },
+        "different": int((~table["same"]).sum()),
+        "seconds": round(time.perf_counter() - began),
+    }
+    keep({"benchmark": "faults", "machine": processor(), "cores": os.cpu_count(), **figures})
+    lost = figures["most_steps_lost"]
+    return int(figures["different"] > 0 or lost["killed"] > INTERVAL or lost["told"] > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -43,9 +44,11 @@ class Site:
     def finish(self, running: subprocess.Popen) -> None:
         """Wait until Snakemake ends, and see that it made everything."""
         try:
-            code = running.wait(timeout=900)
+            code = running.wait(timeout=1800)
         finally:
-            running.kill()
+            if running.poll() is None:
+                running.send_signal(signal.SIGINT)  # which cancels its jobs
+                running.wait()
         assert code == 0, (self.folder / "snakemake.log").read_text()[-3000:]
 
     def jobs(self, name: str) -> list[dict[str, str]]:
@@ -84,8 +87,8 @@ def environments(command: str) -> list[dict[str, str]]:
     return found
 
 
-def wait_for(condition, seconds=300):
-    end = time.monotonic() + seconds
+def wait_for(condition):
+    end = time.monotonic() + 900
     while not (value := condition()):
         assert time.monotonic() < end, "it did not come to that"
         time.sleep(0.5)

@@ -1,6 +1,7 @@
 """A small run on a real Slurm: what jobs are given, and that trainings that are cut short lose nothing."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -74,14 +75,14 @@ def site(tmp_path_factory) -> Site:
     return Site(folder)
 
 
-def environments(command: str) -> list[dict[str, str]]:
-    """Environments of the processes of this machine whose command holds these words."""
-    found = []
+def processes(command: str) -> dict[int, dict[str, str]]:
+    """Processes of this machine whose command holds these words, with their environments."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if command in (process / "cmdline").read_bytes().replace(b"\0", b" ").decode():
                 variables = (process / "environ").read_bytes().decode().split("\0")
-                found.append(dict(variable.split("=", 1) for variable in variables if variable))
+                found[int(process.name)] = dict(variable.split("=", 1) for variable in variables if variable)
         except (OSError, ValueError):  # it ended meanwhile
             continue
     return found
@@ -105,8 +106,8 @@ def finished(site):
         wait_for(
             lambda: log.is_file() and int(re.findall(rf"\b(\d+)/{STEPS}", f"0/{STEPS}" + log.read_text())[-1]) > 150
         )
-        site.seen = environments("out results/cluster/brain/model-s1")
-        slurm("scancel", "--signal=KILL", site.jobs("pretrain/brain_1")[0]["JobId"])
+        ((training, site.seen),) = processes("--out results/cluster/brain/model-s1").items()
+        os.kill(training, signal.SIGKILL)
     finally:
         site.finish(running)
     return site
@@ -119,7 +120,7 @@ def undisturbed(finished, tmp_path_factory):
     brain = finished.folder / "results" / "cluster" / "brain"
     sections = [str(brain / "sections" / "s0.h5ad"), f"--validation={brain}/sections/s1.h5ad"]
     inputs = ["--vocabulary", str(brain / "vocabulary.npz"), "--config", str(brain / "config" / "pretraining.json")]
-    environment = {**finished.seen[0], "CUDA_VISIBLE_DEVICES": ""}
+    environment = {**finished.seen, "CUDA_VISIBLE_DEVICES": ""}
     environment = {name: value for name, value in environment.items() if not name.startswith("SLURM")}
     trainings = [
         subprocess.Popen(
@@ -140,12 +141,12 @@ def weights(model):
 def test_every_job_went_through_slurm(finished):
     states = [job["JobState"] for job in finished.jobs("")]
     assert 10 <= len(states) <= 25
-    assert set(states) <= {"COMPLETED", "FAILED", "CANCELLED"}
+    assert set(states) == {"COMPLETED", "FAILED"}
     assert (finished.folder / "results" / "cluster" / "tables" / "generation.csv").is_file()
 
 
 def test_gest_has_a_gpu_and_the_others_do_not(finished):
-    assert finished.seen[0]["CUDA_VISIBLE_DEVICES"] in "0123"
+    assert finished.seen["CUDA_VISIBLE_DEVICES"] in "0123"
     for name in ("pretrain", "generation"):
         assert "gres:gpu:1" in {job.get("TresPerJob") for job in finished.jobs(name)}
     groups = [job.get("TresPerJob") for job in finished.jobs("generation_predict_score")]
@@ -173,7 +174,7 @@ def test_a_job_out_of_time_comes_back_with_more(finished, undisturbed):
 
 def test_a_job_that_is_killed_comes_to_the_same_bits(finished, undisturbed):
     tried = finished.jobs("pretrain/brain_1")
-    assert [job["JobState"] for job in tried] == ["CANCELLED", "COMPLETED"]
+    assert [job["JobState"] for job in tried] == ["FAILED", "COMPLETED"]
     log = (finished.folder / "logs" / "cluster" / "pretrain" / "brain-s1.log").read_text()
     assert int(re.search(r"resumed at step (\d+)", log)[1]) % 100 == 0
     assert weights(finished.folder / "results" / "cluster" / "brain" / "model-s1") == weights(undisturbed / "1")
@@ -187,7 +188,7 @@ def test_two_nodes_with_two_gpus_each_train_one_model(finished):
     )
     ranks = {}
     while running.poll() is None and len(ranks) < 4:
-        found = environments("-m gest.cli pretrain")
+        found = processes("-m gest.cli pretrain").values()
         ranks |= {one["RANK"]: (one["SLURM_NODEID"], one["CUDA_VISIBLE_DEVICES"]) for one in found if "RANK" in one}
         time.sleep(0.2)
     finished.finish(running)

@@ -366,15 +366,28 @@ def test_an_item_of_no_dataset_is_refused(folder):
     assert "paper_items.figure_4: there is no dataset 'mouse_brian', only mouse_brain, " in said
 
 
-def test_every_training_has_a_gpu_on_the_cluster():
-    rules = (ROOT / "workflow" / "rules").glob("*.smk")
-    named = {name for path in rules for name in re.findall(r"rule pretrain as (\w+) with", path.read_text())}
-    set_resources = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())["set-resources"]
-    assert {name for name, about in set_resources.items() if about.get("gpu")} == {
-        "pretrain",
-        *named,
-        "predict_variant",
+def test_what_gest_computes_has_a_gpu_on_the_cluster():
+    """Every rule that runs a model, and what shares a job with one."""
+    rules = [path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk")]
+    trainings = {"pretrain", *(name for text in rules for name in re.findall(r"rule pretrain as (\w+) with", text))}
+    of_model = r"(?:models=(?:models_of|seeds_of_variant)|learnt=learnt_by|model=\"|annotators=)"
+    running = {
+        name for text in rules for name in re.findall(rf"rule (\w+):\n    input:(?:\n        .*)*?{of_model}", text)
     }
+    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
+    on_gpu = {name for name, about in profile["set-resources"].items() if about.get("gpu")}
+    assert len(running) == 6
+    assert on_gpu == trainings | running | {"figure_a1", "score", "score_variant"}
+    for shared in ("score", "score_variant"):
+        assert profile["groups"][shared] in {profile["groups"][name] for name in running & profile["groups"].keys()}
+
+
+def test_short_jobs_of_one_dataset_are_one_job_on_the_cluster(folder):
+    (folder / "slurm").symlink_to(ROOT / "profiles" / "slurm")
+    said = snakemake(folder, "--profile", "slurm", "--dry-run", "all").stdout
+    groups = [re.findall(r"Crops .*/crops/(\w+)/", text) for text in re.split(r"Group job .*\n", said)[1:]]
+    assert sorted(len(datasets) for datasets in groups if datasets) == [1, 1, 3, *[8] * 8]
+    assert all(len(set(datasets)) <= 1 for datasets in groups), "the files of one may be missing"
 
 
 def test_documents_name_files_that_the_toy_makes(folder):

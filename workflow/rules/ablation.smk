@@ -47,8 +47,8 @@ rule predict_variant:
         "<benchmarks>/predict_variant/{dataset}/{variant}/{section}.tsv"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=720,
+        mem_mb=growing(8000),
+        runtime=growing(720),
     params:
         models=variant_options,
     message:
@@ -72,8 +72,8 @@ rule score_variant:
         "<benchmarks>/score_variant/{dataset}/{variant}/{section}.tsv"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=30,
+        mem_mb=growing(8000),
+        runtime=growing(30),
     params:
         run=config["run"],
         top=config["ablation"]["svg_top"],
@@ -109,8 +109,8 @@ for table in config["ablation"]["tables"]:
             f"<benchmarks>/{table}.tsv"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=20,
+            mem_mb=growing(2000),
+            runtime=growing(20),
         params:
             run=config["run"],
             item=table,
@@ -151,8 +151,8 @@ rule ablation_cost:
         "<benchmarks>/ablation_cost.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         run=config["run"],
         converged=config["ablation"]["converged"],
@@ -180,8 +180,8 @@ rule figure_ablation_curves:
         "<benchmarks>/figure_ablation_curves.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         run=config["run"],
         converged=config["ablation"]["converged"],
@@ -211,8 +211,8 @@ rule figure_scaling:
         "<benchmarks>/figure_scaling.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         run=config["run"],
         variants=variants_of("table_3"),

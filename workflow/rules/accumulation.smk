@@ -28,8 +28,8 @@ rule figure_a1:
         "<benchmarks>/figure_a1.tsv"
     threads: 2
     resources:
-        mem_mb=16000,
-        runtime=240,
+        mem_mb=growing(16000),
+        runtime=growing(240),
     params:
         run=config["run"],
         datasets=made_of("figure_a1"),

@@ -21,8 +21,8 @@ rule learn_labels:
         method=one_of(LABELLING["annotation"]),
     threads: threads_of_method
     resources:
-        mem_mb=32000,
-        runtime=1440,
+        mem_mb=growing(32000),
+        runtime=growing(1440),
     params:
         models=model_options,
         validation=validation_options,
@@ -50,8 +50,8 @@ rule label:
         method=one_of(LABELLING["annotation"]),
     threads: threads_of_method
     resources:
-        mem_mb=16000,
-        runtime=1440,
+        mem_mb=growing(16000),
+        runtime=growing(1440),
     message:
         "Labels of section {wildcards.section} by {wildcards.method}; log in {log}"
     shell:
@@ -70,8 +70,8 @@ rule score_annotations:
         "<benchmarks>/score_annotations/{dataset}/{section}.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         labels=label_options,
         run=config["run"],

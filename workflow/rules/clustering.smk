@@ -1,7 +1,7 @@
 # Needs: the test sections of a dataset whose labels are known, and, for GeST, a model.
 # Makes: per section and method a representation of every cell, once per seed (niches/{section}/{method}.h5ad), the clusters
 # that it is cut into (.csv, and what is known of the runs in .runs.csv), and per section the scores of all methods. One job per
-# (section, method), for a cluster runs the two of a group as one; seeds, windows and levels are loops inside.
+# (section, method); seeds, windows and levels are loops inside.
 
 
 rule represent:
@@ -18,12 +18,10 @@ rule represent:
         "<benchmarks>/represent/{dataset}/{section}/{method}.tsv"
     wildcard_constraints:
         method=one_of(LABELLING["clustering"]),
-    group:
-        "clustering"
     threads: threads_of_method
     resources:
         mem_mb=memory_of_method,
-        runtime=1440,
+        runtime=growing(1440),
     params:
         models=model_options,
         seeds=n_seeds("clustering"),
@@ -48,12 +46,10 @@ rule cluster:
         "<benchmarks>/cluster/{dataset}/{section}/{method}.tsv"
     wildcard_constraints:
         method=one_of(LABELLING["clustering"]),
-    group:
-        "clustering"
     threads: 1
     resources:
-        mem_mb=16000,
-        runtime=240,
+        mem_mb=growing(16000),
+        runtime=growing(240),
     message:
         "Clusters of section {wildcards.section} by {wildcards.method}; log in {log}"
     shell:
@@ -73,8 +69,8 @@ rule score_clusters:
         "<benchmarks>/score_clusters/{dataset}/{section}.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         labels=label_options,
         run=config["run"],

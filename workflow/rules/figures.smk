@@ -18,8 +18,8 @@ rule figure_2c:
         "<benchmarks>/figure_2c.tsv"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         run=config["run"],
         cells=6,
@@ -47,8 +47,8 @@ rule figure_a2:
         "<benchmarks>/figure_a2.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=growing(4000),
+        runtime=growing(10),
     params:
         run=config["run"],
         genes=config["figure"]["genes"],
@@ -76,8 +76,8 @@ rule figure_a3:
         "<benchmarks>/figure_a3.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=growing(4000),
+        runtime=growing(10),
     params:
         run=config["run"],
     message:
@@ -104,8 +104,8 @@ rule figure_a4:
         "<benchmarks>/figure_a4.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=growing(4000),
+        runtime=growing(10),
     params:
         run=config["run"],
     message:
@@ -132,8 +132,8 @@ rule figure_a5:
         "<benchmarks>/figure_a5.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=growing(4000),
+        runtime=growing(10),
     params:
         run=config["run"],
         markers=setting_of("figure_a5", "vocabulary", "markers"),
@@ -161,8 +161,8 @@ rule figure_a8:
         "<benchmarks>/figure_a8.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=growing(4000),
+        runtime=growing(10),
     params:
         run=config["run"],
         window=setting_of("figure_a8", "window"),
@@ -192,8 +192,8 @@ rule figure_a9:
         "<benchmarks>/figure_a9.tsv"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=30,
+        mem_mb=growing(8000),
+        runtime=growing(30),
     params:
         run=config["run"],
         cells=20000,
@@ -222,8 +222,8 @@ rule figure_a10:
         "<benchmarks>/figure_a10.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=growing(4000),
+        runtime=growing(10),
     params:
         run=config["run"],
         window=setting_of("figure_a10", "window"),

@@ -1,7 +1,6 @@
 # Needs: the test sections of a dataset, its vocabulary and, for GeST, a model.
 # Makes: per test section the crops whose cells are hidden and the spatially variable genes; per method and seed the
-# predicted expression of the hidden cells and its scores. One job per (section, method), for a cluster runs the two of a group as
-# one; crops and seeds are loops inside.
+# predicted expression of the hidden cells and its scores. One job per (section, method); crops and seeds are loops inside.
 
 
 rule crops:
@@ -16,8 +15,8 @@ rule crops:
         "<benchmarks>/crops/{dataset}/{section}.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=growing(4000),
+        runtime=growing(10),
     message:
         "Crops of section {wildcards.section}; log in {log}"
     shell:
@@ -38,8 +37,8 @@ rule spatially_variable_genes:
         "<benchmarks>/spatially_variable_genes/{dataset}/{section}.tsv"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     message:
         "Spatially variable genes of section {wildcards.section}; log in {log}"
     shell:
@@ -58,12 +57,10 @@ rule predict:
         "<logs>/predict/{dataset}/{section}/{method}.log",
     benchmark:
         "<benchmarks>/predict/{dataset}/{section}/{method}.tsv"
-    group:
-        "generation"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         learnt=learnt_options,
     message:
@@ -86,12 +83,10 @@ rule score:
         "<logs>/score/{dataset}/{section}/{method}.log",
     benchmark:
         "<benchmarks>/score/{dataset}/{section}/{method}.tsv"
-    group:
-        "generation"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=30,
+        mem_mb=growing(8000),
+        runtime=growing(30),
     params:
         run=config["run"],
         top=svg_top,

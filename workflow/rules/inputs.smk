@@ -2,6 +2,15 @@
 # Needs: the resolved configurations. Makes: lists of files, and parameters of jobs.
 
 
+def growing(amount):
+    """Resource function: so much at the first attempt, twice as much at the second, and so on."""
+
+    def asked(wildcards, attempt):
+        return amount * attempt
+
+    return asked
+
+
 def stage_settings(wildcards):
     """What one stage reads of a dataset's configuration, as JSON; `{stage}-{variant}` is that of a variant."""
     stage, _, variant = wildcards.stage.partition("-")

@@ -24,9 +24,9 @@ def threads_of_method(wildcards):
     return 8 if wildcards.method in MODEL_METHODS else 1
 
 
-def memory_of_method(wildcards):
+def memory_of_method(wildcards, attempt):
     """GraphST and SpaGCN hold what grows with the square of the number of cells."""
-    return 64000 if wildcards.method in ("graphst", "spagcn") else 16000
+    return attempt * (64000 if wildcards.method in ("graphst", "spagcn") else 16000)
 
 
 def n_seeds(task):

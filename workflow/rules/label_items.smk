@@ -24,8 +24,8 @@ rule table_1:
         "<benchmarks>/table_1.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         run=config["run"],
         datasets=made_of("table_1"),
@@ -58,8 +58,8 @@ rule table_a2:
         "<benchmarks>/table_a2.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         run=config["run"],
         datasets=made_of("table_a2"),
@@ -93,8 +93,8 @@ rule table_2:
         "<benchmarks>/table_2.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         run=config["run"],
         datasets=made_of("table_2"),
@@ -124,8 +124,8 @@ rule figure_a6:
         "<benchmarks>/figure_a6.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=growing(4000),
+        runtime=growing(20),
     params:
         run=config["run"],
         level=first_level("figure_a6"),
@@ -154,8 +154,8 @@ rule figure_a7:
         "<benchmarks>/figure_a7.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=growing(4000),
+        runtime=growing(20),
     params:
         run=config["run"],
         level=first_level("figure_a7"),

@@ -22,8 +22,8 @@ rule perturb_ischemia:
         "<benchmarks>/perturb_ischemia/{dataset}-s{model_seed}.tsv"
     threads: 8
     resources:
-        mem_mb=16000,
-        runtime=480,
+        mem_mb=growing(16000),
+        runtime=growing(480),
     params:
         tables=table_options,
         folder=subpath(output.core, parent=True),
@@ -58,8 +58,8 @@ rule table_a3:
         "<benchmarks>/table_a3.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=growing(4000),
+        runtime=growing(20),
     params:
         run=config["run"],
         datasets=made_of("table_a3"),
@@ -93,8 +93,8 @@ rule figure_5:
         "<benchmarks>/figure_5.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=growing(4000),
+        runtime=growing(20),
     params:
         run=config["run"],
         datasets=made_of("figure_5"),

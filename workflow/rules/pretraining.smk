@@ -18,8 +18,8 @@ rule pretrain:
         "<benchmarks>/pretrain/{dataset}-s{model_seed}.tsv"
     threads: 8
     resources:
-        mem_mb=16000,
-        runtime=720,
+        mem_mb=growing(16000),
+        runtime=growing(720),
     params:
         validation=validation_options,
         folder=subpath(output.model, parent=True),

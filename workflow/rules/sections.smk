@@ -32,8 +32,8 @@ rule import_section:
         section=none_of(cut_sections()),
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     message:
         "Reading section {wildcards.section} of {wildcards.dataset}; log in {log}"
     shell:
@@ -54,8 +54,8 @@ rule cut_section:
         section=one_of(cut_sections()),
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=30,
+        mem_mb=growing(8000),
+        runtime=growing(30),
     message:
         "Cutting section {wildcards.section} out of {input.whole}; log in {log}"
     shell:
@@ -81,8 +81,8 @@ for dataset, part, about in atlas_parts():
             f"<benchmarks>/import_atlas/{dataset}/{part}.tsv"
         threads: 2
         resources:
-            mem_mb=8000,
-            runtime=120,
+            mem_mb=growing(8000),
+            runtime=growing(120),
         params:
             part=part,
             folder=subpath(output.names, parent=True),
@@ -111,8 +111,8 @@ rule sections:
         "<benchmarks>/sections.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         run=config["run"],
         roles=section_roles,

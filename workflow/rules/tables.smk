@@ -23,8 +23,8 @@ rule generation:
         "<benchmarks>/generation.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     message:
         "Table of generation: {output.table}; log in {log}"
     script:
@@ -59,8 +59,8 @@ rule figure_4:
         "<benchmarks>/figure_4.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=growing(4000),
+        runtime=growing(20),
     params:
         run=config["run"],
         datasets=made_of("figure_4"),
@@ -91,8 +91,8 @@ rule table_a1:
         "<benchmarks>/table_a1.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         run=config["run"],
         datasets=made_of("table_a1"),

@@ -41,8 +41,8 @@ rule fixtures:
         "<benchmarks>/fixtures.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         settings=fixture_settings,
     message:

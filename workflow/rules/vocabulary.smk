@@ -14,8 +14,8 @@ rule vocabulary:
         "<benchmarks>/vocabulary/{dataset}.tsv"
     threads: 2
     resources:
-        mem_mb=16000,
-        runtime=120,
+        mem_mb=growing(16000),
+        runtime=growing(120),
     params:
         seed=config["seed"],
     message:

@@ -1,0 +1,199 @@
+"""A small run on a real Slurm: what jobs are given, and that trainings that are cut short lose nothing."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import anndata
+import pytest
+import yaml
+
+from gest.sources.simulate import simulate
+
+ROOT = Path(__file__).parents[2]
+SLURM = Path("/run/gest-slurm")
+STEPS = 1000  # as many as take longer than the seconds that the first attempt has
+pytestmark = pytest.mark.cluster
+
+
+class Site:
+    """A cluster's site: the workflow, and a profile of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("Snakefile", "workflow", "config", "envs"):
+            (folder / name).symlink_to(ROOT / name)
+        (folder / "slurm").mkdir()
+
+    def start(self, target: str, *, steps: int, **pretrain: object) -> subprocess.Popen:
+        """Start Snakemake with the repository's profile, but for what a training asks for and how long it is."""
+        profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
+        profile["set-resources"]["pretrain"] |= pretrain
+        profile |= {"jobs": 2, "set-threads": {"pretrain": 1}}
+        (self.folder / "slurm" / "config.yaml").write_text(yaml.safe_dump(profile))
+        (self.folder / "steps.yaml").write_text(yaml.safe_dump({"pretraining": {"steps": steps}}))
+        command = [sys.executable, "-m", "snakemake", "--profile", "slurm", target, "--config", "data_dir=."]
+        command += ["--configfile", str(ROOT / "tests" / "cluster" / "config.yaml"), "steps.yaml"]
+        with (self.folder / "snakemake.log").open("a") as log:
+            return subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT)
+
+    def finish(self, running: subprocess.Popen) -> None:
+        """Wait until Snakemake ends, and see that it made everything."""
+        try:
+            code = running.wait(timeout=1800)
+        finally:
+            if running.poll() is None:
+                running.send_signal(signal.SIGINT)  # which cancels its jobs
+                running.wait()
+        assert code == 0, (self.folder / "snakemake.log").read_text()[-3000:]
+
+    def jobs(self, name: str) -> list[dict[str, str]]:
+        """Slurm's records of the jobs of a rule or group, the first one first: `pretrain/brain_1`, `generation`."""
+        logs = (self.folder / "logs" / "slurm").glob(f"*_{name}*/**/*.log")
+        ids = sorted(int(path.stem) for path in logs)
+        return [dict(re.findall(r"(\S+?)=(\S*)", slurm("scontrol", "show", "job", str(number)))) for number in ids]
+
+
+def slurm(*command: str) -> str:
+    """What one of Slurm's commands prints."""
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Site:
+    if not SLURM.is_dir():
+        pytest.skip("no Slurm to test on; `tests/cluster/slurm.sh start` starts one")
+    folder = tmp_path_factory.mktemp("site")
+    sizes = {"n_cells": 600, "width_um": 800, "height_um": 600, "n_genes": 40, "seed": 1}
+    sections = [simulate(f"s{i}", donor=f"d{i}", **sizes) for i in range(3)]
+    anndata.concat(sections, merge="same").write_h5ad(folder / "brain.h5ad")
+    return Site(folder)
+
+
+def processes(command: str) -> dict[int, dict[str, str]]:
+    """Processes of this machine whose command holds these words, with their environments."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if command in (process / "cmdline").read_bytes().replace(b"\0", b" ").decode():
+                variables = (process / "environ").read_bytes().decode().split("\0")
+                found[int(process.name)] = dict(variable.split("=", 1) for variable in variables if variable)
+        except (OSError, ValueError):  # it ended meanwhile
+            continue
+    return found
+
+
+def wait_for(condition):
+    end = time.monotonic() + 900
+    while not (value := condition()):
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.5)
+    return value
+
+
+@pytest.fixture(scope="module")
+def finished(site):
+    """The run, in which one training has a minute at its first attempt and the other one is killed."""
+    minutes = "attempt if wildcards.model_seed == '0' else 10"
+    running = site.start("generation", steps=STEPS, runtime=minutes, slurm_extra="'--signal=TERM@40'")
+    log = site.folder / "logs" / "cluster" / "pretrain" / "brain-s1.log"
+    try:
+        wait_for(
+            lambda: log.is_file() and int(re.findall(rf"\b(\d+)/{STEPS}", f"0/{STEPS}" + log.read_text())[-1]) > 150
+        )
+        ((training, site.seen),) = processes("--out results/cluster/brain/model-s1").items()
+        os.kill(training, signal.SIGKILL)
+    finally:
+        site.finish(running)
+    return site
+
+
+@pytest.fixture(scope="module")
+def undisturbed(finished, tmp_path_factory):
+    """The same trainings, outside Slurm and from beginning to end."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    brain = finished.folder / "results" / "cluster" / "brain"
+    sections = [str(brain / "sections" / "s0.h5ad"), f"--validation={brain}/sections/s1.h5ad"]
+    inputs = ["--vocabulary", str(brain / "vocabulary.npz"), "--config", str(brain / "config" / "pretraining.json")]
+    environment = {**finished.seen, "CUDA_VISIBLE_DEVICES": ""}
+    environment = {name: value for name, value in environment.items() if not name.startswith("SLURM")}
+    trainings = [
+        subprocess.Popen(
+            [sys.executable, "-m", "gest.cli", "pretrain", *sections, *inputs, "--seed", seed, "--out", folder / seed],
+            env=environment,
+            stderr=subprocess.DEVNULL,
+        )
+        for seed in "01"
+    ]
+    assert [training.wait() for training in trainings] == [0, 0]
+    return folder
+
+
+def weights(model):
+    return (model / "model.safetensors").read_bytes()
+
+
+def test_every_job_went_through_slurm(finished):
+    states = [job["JobState"] for job in finished.jobs("")]
+    assert 10 <= len(states) <= 25
+    assert set(states) == {"COMPLETED", "FAILED"}
+    assert (finished.folder / "results" / "cluster" / "tables" / "generation.csv").is_file()
+
+
+def test_gest_has_a_gpu_and_the_others_do_not(finished):
+    assert finished.seen["CUDA_VISIBLE_DEVICES"] in "0123"
+    for name in ("pretrain", "generation"):
+        assert "gres:gpu:1" in {job.get("TresPerJob") for job in finished.jobs(name)}
+    groups = [job.get("TresPerJob") for job in finished.jobs("generation_predict_score")]
+    assert sorted(map(str, groups)) == ["None", "gres:gpu:1"], "predictions of GeST, and of a method without a model"
+    assert all("TresPerJob" not in job for job in finished.jobs("vocabulary"))
+
+
+def test_a_prediction_and_its_scores_are_one_job(finished):
+    grouped = finished.jobs("generation_predict_score")
+    assert len(grouped) == 2
+    assert {job["TimeLimit"] for job in grouped} == {"04:30:00"}, "240 and 30 minutes, one after the other"
+    assert not finished.jobs("rule_score")
+
+
+def test_a_job_out_of_time_comes_back_with_more(finished, undisturbed):
+    tried = finished.jobs("pretrain/brain_0")
+    assert len(tried) > 1
+    assert [job["TimeLimit"] for job in tried] == [f"00:0{1 + attempt}:00" for attempt in range(len(tried))]
+    assert [job["JobState"] for job in tried] == ["FAILED"] * (len(tried) - 1) + ["COMPLETED"]
+    log = (finished.folder / "logs" / "cluster" / "pretrain" / "brain-s0.log").read_text()
+    told = re.findall(r"SIGTERM stopped it after step (\d+)", (finished.folder / "snakemake.log").read_text())
+    assert re.search(r"resumed at step (\d+)", log)[1] == told[-1]
+    assert weights(finished.folder / "results" / "cluster" / "brain" / "model-s0") == weights(undisturbed / "0")
+
+
+def test_a_job_that_is_killed_comes_to_the_same_bits(finished, undisturbed):
+    tried = finished.jobs("pretrain/brain_1")
+    assert [job["JobState"] for job in tried] == ["FAILED", "COMPLETED"]
+    log = (finished.folder / "logs" / "cluster" / "pretrain" / "brain-s1.log").read_text()
+    assert int(re.search(r"resumed at step (\d+)", log)[1]) % 100 == 0
+    assert weights(finished.folder / "results" / "cluster" / "brain" / "model-s1") == weights(undisturbed / "1")
+
+
+def test_two_nodes_with_two_gpus_each_train_one_model(finished):
+    running = finished.start(
+        "results/cluster/brain/model-s2",
+        steps=100,
+        **{"gpu": 4, "gpu_model": "h100", "nodes": 2, "gres": "gpu:h100:2", "tasks": 2, "mpi": "srun"},
+    )
+    ranks = {}
+    while running.poll() is None and len(ranks) < 4:
+        found = processes("-m gest.cli pretrain").values()
+        ranks |= {one["RANK"]: (one["SLURM_NODEID"], one["CUDA_VISIBLE_DEVICES"]) for one in found if "RANK" in one}
+        time.sleep(0.2)
+    finished.finish(running)
+    (job,) = finished.jobs("pretrain/brain_2")
+    assert (job["NodeList"], job["TresPerNode"]) == ("n[1-2]", "gres:gpu:h100:2")
+    assert ranks == {"0": ("0", "0,1"), "1": ("0", "0,1"), "2": ("1", "0,1"), "3": ("1", "0,1")}
+    model = finished.folder / "results" / "cluster" / "brain" / "model-s2"
+    assert json.loads((model / "metrics.json").read_text())["steps"] == 100

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from gest.cli.app import device
+from gest.cli.app import device_of
 from gest.errors import UserError
 from gest.generate import aggregate, generate_tokens, seen_tokens
 from gest.logs import log_to
@@ -19,7 +19,7 @@ from gest.tokens import expression
 
 log_to(snakemake.log[0])
 
-quantised, continuous = (load(snakemake.input[name]).to(device()) for name in ("quantised", "continuous"))
+quantised, continuous = (load(snakemake.input[name]).to(device_of("auto")) for name in ("quantised", "continuous"))
 vocabulary = quantised.vocabulary
 section = read_section(snakemake.input.section)
 name, xy, truth = section.obs["section"].iloc[0], section.obsm["spatial"], expression(section, vocabulary)

@@ -47,7 +47,8 @@ def examples(*lines: str) -> str:
     return "\b\n" + "\n".join(("Examples:", *(f"  {line}" for line in lines)))
 
 
-def _device(name: str) -> str:
+def device_of(name: str) -> str:
+    """Where models run: of `auto` a GPU where there is one."""
     import torch
 
     if name not in ("auto", "cpu", "cuda"):
@@ -77,7 +78,7 @@ ModelFolder = Annotated[
 VocabularyFile = Annotated[Path, Option(help="Vocabulary (.npz), as `gest vocabulary` writes it.")]
 BatchSize = Annotated[int | None, Option(help="How many windows run together; changes speed, not results.")]
 Device = Annotated[
-    str, Option(callback=_device, help="auto (a GPU where there is one), cpu or cuda.", show_default=True)
+    str, Option(callback=device_of, help="auto (a GPU where there is one), cpu or cuda.", show_default=True)
 ]
 DryRun = Annotated[bool, Option("--dry-run", help="Check all inputs, say what would be done, and stop.")]
 Seed = Annotated[int, Option(min=0, help="Seed of all randomness.")]

@@ -1,0 +1,18 @@
+"""The workflow's scripts, which nothing imports: what they take of the package is there."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = sorted((Path(__file__).parents[2] / "workflow" / "scripts").glob("*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_imports(script):
+    taken = [node for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.ImportFrom)]
+    for node in taken:
+        module = importlib.import_module(node.module)
+        for name in node.names:
+            assert hasattr(module, name.name), f"{node.module} has no {name.name}"

@@ -13,10 +13,10 @@ import pytest
 import torch
 from conftest import TINY
 
-import gest
 from gest import distributed
 from gest.distributed import Processes, joined, launch
 from gest.errors import UserError
+from gest.pretrain import pretrain
 
 module = sys.modules["gest.pretrain"]
 
@@ -45,7 +45,7 @@ def test_processes_that_do_not_match_the_gpus(monkeypatch, environment, gpus, as
 def test_a_process_without_windows_is_refused(tokens, vocabulary, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "joined", lambda _: nullcontext(Processes(0, 5)))
     with pytest.raises(UserError, match=r"'pretraining\.batch_size' is 4, and must give each of 5 processes a window"):
-        gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
+        pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
 
 
 def test_launch_takes_every_gpu_that_slurm_granted(monkeypatch):

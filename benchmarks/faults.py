@@ -25,10 +25,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 from measuring import keep, processor
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import gest
 from gest import Vocabulary
-from gest.batches import Windows
 from gest.errors import Interrupted, exit_code
 from gest.sources.simulate import simulate
 from gest.tokens import tokenize
@@ -77,23 +77,19 @@ class Training:
 
     def __init__(self, tokens: list, vocabulary: Vocabulary, folder: Path) -> None:
         self.tokens, self.vocabulary, self.folder = tokens, vocabulary, folder
-        self.drawn = get_context("fork").Value("q", 0)
+        self.done = get_context("fork").Value("q", 0)  # steps
 
     def start(self) -> None:
         """Fork a process that trains, from where the one before it was."""
-        self.drawn.value = 0
+        self.done.value = self.newest()
         self.process = get_context("fork").Process(target=self._train)
         self.process.start()
 
     def _train(self) -> None:
-        draw = Windows.batch
+        def count(*_: object) -> None:
+            self.done.value += 1
 
-        def told(windows: Windows, step: int, *rest: object) -> object:
-            if step < 2**31:  # not of the validation
-                self.drawn.value = step
-            return draw(windows, step, *rest)
-
-        Windows.batch = told
+        register_optimizer_step_post_hook(count)
         with (self.folder / "err").open("a") as log:
             os.dup2(log.fileno(), 2)
             try:
@@ -139,7 +135,7 @@ def kill_trainings(folder: Path, *, kills: int, seed: int) -> list[dict]:
             moment, kind = rng.choice(MOMENTS), rng.choice(SIGNALS)
             until = 0 if moment == "starting" else run.newest() + rng.randint(1, 30)
             run.start()
-            while run.process.is_alive() and run.drawn.value < until:
+            while run.process.is_alive() and run.done.value < until:
                 time.sleep(0.001)
             time.sleep(rng.uniform(0, 0.3 if moment == "starting" else 0.03))
             while moment == "saving" and run.process.is_alive() and not run.partial():
@@ -149,8 +145,8 @@ def kill_trainings(folder: Path, *, kills: int, seed: int) -> list[dict]:
             run.process.join()
             if run.process.exitcode == 0:  # it was over before
                 break
-            done = max(run.drawn.value - 1, 0)  # one batch is drawn ahead
-            lost = max(done - run.newest(), 0)
+            done = run.done.value
+            lost = done - run.newest()
             chain.append({"what": "training", "run": number, "moment": moment, "signal": kind.name, "saving": saving})
             chain[-1] |= {"step": done, "lost_steps": lost, "exit_code": run.process.exitcode}
         run.start()

@@ -4,12 +4,11 @@
 killed five times before it may end: mostly by SIGKILL, also by SIGTERM and SIGUSR1; at random moments from the start of
 its work on, and at moments when a state is half-written. Then it does the same to a small workflow of one training, its
 predictions and their scores: Snakemake and all it has started are killed and started again. FOLDER/faults.csv tells of
-every kill; one line is added to the results. The exit code is 1 if any byte differed or more was lost than may be.
+every kill, results/benchmarks/faults.csv of all. The exit code is 1 if any byte differed or more was lost than may be.
 
 A process of the first part is a fork of one that has imported torch, so that kills hit the training and not the import.
 """
 
-import argparse
 import hashlib
 import itertools
 import os
@@ -24,7 +23,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from measuring import keep, processor
+from measuring import machine, options, write
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import gest
@@ -206,36 +205,38 @@ def kill_workflows(folder: Path, *, kills: int, seed: int) -> list[dict]:
 
 
 def main() -> int:
-    """Kill, compare, write faults.csv, and add one line to the results."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Kill, compare, and write what every kill did and what came of all."""
+    parser = options(__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where to work; emptied first")
     parser.add_argument("--kills", type=int, default=60, help="kills of trainings")
     parser.add_argument("--workflow-kills", type=int, default=10, help="kills of workflows")
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+    given = parser.parse_args()
     torch.set_num_threads(1)
-    shutil.rmtree(arguments.folder, ignore_errors=True)
+    shutil.rmtree(given.folder, ignore_errors=True)
     began = time.perf_counter()
-    rows = kill_trainings(arguments.folder, kills=arguments.kills, seed=arguments.seed)
-    rows += kill_workflows(arguments.folder, kills=arguments.workflow_kills, seed=arguments.seed)
+    rows = kill_trainings(given.folder, kills=given.kills, seed=given.seed)
+    rows += kill_workflows(given.folder, kills=given.workflow_kills, seed=given.seed)
     table = pd.DataFrame(rows)
-    table.to_csv(arguments.folder / "faults.csv", index=False)
-    killed = table["signal"] == "SIGKILL"
-    figures = {
-        "kills": table["what"].value_counts().to_dict(),
-        "signals": table["signal"].value_counts().to_dict(),
-        "while_saving": int(table["saving"].fillna(False).sum()),
-        "interval": INTERVAL,
-        "most_steps_lost": {
-            "killed": int(table.loc[killed, "lost_steps"].max()),
-            "told": int(table.loc[~killed, "lost_steps"].max()),
-        },
-        "different": int((~table["same"]).sum()),
-        "seconds": round(time.perf_counter() - began),
-    }
-    keep({"benchmark": "faults", "machine": processor(), "cores": os.cpu_count(), **figures})
-    lost = figures["most_steps_lost"]
-    return int(figures["different"] > 0 or lost["killed"] > INTERVAL or lost["told"] > 0)
+    table.to_csv(given.folder / "faults.csv", index=False)
+    told = []
+    for (what, sent), same in table.groupby(["what", "signal"]):
+        told.append(
+            {
+                "what": what,
+                "signal": sent,
+                "kills": len(same),
+                "while_saving": int((same["saving"] == True).sum()),  # noqa: E712 (of workflows it is not known)
+                "most_steps_lost": same["lost_steps"].max(),
+                "interval": INTERVAL,
+                "different": int((~same["same"]).sum()),
+                "seconds_in_all": round(time.perf_counter() - began),
+                **machine(torch.device("cpu")),
+            }
+        )
+    write("faults", told, quick=given.quick)
+    lost = {sent: INTERVAL if sent == "SIGKILL" else 0 for sent in table["signal"]}
+    return int(not table["same"].all() or (table["lost_steps"] > table["signal"].map(lost)).any())
 
 
 if __name__ == "__main__":

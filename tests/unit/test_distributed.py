@@ -28,6 +28,7 @@ def together(size, work, folder):
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
 
     def one(rank):
+        torch.set_num_threads(1)  # a fork has not the threads that OpenMP believes in
         os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
         os.environ |= {"LOCAL_WORLD_SIZE": str(size), "TORCHELASTIC_USE_AGENT_STORE": "True"}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}

@@ -17,7 +17,7 @@ from gest.sources.simulate import simulate
 
 ROOT = Path(__file__).parents[2]
 SLURM = Path("/run/gest-slurm")
-STEPS = 1000  # as many as take longer than the seconds that the first attempt has
+STEPS = 5000  # over a minute, of which the first attempt has about twenty seconds
 pytestmark = pytest.mark.cluster
 
 

@@ -48,7 +48,7 @@ rule predict_variant:
     threads: 1
     resources:
         mem_mb=growing(8000),
-        runtime=growing(720),
+        runtime=growing(240),
     params:
         models=variant_options,
     message:

@@ -90,6 +90,11 @@ def memory_mb(kind: str = "VmHWM") -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(kind)) / 1024
 
 
+def machine_memory_mb() -> float:
+    """Memory of this machine, MB."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
+
+
 def extra_memory_mb(work: Callable[[], Any], device: torch.device) -> float:
     """Peak memory that a piece of work needs beside what was there before, MB."""
     if device.type == "cuda":

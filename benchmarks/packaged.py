@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from inputs import DENSITY, GENES, METACELLS, default_model
-from measuring import in_process, machine, options, write
+from measuring import in_process, machine, machine_memory_mb, options, write
 
 from gest.clustering import PACKAGED, represent
 from gest.isolated import ENVIRONMENTS, FOLDER
@@ -67,7 +67,8 @@ def main() -> None:
                 status, found = f"not tried after {rows[-1]['cells']:,} cells", {}
             seconds, peak = (found.get(key) if python.exists() else None for key in ("seconds", "peak_mb"))
             about = {"method": method, "cells": n, "seconds": seconds, "cells_per_s": seconds and n / seconds}
-            rows.append(about | {"peak_mb": peak, "status": status} | machine(torch.device("cpu")))
+            memory = {"peak_mb": peak, "machine_mb": machine_memory_mb()}
+            rows.append(about | memory | {"status": status} | machine(torch.device("cpu")))
         write("packaged", rows, quick=given.quick)  # so far: the whole takes hours
 
 

@@ -153,11 +153,30 @@ def embedding(tables: Tables) -> list[str]:
                 f"{number(row.seconds)} s, {number(row.peak_mb)} MB" if row.status == "ok" else row.status
                 for row in one.itertuples()
             ]
-            rows.append([method, *cells])
-        head = ["method", *(f"{n:,} cells" for n in packaged["cells"].unique())]
+            rows.append([method, *cells, full(one)])
+        head = ["method", *(f"{n:,} cells" for n in packaged["cells"].unique()), "memory is full at, cells"]
     else:
         head = ["method", "time and memory by cells"]
-    return [*parts, "Beside the packaged methods, on one section of so many cells:", table(head, rows), on_gpu(own)]
+    parts += ["Beside the packaged methods, on one section of so many cells:", table(head, rows)]
+    if len(packaged):
+        memory = packaged["machine_mb"].iloc[0] / 1024
+        parts.append(
+            f"Memory is full where a method's peak would reach this machine's {memory:.0f} GB, were it to go on growing "
+            "as between its two largest sizes."
+        )
+    return [*parts, on_gpu(own)]
+
+
+def full(sizes: pd.DataFrame) -> str:
+    """Extrapolate at how many cells one method has used up the machine's memory."""
+    known = sizes[sizes["status"] == "ok"].tail(2)
+    if len(known) < 2:
+        return MISSING
+    cells, peaks = known["cells"].to_numpy(), known["peak_mb"].to_numpy()
+    if peaks[1] <= peaks[0]:
+        return "not in sight"
+    reached = cells[1] * (known["machine_mb"].iloc[0] / peaks[1]) ** (1 / exponent(cells, peaks))
+    return f"{reached:,.0f}" if reached < 1e8 else "not in sight"
 
 
 def generation(tables: Tables) -> list[str]:

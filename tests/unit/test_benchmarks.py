@@ -206,6 +206,15 @@ def test_the_page_says_what_was_not_measured(tmp_path):
     assert "not measured" not in first
 
 
+def test_where_memory_is_full():
+    """What grows as the square of the cells and takes 100 MB at 1,000 takes 10 GB at 10,000."""
+    sizes = pd.DataFrame({"cells": [500, 1000, 3000, 10_000], "peak_mb": [90.0, 100.0, 900.0, np.nan]})
+    sizes = sizes.assign(status=["ok"] * 3 + ["stopped after 30 minutes"], machine_mb=10_000.0)
+    assert report.full(sizes) == "10,000"
+    assert report.full(sizes[:1]) == "not measured"
+    assert report.full(sizes.assign(peak_mb=100.0)) == "not in sight"
+
+
 def test_figure_of_what_there_is():
     assert len(report.draw({}).axes) == 6
     assert all(ax.texts[0].get_text() == "not measured" for ax in report.draw({}).axes)

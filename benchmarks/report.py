@@ -161,7 +161,7 @@ def embedding(tables: Tables) -> list[str]:
     if len(packaged):
         memory = packaged["machine_mb"].iloc[0] / 1024
         parts.append(
-            f"Memory is full where a method's peak would reach this machine's {memory:.0f} GB, were it to go on growing "
+            f"Memory is full where a method's peak would reach this machine's {memory:.0f} GB, were it to grow on "
             "as between its two largest sizes."
         )
     return [*parts, on_gpu(own)]

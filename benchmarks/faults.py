@@ -2,38 +2,36 @@
 
 ``python benchmarks/faults.py --folder FOLDER`` pre-trains a tiny model on simulated tissue over and over, each time
 killed five times before it may end: mostly by SIGKILL, also by SIGTERM and SIGUSR1; at random moments from the start of
-its work on, and at moments when a state is half-written. Then it does the same to a small workflow of one training, its
-predictions and their scores: Snakemake and all it has started are killed and started again. FOLDER/faults.csv tells of
-every kill, results/benchmarks/faults.csv of all. The exit code is 1 if any byte differed or more was lost than may be.
+its work on, and at moments when a state is half-written. Then it does the same to trainings in two processes, of which
+one, or what launched them, is killed, and to a small workflow of one training, its predictions and their scores, where
+Snakemake and all it has started are killed. FOLDER/faults.csv tells of every kill, results/benchmarks/faults.csv of
+all. The exit code is 1 if any byte differed or more was lost than may be.
 
 A process of the first part is a fork of one that has imported torch, so that kills hit the training and not the import.
 """
 
-import hashlib
-import itertools
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import time
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
 import torch
+from command_faults import VOCABULARY, Pair, Workflow, digest, kill_commands, simulated
 from measuring import machine, options, write
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import gest
 from gest import Vocabulary
 from gest.errors import Interrupted, exit_code
-from gest.sources.simulate import simulate
 from gest.tokens import tokenize
 from gest.vocabulary import fit_sections
 
-REPOSITORY = Path(__file__).parents[1]
 INTERVAL = 10  # steps between two states
 CONFIG = {
     "window": 300,
@@ -41,34 +39,9 @@ CONFIG = {
     "pretraining": {"steps": 200, "batch_size": 4, "warmup_steps": 20, "validate_every": 50, "thinning": 0.5},
 }
 CONFIG["pretraining"]["checkpoint_every"] = INTERVAL
+OF_PAIRS = CONFIG | {"pretraining": CONFIG["pretraining"] | {"steps": 600}}  # longer than it takes to start
 MOMENTS = ("starting", "training", "training", "saving")
 SIGNALS = (*[signal.SIGKILL] * 4, signal.SIGTERM, signal.SIGUSR1)
-WORKFLOW = """
-run: faults
-window: 300
-data_dir: .
-vocabulary: {n_metacells: 20, n_components: 10, hierarchy: [6, 4, 2]}
-model: {layers: 2, heads: 2, width: 32}
-pretraining: {steps: 200, batch_size: 4, warmup_steps: 20, validate_every: 100, checkpoint_every: 20}
-generation: {methods: [gest, nearest_seen], crops: {n: 2, sides: [150, 200], min_cells: 5}}
-svg: {method: morans_i, top: 10}
-clustering: {datasets: []}
-annotation: {datasets: []}
-datasets:
-  brain: {source: anndata, path: brain.h5ad, section_key: section, donor_key: donor,
-          sections: {train: [s0], validation: [s1], test: [s2]}}
-"""
-
-
-def simulated(n: int) -> list:
-    """Sections of 800 cells each."""
-    size = {"n_cells": 800, "width_um": 900, "height_um": 800, "n_genes": 40}
-    return [simulate(f"s{i}", donor="a", seed=1, **size) for i in range(n)]
-
-
-def digest(*files: Path) -> str:
-    """Hash of the content of files."""
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 class Training:
@@ -116,7 +89,7 @@ def kill_trainings(folder: Path, *, kills: int, seed: int) -> list[dict]:
     """Kill trainings, five times each, and compare what they end in with the first one, which is left alone."""
     rng = random.Random(seed)
     sections = simulated(3)
-    vocabulary = fit_sections(sections, {"n_metacells": 20, "n_components": 10, "hierarchy": [6, 4, 2]})
+    vocabulary = fit_sections(sections, VOCABULARY)
     tokens = [tokenize(section, vocabulary) for section in sections]
 
     def training(name: str) -> Training:
@@ -156,59 +129,12 @@ def kill_trainings(folder: Path, *, kills: int, seed: int) -> list[dict]:
     return rows
 
 
-def kill_workflows(folder: Path, *, kills: int, seed: int) -> list[dict]:
-    """Kill Snakemake and all its children, five times a run, and compare with a run that is left alone."""
-    import anndata
-
-    rng = random.Random(seed)
-    sections = anndata.concat(simulated(3), merge="first", index_unique="-")
-    duration, expected, rows = 0.0, "", []
-    for number in itertools.count(-1):
-        if len(rows) >= kills:
-            return rows
-        root = folder / f"workflow-{number}"
-        for name in ("workflow", "config"):
-            shutil.copytree(REPOSITORY / name, root / name)
-        shutil.copy(REPOSITORY / "Snakefile", root)
-        (root / "faults.yaml").write_text(WORKFLOW)
-        sections.write_h5ad(root / "brain.h5ad")
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "faults.yaml", "--nolock"]
-        command += ["--rerun-incomplete", "--quiet", "--", "generation"]
-        results = [
-            root / "results/faults" / name for name in ("brain/model-s0/model.safetensors", "scores/generation.csv")
-        ]
-
-        def start(root: Path = root, command: list[str] = command) -> subprocess.Popen:
-            log = (root / "err").open("a")
-            return subprocess.Popen(command, cwd=root, stdout=log, stderr=log, start_new_session=True)
-
-        chain: list[dict] = []
-        while number >= 0 and len(chain) < 5:
-            process = start()
-            moment = rng.uniform(0, duration / 4)
-            try:
-                process.wait(moment)
-                break  # it was over
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            made = len([path for path in (root / "results").rglob("*") if path.is_file()])
-            chain.append({"what": "workflow", "run": number, "signal": "SIGKILL", "seconds": moment, "files": made})
-        began = time.perf_counter()
-        code = start().wait()
-        if number < 0:
-            duration, expected = time.perf_counter() - began, digest(*results)
-            continue
-        same = code == 0 and digest(*results) == expected
-        rows += [row | {"same": same} for row in chain]
-        print(f"workflow {number}: {len(chain)} kills, same bytes: {same}", file=sys.stderr)
-
-
 def main() -> int:
     """Kill, compare, and write what every kill did and what came of all."""
     parser = options(__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where to work; emptied first")
     parser.add_argument("--kills", type=int, default=60, help="kills of trainings")
+    parser.add_argument("--pair-kills", type=int, default=10, help="kills of trainings in two processes")
     parser.add_argument("--workflow-kills", type=int, default=10, help="kills of workflows")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -216,7 +142,9 @@ def main() -> int:
     shutil.rmtree(given.folder, ignore_errors=True)
     began = time.perf_counter()
     rows = kill_trainings(given.folder, kills=given.kills, seed=given.seed)
-    rows += kill_workflows(given.folder, kills=given.workflow_kills, seed=given.seed)
+    pair, to = partial(Pair, config=OF_PAIRS), {"folder": given.folder, "seed": given.seed}
+    rows += kill_commands("pair", pair, kills=given.pair_kills, share=0.7, **to)
+    rows += kill_commands("workflow", Workflow, kills=given.workflow_kills, share=0.25, **to)
     table = pd.DataFrame(rows)
     table.to_csv(given.folder / "faults.csv", index=False)
     told = []

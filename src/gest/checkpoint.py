@@ -109,6 +109,7 @@ class Checkpoints:
             if hashlib.sha256(content[32:]).digest() == content[:32]:
                 return torch.load(io.BytesIO(content[32:]), map_location="cpu", weights_only=True)
             print(f"pretrain: {path} is damaged and is passed over", file=sys.stderr)
+            path.unlink()  # it would count among the newest, which are kept
         return None
 
     def _saved(self) -> list[Path]:

@@ -4,14 +4,15 @@ All of them run the same loop, each on its own share of every batch. What they a
 in every one, and with it the next weights; the first process alone writes and prints.
 """
 
+import ctypes
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from signal import Signals
 from typing import Any, TypeVar
 
 import torch
@@ -22,6 +23,7 @@ from gest.errors import UserError, exit_code
 T = TypeVar("T")
 # For what one process may do while the others wait: read sections from a slow disk, write a state.
 _PATIENCE = timedelta(minutes=30)
+_LAUNCHER = "GEST_LAUNCHER"  # the process that `launch` started others from
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,9 @@ def joined(asked: int | None = None) -> Iterator[Processes]:
     try:
         yield Processes(rank, size, device)
     except Exception as error:
-        if store.add("gest/failed", 1) > 1:
-            sys.exit(exit_code(error))
+        with suppress(distributed.DistNetworkError):  # the store ends with the launcher
+            if store.add("gest/failed", 1) > 1:
+                sys.exit(exit_code(error))
         if rank:
             print(file=sys.stderr)  # below the bar of the first process
         raise
@@ -140,7 +143,10 @@ def launch(processes: int | None) -> None:
     """
     machines, tasks = (int(os.environ.get(f"SLURM_STEP_NUM_{what}", 1)) for what in ("NODES", "TASKS"))
     processes = processes or max(machines * _granted(), 1)
-    if processes == 1 or "WORLD_SIZE" in os.environ:
+    if "WORLD_SIZE" in os.environ:
+        _end_with(os.environ.get(_LAUNCHER))
+        return
+    if processes == 1:
         return
     if tasks != machines or processes % machines:
         raise UserError(
@@ -154,6 +160,7 @@ def launch(processes: int | None) -> None:
     here = processes // machines
     threads = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
     os.environ["OMP_NUM_THREADS"] = str(max(threads // here, 1))
+    os.environ[_LAUNCHER] = str(os.getpid())
     logging.disable()  # the processes tell what there is to tell
     config = LaunchConfig(
         min_nodes=machines,
@@ -170,10 +177,19 @@ def launch(processes: int | None) -> None:
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         if failure.exitcode < 0:
-            name = Signals(-failure.exitcode).name
+            name = signal.Signals(-failure.exitcode).name
             print(f"error: pretrain: process {rank} of {processes} was ended by {name}.", file=sys.stderr)
         sys.exit(max(failure.exitcode, 1))
     sys.exit()
+
+
+def _end_with(launcher: str | None) -> None:
+    """Have this process stopped, as by a scheduler, when the launcher is killed: nobody else would end it."""
+    if launcher is None or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    if os.getppid() != int(launcher):  # it was killed before
+        sys.exit(os.EX_TEMPFAIL)
 
 
 def _granted() -> int:

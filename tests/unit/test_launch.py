@@ -56,6 +56,7 @@ def test_launch_takes_every_gpu_that_slurm_granted(monkeypatch):
     monkeypatch.setattr(api, "elastic_launch", lambda config, *_: started.append(config) or (lambda *_: None))
     monkeypatch.setattr(distributed.logging, "disable", lambda: None)
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    monkeypatch.setenv("GEST_LAUNCHER", "unset again after the test")
     job = {"STEP_NUM_NODES": "2", "STEP_NUM_TASKS": "2", "GPUS_ON_NODE": "4", "JOB_ID": "40017", "NODEID": "1"}
     for name, value in job.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
@@ -70,11 +71,23 @@ def test_launch_takes_every_gpu_that_slurm_granted(monkeypatch):
     with pytest.raises(UserError, match="8 tasks on 2 machines for 8 processes; start one task on each"):
         launch(None)
     monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.delenv("GEST_LAUNCHER")
     assert launch(8) is None, "it has been started"
 
 
+def test_a_process_whose_launcher_was_killed_while_it_started_ends(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("GEST_LAUNCHER", "1")
+    prctl = distributed.ctypes.CDLL(None).prctl
+    try:
+        with pytest.raises(SystemExit, match="75"):
+            launch(2)
+    finally:
+        prctl(1, 0)
+
+
 def test_command_in_two_processes_stops_in_time_and_fails_as_one(sections, vocabulary, tmp_path):
-    """SIGTERM to the command; then one of its processes is killed, and ends the other."""
+    """SIGTERM to the command; then one of its processes is killed, and ends the other; then the command is."""
     sections[0].write_h5ad(tmp_path / "s.h5ad")
     vocabulary.save(tmp_path / "v.npz")
     config = TINY | {"pretraining": TINY["pretraining"] | {"steps": 100_000, "checkpoint_every": 5}}
@@ -99,4 +112,7 @@ def test_command_in_two_processes_stops_in_time_and_fails_as_one(sections, vocab
     assert "process 1 of 2 was ended by SIGKILL" in run.communicate()[1]
     assert run.returncode == 1
     assert not any(os.path.exists(f"/proc/{child}") for child in children)
+    run = started()
+    run.kill()
+    assert "SIGTERM stopped it after step" in run.communicate(timeout=60)[1], "its processes have ended"
     assert not (tmp_path / "m").exists()

@@ -255,6 +255,17 @@ def test_damaged_state_is_passed_over(tmp_path, capsys):
     assert "damaged" in capsys.readouterr().err
 
 
+def test_after_damaged_states_new_ones_are_kept(tmp_path):
+    with checkpoint.Checkpoints(tmp_path) as states:
+        for step in (8, 9):
+            states.save(step, {"step": step})
+        for path in states._saved():
+            path.write_bytes(b"")
+        assert states.newest() is None
+        states.save(1, {"step": 1})
+        assert states.newest() == {"step": 1}
+
+
 def test_disk_full_keeps_the_previous_state(tmp_path):
     """A write that breaks off in the middle; the limit on the size of files stands for that of the disk."""
     _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)

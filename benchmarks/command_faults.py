@@ -1,0 +1,151 @@
+"""Kills of commands at random moments: of a workflow with all that it has started, of one process of a training in two.
+
+Whatever of it is left has to end by itself: a process that outlives its command by a minute stops the campaign.
+"""
+
+import hashlib
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import anndata
+
+from gest.sources.simulate import simulate
+from gest.vocabulary import fit_sections
+
+REPOSITORY = Path(__file__).parents[1]
+VOCABULARY = {"n_metacells": 20, "n_components": 10, "hierarchy": [6, 4, 2]}
+WORKFLOW = """
+run: faults
+window: 300
+data_dir: .
+vocabulary: {n_metacells: 20, n_components: 10, hierarchy: [6, 4, 2]}
+model: {layers: 2, heads: 2, width: 32}
+pretraining: {steps: 200, batch_size: 4, warmup_steps: 20, validate_every: 100, checkpoint_every: 20}
+generation: {methods: [gest, nearest_seen], crops: {n: 2, sides: [150, 200], min_cells: 5}}
+svg: {method: morans_i, top: 10}
+clustering: {datasets: []}
+annotation: {datasets: []}
+datasets:
+  brain: {source: anndata, path: brain.h5ad, section_key: section, donor_key: donor,
+          sections: {train: [s0], validation: [s1], test: [s2]}}
+"""
+
+
+def simulated(n: int) -> list[anndata.AnnData]:
+    """Sections of 800 cells each."""
+    size = {"n_cells": 800, "width_um": 900, "height_um": 800, "n_genes": 40}
+    return [simulate(f"s{i}", donor="a", seed=1, **size) for i in range(n)]
+
+
+def digest(*files: Path) -> str:
+    """Hash of the content of files."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+class Workflow(NamedTuple):
+    """A small workflow of one training, its predictions and their scores."""
+
+    root: Path
+
+    def prepare(self) -> list[str]:
+        """Lay out its files, and make the command."""
+        for name in ("workflow", "config"):
+            shutil.copytree(REPOSITORY / name, self.root / name)
+        shutil.copy(REPOSITORY / "Snakefile", self.root)
+        (self.root / "faults.yaml").write_text(WORKFLOW)
+        anndata.concat(simulated(3), merge="first", index_unique="-").write_h5ad(self.root / "brain.h5ad")
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "faults.yaml", "--nolock"]
+        return [*command, "--rerun-incomplete", "--quiet", "--", "generation"]
+
+    def results(self) -> list[Path]:
+        """Name the files that are compared."""
+        names = ("brain/model-s0/model.safetensors", "scores/generation.csv")
+        return [self.root / "results/faults" / name for name in names]
+
+    def kill(self, process: subprocess.Popen, rng: random.Random) -> str:
+        """Kill it with all that it has started, and say what was killed."""
+        os.killpg(process.pid, signal.SIGKILL)
+        return "workflow"
+
+
+class Pair(NamedTuple):
+    """A training in two processes, which a third one launches."""
+
+    root: Path
+    config: dict
+
+    def prepare(self) -> list[str]:
+        """Lay out its files, and make the command."""
+        sections = simulated(3)
+        for i, section in enumerate(sections):
+            section.write_h5ad(self.root / f"s{i}.h5ad")
+        fit_sections(sections, VOCABULARY).save(self.root / "v.npz")
+        (self.root / "c.json").write_text(json.dumps(self.config))
+        command = [sys.executable, "-m", "gest.cli", "pretrain", "s0.h5ad", "s1.h5ad", "--validation=s2.h5ad"]
+        return [*command, "--vocabulary=v.npz", "--config=c.json", "--out=model", "--processes=2"]
+
+    def results(self) -> list[Path]:
+        """Name the files that are compared."""
+        return [self.root / "model" / "model.safetensors"]
+
+    def kill(self, process: subprocess.Popen, rng: random.Random) -> str:
+        """Kill one of the three, where there are three yet, and say what was killed."""
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        number = rng.randrange(-1, len(children))
+        os.kill(process.pid if number < 0 else int(children[number]), signal.SIGKILL)
+        return "launcher of two processes" if number < 0 else f"process {number} of two"
+
+
+def kill_commands(
+    name: str, kind: Callable[[Path], Workflow | Pair], *, folder: Path, kills: int, share: float, seed: int
+) -> list[dict]:
+    """Kill a command five times before it may end, over and over, and compare with one that is left alone.
+
+    Parameters
+    ----------
+    share
+        Of the time that one left alone takes, in which a kill comes.
+    """
+    rng, duration, expected, rows = random.Random(seed), 0.0, "", []
+    for number in itertools.count(-1):
+        if len(rows) >= kills:
+            return rows
+        root = folder / f"{name}-{number}"
+        root.mkdir(parents=True)
+        command = kind(root)
+        words = command.prepare()
+
+        def start(root: Path = root, words: list[str] = words) -> subprocess.Popen:
+            told = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}  # closed when the last process has ended
+            return subprocess.Popen(words, cwd=root, start_new_session=True, **told)
+
+        chain: list[dict] = []
+        while number >= 0 and len(chain) < 5:
+            process, moment = start(), rng.uniform(0, duration * share)
+            try:
+                process.communicate(timeout=moment)
+                break  # it was over
+            except subprocess.TimeoutExpired:
+                what = command.kill(process, rng)
+            process.communicate(timeout=60)
+            states = len(list(root.glob("**/step-*.pt")))
+            chain.append({"what": what, "run": number, "signal": "SIGKILL", "seconds": moment, "states": states})
+        began = time.perf_counter()
+        process = start()
+        (root / "err").write_bytes(process.communicate()[1])
+        if number < 0:
+            duration, expected = time.perf_counter() - began, digest(*command.results())
+            continue
+        same = process.returncode == 0 and digest(*command.results()) == expected
+        rows += [row | {"same": same} for row in chain]
+        print(f"{root.name}: {len(chain)} kills, same bytes: {same}", file=sys.stderr)

@@ -205,7 +205,10 @@ def _training(folder: Path, percent: float) -> dict[str, object]:
 
 
 def _loss(folder: Path, config: dict[str, Any]) -> str:
+    """Name what a model's validation loss measures: in other windows, or another order, other things are predicted."""
+    order, sharpness = config["serialisation"]["order"], config["serialisation"]["sharpness"]
+    predicted = f"{config['window']:g} µm, {order if sharpness == 1 else f'sharpness {sharpness:g}'}"
     if not config["model"]["quantised"]:
-        return "squared error"
+        return f"squared error, {predicted}"
     weights = " ".join(f"{weight:g}" for weight in config["loss"]["weights"])
-    return f"{len(Vocabulary.load(folder / 'vocabulary.npz'))} meta cells, weights {weights}"
+    return f"{len(Vocabulary.load(folder / 'vocabulary.npz'))} meta cells, weights {weights}, {predicted}"

@@ -1,5 +1,7 @@
 """Ablations: what counts as converged, how variants are ordered, and what their tables and figures show."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -145,7 +147,15 @@ def test_trainings_are_read_from_model_directories(tokens, vocabulary, tmp_path)
     row, log = table.iloc[0], read_log(models["small"][0])
     assert row["validation_loss"] == log["validation_loss"].min()
     assert row["hours"] * 3600 * row["cells_per_second"] == pytest.approx(row["target_cells"]) == pytest.approx(3000)
-    assert row["loss"] == "20 meta cells, weights 0.25 0.25 0.25 0.25"
+    assert row["loss"] == "20 meta cells, weights 0.25 0.25 0.25 0.25, 300 µm, ordinal"
+    settings = json.loads((models["small"][1] / "config.json").read_text())
+    for section, change, kind in (
+        ("model", {"quantised": False}, "squared error, 300 µm, ordinal"),
+        ("serialisation", {"order": "random"}, "20 meta cells, weights 0.25 0.25 0.25 0.25, 300 µm, random"),
+        ("serialisation", {"sharpness": 2.0}, "20 meta cells, weights 0.25 0.25 0.25 0.25, 300 µm, sharpness 2"),
+    ):
+        (models["small"][1] / "config.json").write_text(json.dumps(settings | {section: settings[section] | change}))
+        assert read_trainings(models, percent=5)["loss"][1] == kind
     (models["small"][0] / "log.csv").unlink()
     with pytest.raises(UserError, match=r"model-s0: log\.csv cannot be read"):
         read_trainings(models, percent=5)

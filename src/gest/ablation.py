@@ -123,13 +123,14 @@ def converged(losses: Sequence[float], marginal: float, *, percent: float) -> bo
 def seed_means(scores: pd.DataFrame) -> pd.Series:
     """Mean of each variant, metric, gene set and model seed: seeds of generation first, then crops, then sections."""
     keys = ["variant", "metric", "gene_set", "model_seed"]
-    crops = scores.dropna(subset="value").groupby([*keys, "section", "crop"], sort=False)["value"].mean()
+    crops = _crop_means(scores).dropna()
     return crops.groupby([*keys, "section"], sort=False).mean().groupby(keys, sort=False).mean()
 
 
 def orderings(scores: pd.DataFrame, trainings: pd.DataFrame, *, references: Mapping[str, str]) -> pd.DataFrame:
     """Order every variant against another one, where that can be done.
 
+    Both are taken on the crops that both predicted with every seed, lest one look better for failing on a hard crop.
     An ordering is undecided where a training of either had not converged, for more training might reverse it; where
     there are not two seeds of each; and where the ranges of the seeds' means overlap.
 
@@ -148,17 +149,21 @@ def orderings(scores: pd.DataFrame, trainings: pd.DataFrame, *, references: Mapp
         `ORDERINGS`: `difference` variant − reference, `ordering` of the variant ("better", "worse", "undecided"), `why`
         it is undecided.
     """
-    means = {key: own.to_numpy() for key, own in seed_means(scores).groupby(level=[0, 1, 2], sort=False)}
     done = trainings.groupby("variant", sort=False)["converged"].all()
+    crops = _crop_means(scores).unstack(["variant", "model_seed"])  # noqa: PD010
     rows = []
-    for (variant, metric, gene_set), own in means.items():
+    for variant, metric, gene_set in scores[["variant", "metric", "gene_set"]].drop_duplicates().to_numpy():
         reference = references.get(variant)
-        other = means.get((reference, metric, gene_set))
-        if other is None:
+        if reference not in crops or (metric, gene_set) not in crops.index:
             continue
+        shared = crops.loc[(metric, gene_set), [variant, reference]].dropna()
+        means = shared.groupby("section").mean().mean()
+        own, other = means[variant], means[reference]
         difference = own.mean() - other.mean()
         unfinished = [name for name in (reference, variant) if not done[name]]
-        if unfinished:
+        if shared.empty:
+            why = "no crop that both predicted"
+        elif unfinished:
             why = f"not converged: {', '.join(unfinished)}"
         elif min(len(own), len(other)) < 2:
             why = "one seed"
@@ -169,6 +174,12 @@ def orderings(scores: pd.DataFrame, trainings: pd.DataFrame, *, references: Mapp
         ordering = BETTER if (difference > 0) == (metric in LARGER_IS_BETTER) else WORSE
         rows.append((variant, metric, gene_set, reference, difference, UNDECIDED if why else ordering, why))
     return pd.DataFrame(rows, columns=list(ORDERINGS))
+
+
+def _crop_means(scores: pd.DataFrame) -> pd.Series:
+    """Mean over seeds of generation of each metric, gene set, section, crop, variant and model seed; NaN if one is."""
+    keys = ["metric", "gene_set", "section", "crop", "variant", "model_seed"]
+    return scores.groupby(keys, sort=False)["value"].agg(lambda values: values.mean(skipna=False))
 
 
 def _training(folder: Path, percent: float) -> dict[str, object]:
@@ -194,7 +205,10 @@ def _training(folder: Path, percent: float) -> dict[str, object]:
 
 
 def _loss(folder: Path, config: dict[str, Any]) -> str:
+    """Name what a model's validation loss measures: in other windows, or another order, other things are predicted."""
+    order, sharpness = config["serialisation"]["order"], config["serialisation"]["sharpness"]
+    predicted = f"{config['window']:g} µm, {order if sharpness == 1 else f'sharpness {sharpness:g}'}"
     if not config["model"]["quantised"]:
-        return "squared error"
+        return f"squared error, {predicted}"
     weights = " ".join(f"{weight:g}" for weight in config["loss"]["weights"])
-    return f"{len(Vocabulary.load(folder / 'vocabulary.npz'))} meta cells, weights {weights}"
+    return f"{len(Vocabulary.load(folder / 'vocabulary.npz'))} meta cells, weights {weights}, {predicted}"

@@ -59,7 +59,7 @@ def represent(
     models: Sequence[GeST] = (),
     levels: Sequence[str] = (),
     windows: Sequence[float] = (),
-    continued_steps: int = 200,
+    continued_steps: int = 2000,
     limits: Mapping[str, int] | None = None,
     organism: str = "mouse",
 ) -> list[Representation]:

@@ -63,10 +63,10 @@ def compare_with_paper(values: pd.DataFrame, scores: pd.DataFrame, *, why_not: s
     -------
     pandas.DataFrame
         `COLUMNS`, a row per number in the order of the paper: `low` and `high` bound the interval, `n` counts the units
-        that `n_of` names, `why` gives the reason of a verdict.
+        that `n_of` names, `why` gives the reason of a verdict, or what failed and has no part in ours.
     """
     values = values[values["value"].notna()]
-    rows = values.assign(paper=values["value"], paper_sd=values["sd"], why="").drop(columns=["value", "sd"])
+    rows = values.assign(paper=values["value"], paper_sd=values["sd"]).drop(columns=["value", "sd"])
     parts = rows["part"] != ""
     if why_not:
         rows = rows.assign(verdict=NOT_COMPARABLE, why=why_not)
@@ -76,7 +76,7 @@ def compare_with_paper(values: pd.DataFrame, scores: pd.DataFrame, *, why_not: s
         rows["verdict"] = [
             _verdict(*row) for row in rows[["metric", "paper", "ours", "low", "high"]].itertuples(index=False)
         ]
-        rows.loc[rows["verdict"] == MISSING, "why"] = "no such score in this run"
+        rows.loc[rows["why"].isna(), "why"] = "no such score in this run"
         # Our scores are means over all sections of the brain.
         rows.loc[parts.to_numpy(), ["verdict", "why"]] = NOT_COMPARABLE, "the paper's is of a part of the brain"
         rows.loc[parts.to_numpy(), ["ours", "sd", "low", "high", "n", "n_of"]] = np.nan
@@ -143,14 +143,15 @@ def _places(values: pd.DataFrame, scores: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _of_summaries(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean, sd and interval of every score but those of perturbation: `_PLACE`, ours, sd, low, high, n, n_of."""
+    """Mean, sd and interval of every score but those of perturbation: `_PLACE`, ours, sd, low, high, n, n_of, why."""
     labels = scores["task"].isin(["clustering", "annotation"])
     scores = scores[(scores["task"] != "perturbation") & (~labels | (scores["crop"] == ALL))].drop_duplicates()
     tables = list(_spreads(summarise(scores)))
     table = pd.concat(tables).rename(columns={"mean": "ours", "sd_over": "n_of"})
     half = t.ppf((1 + _COVERAGE) / 2, table["n"].clip(lower=2) - 1) * table["sd"] / np.sqrt(table["n"])
-    return table.assign(low=table["ours"] - half, high=table["ours"] + half)[
-        [*_PLACE, "ours", "sd", "low", "high", "n", "n_of"]
+    why = table["status"].where(table["status"] != "ok", "")
+    return table.assign(low=table["ours"] - half, high=table["ours"] + half, why=why)[
+        [*_PLACE, "ours", "sd", "low", "high", "n", "n_of", "why"]
     ]
 
 
@@ -180,4 +181,4 @@ def _of_perturbation(scores: pd.DataFrame) -> pd.DataFrame:
     )
     counts = final[(final["metric"] == "accuracy") & (final["method"] == "gest")]
     counts = counts[keys].assign(ours=counts["n"].astype(float), metric="degs", method="", n_of="genes")
-    return pd.concat([percent, counts]).assign(variant="", gene_set="")
+    return pd.concat([percent, counts]).assign(variant="", gene_set="", why="")

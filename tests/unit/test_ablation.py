@@ -1,5 +1,7 @@
 """Ablations: what counts as converged, how variants are ordered, and what their tables and figures show."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,6 +98,35 @@ def test_orderings_are_undecided_where_they_must_be():
         assert ordered(far, told) == [("undecided", f"not converged: {name}")] * 2
 
 
+def test_variants_are_ordered_on_the_crops_that_both_predicted():
+    """Without the hardest crop any variant looks better: what failed must not pay."""
+    told, table = trainings(["usual", "other"]), scores({"usual": 1.0, "other": 1.01})
+    lost = (table["variant"] == "other") & (table["crop"] == "2")  # the largest error of three
+    one_seed = lost & (table["model_seed"] == 1)
+    for failed in (lost, one_seed):
+        part = table.assign(value=table["value"].mask(failed), status=table["status"].mask(failed, "unreachable"))
+        assert ordered(part, told)[0] == ("worse", "")
+        difference = orderings(part, told, references={"other": "usual"})["difference"]
+        np.testing.assert_allclose(difference, 0.01)
+    nothing = table.assign(value=table["value"].mask(table["variant"] == "other"))
+    assert ordered(nothing, told) == [("undecided", "no crop that both predicted")] * 2
+
+
+def test_the_table_says_so_where_variants_lack_crops(values):
+    table = scores({"baseline": 1.3, "rotate": 1.2})
+    lost = (table["variant"] == "rotate") & (table["crop"] == "2")
+    part = table.assign(value=table["value"].mask(lost), status=table["status"].mask(lost, "unreachable"))
+    laid = []
+    for given in (table, part):
+        none, told = values[values["item"] == "ablation_extra"], trainings(["baseline", "rotate"])
+        variants, references = ["baseline", "rotate"], {"rotate": "baseline"}
+        made = ablation_table(given, none, told, variants=variants, references=references)
+        laid.append(ablation_markdown(made, item="ablation_extra", run="toy", percent=5))
+    assert "Every variant is scored on the same 3 crops with 150 unseen cells." in laid[0]
+    assert "Every variant" not in laid[1]
+    assert "There are 3 crops with 150 unseen cells, of which scores are missing of rotate. A variant" in laid[1]
+
+
 def test_one_prediction_of_a_model_stands_for_a_variant():
     table = pd.concat([scores({"weighted": 1.0}), scores({"picking": 2.0}), scores({"codebook": 3.0})])
     chosen = of_variant(table.assign(task="generation"), "mine", "picking")
@@ -116,7 +147,15 @@ def test_trainings_are_read_from_model_directories(tokens, vocabulary, tmp_path)
     row, log = table.iloc[0], read_log(models["small"][0])
     assert row["validation_loss"] == log["validation_loss"].min()
     assert row["hours"] * 3600 * row["cells_per_second"] == pytest.approx(row["target_cells"]) == pytest.approx(3000)
-    assert row["loss"] == "20 meta cells, weights 0.25 0.25 0.25 0.25"
+    assert row["loss"] == "20 meta cells, weights 0.25 0.25 0.25 0.25, 300 µm, ordinal"
+    settings = json.loads((models["small"][1] / "config.json").read_text())
+    for section, change, kind in (
+        ("model", {"quantised": False}, "squared error, 300 µm, ordinal"),
+        ("serialisation", {"order": "random"}, "20 meta cells, weights 0.25 0.25 0.25 0.25, 300 µm, random"),
+        ("serialisation", {"sharpness": 2.0}, "20 meta cells, weights 0.25 0.25 0.25 0.25, 300 µm, sharpness 2"),
+    ):
+        (models["small"][1] / "config.json").write_text(json.dumps(settings | {section: settings[section] | change}))
+        assert read_trainings(models, percent=5)["loss"][1] == kind
     (models["small"][0] / "log.csv").unlink()
     with pytest.raises(UserError, match=r"model-s0: log\.csv cannot be read"):
         read_trainings(models, percent=5)

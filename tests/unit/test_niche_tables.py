@@ -99,6 +99,7 @@ def test_table_1_reads_at_a_glance(first):
     costs = ["100.0%", "13 / 13", "12", "900", "graphst 1.0"]
     assert cells(text, "GraphST")[5:] == costs
     assert "[0.470]" in cells(text, "GeST-FT (transductive)")[1]
+    assert "Packaged methods run on one thread of a CPU, GeST on as many as its job was given, or on a GPU" in text
     assert "[" not in cells(text, "shuffled labels")[1]
     for said in (
         "over 4 sections",
@@ -166,6 +167,7 @@ def test_what_is_compared_and_timed_is_said(first, values):
     table = table_2(scores("paper", pairs, "f1", task="annotation"), values, runs(pairs))
     text = table_2_markdown(table, run="paper", microns=NONE)
     assert "scANVI is transductive: it trains 100 epochs on the test section, without labels" in text
+    assert "Packaged methods run on one thread of a CPU" in text
     assert "GeST holds out a tenth of its training cells" in text
 
 

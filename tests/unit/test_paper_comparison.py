@@ -56,6 +56,19 @@ def test_verdict_follows_the_interval_of_the_mean(values, found, verdict):
     assert (table["verdict"] == "missing").sum() == len(table) - 1 - (table["verdict"] == "not comparable").sum()
 
 
+def test_what_failed_is_told_beside_the_verdict(values):
+    """A mean over the sections that went well must not pass for one over all."""
+    tidy = scores([0.388, 0.390, np.nan], level="division", **NICHES)
+    tidy.loc[2, "status"] = "killed, as when memory runs out"
+    why = "1 of 3 failed: killed, as when memory runs out"
+    got = row(compare_with_paper(values, tidy), **TABLE_1)
+    assert (got["verdict"], got["why"], got["n"]) == ("reproduced", why, 2)
+    differs = compare_with_paper(values, tidy.assign(value=tidy["value"] - 0.2))
+    assert f"differs (-0.199): {why}" in paper_comparison_markdown(differs, run="paper", why_not="")
+    nothing = compare_with_paper(values, tidy.assign(value=np.nan, status=tidy.loc[2, "status"]))
+    assert row(nothing, **TABLE_1)[["verdict", "why"]].tolist() == ["missing", why.replace("1 of", "3 of")]
+
+
 def test_near_no_skill_rmse_is_not_taken_for_the_papers(values):
     """The paper's 1.347 and the 1.414 of a prediction that is constant differ by no more than 5 % of either."""
     about = {"task": "generation", "dataset": "liver_cancer", "method": "mlp", "variant": "default", "gene_set": "all"}

@@ -131,13 +131,12 @@ def ablation_markdown(table: pd.DataFrame, *, item: str, run: str, percent: floa
         change = f"{row.difference:+.4f}"
         measure = f"{row.gene_set} {row.metric}"
         order.append([row.variant, row.reference, measure, change, row.ordering, row.paper_ordering, row.why])
-    over, n = (table[name].iloc[0] for name in ("n_crops", "n_cells"))
     seeds = table["n_seeds"].max()
     spread = f"mean ± sd over {seeds} seeds" if seeds > 1 else "one seed"
     title = f"{TITLES[item]}, {table['dataset'].iloc[0]}: {spread}"
     foreign = "" if run == RUN else f"; run {run}, not the paper's data"
     notes = [
-        f"Every variant is scored on the same {over} crops with {n} unseen cells.",
+        _scored(table),
         f"An ordering is undecided where a training of either had not converged (its second half "
         f"made up {percent:g} % or more of what it learnt, by the validation loss), or where the ranges of the "
         "seeds overlap.",
@@ -145,6 +144,18 @@ def ablation_markdown(table: pd.DataFrame, *, item: str, run: str, percent: floa
     blocks = [title + foreign, "\n".join(aligned(rows)), notes[0], *_constants(table), *brackets(table)]
     failed = [line.strip() for line in failures(table.assign(method="gest"))]
     return "\n\n".join([*blocks, *failed, notes[1], "\n".join(aligned(order))]) + "\n"
+
+
+def _scored(table: pd.DataFrame) -> str:
+    """Say on which crops variants are scored, and which variants lack some, with a seed or with all."""
+    over, n = table["n_crops"].max(), table["n_cells"].max()
+    lacking = table.loc[(table["n_crops"] < over) | (table["status"] != "ok"), "variant"].unique()
+    if not len(lacking):
+        return f"Every variant is scored on the same {over} crops with {n} unseen cells."
+    return (
+        f"There are {over} crops with {n} unseen cells, of which scores are missing of {', '.join(lacking)}. A variant "
+        "is ordered on the crops that it and the other have scores of with every seed."
+    )
 
 
 def _constants(table: pd.DataFrame) -> list[str]:

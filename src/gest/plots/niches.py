@@ -18,6 +18,10 @@ COLUMNS = (
 KEYS = ["dataset", "method", "variant", "level"]
 COSTS = ["coverage", "n_clusters", "seconds", "peak_mb"]
 BRACKETS = "In brackets the paper's value."
+COST = (
+    "Packaged methods run on one thread of a CPU, GeST on as many as its job was given, or on a GPU: seconds do not "
+    "tell which method takes less work."
+)
 
 
 def niche_table(

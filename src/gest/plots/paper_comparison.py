@@ -77,9 +77,8 @@ def _number(row: pd.Series, column: str) -> str:
 
 
 def _verdict(row: pd.Series) -> str:
-    if row["verdict"] == DIFFERS:
-        return f"{DIFFERS} ({row['ours'] - row['paper']:+.3f})"
-    return row["verdict"] + (f": {row['why']}" if row["why"] else "")
+    by = f" ({row['ours'] - row['paper']:+.3f})" if row["verdict"] == DIFFERS else ""
+    return row["verdict"] + by + (f": {row['why']}" if row["why"] else "")
 
 
 def _orders(table: pd.DataFrame) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from gest.plots.methods import clustering_names
-from gest.plots.niches import niche_markdown, niche_table, unit_notes
+from gest.plots.niches import COST, niche_markdown, niche_table, unit_notes
 
 
 def table_1(scores: pd.DataFrame, values: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -55,6 +55,7 @@ def table_1_markdown(
         "clusters by itself. Cells without a label take part and are not scored.",
         "s per run is from the counts to the embedding, or to SpaGCN's clusters of that level: preprocessing is "
         "included, and the clustering of embeddings is not.",
+        COST,
         "GeST-FT is transductive: its training went on on the test section, without labels. Vocabulary and training of "
         "zero-shot GeST never saw that section.",
     ]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from gest.plots.methods import ANNOTATION_NAMES
-from gest.plots.niches import niche_markdown, niche_table, unit_notes
+from gest.plots.niches import COST, niche_markdown, niche_table, unit_notes
 
 
 def table_2(scores: pd.DataFrame, values: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -23,6 +23,7 @@ def table_2_markdown(table: pd.DataFrame, *, run: str, microns: Mapping[str, flo
         "to map a section onto a reference.",
         "All methods are given the same training cells. Where there are no validation sections GeST holds out a tenth "
         "of its training cells to stop early by, while the packaged methods learn from all.",
+        COST,
     ]
     title = "Table 2: macro F1 of niche annotation, mean ± sd (the paper's table on its side)"
     return niche_markdown(table, title=title, run=run, notes=[*notes, *unit_notes(microns)])

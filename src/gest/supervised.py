@@ -28,7 +28,7 @@ from gest.errors import UserError
 from gest.labelled import Labelled, draw_labels, hold_out_blocks
 from gest.model import GeST
 from gest.niche import Niches
-from gest.pretrain import parameter_groups
+from gest.training import parameter_groups
 
 log = logging.getLogger(__name__)
 

@@ -26,15 +26,18 @@ CONFIG = TINY | {"pretraining": TINY["pretraining"] | {"steps": STEPS, "batch_si
 def together(size, work, folder):
     """Run `work(rank)` in forked processes that are one group, as torchrun's are; what each returned."""
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    context = get_context("fork")
+    forked = context.Barrier(size)
 
     def one(rank):
+        forked.wait()  # the store's thread looks up who connects, and a fork meanwhile inherits the resolver's lock
         torch.set_num_threads(1)  # a fork has not the threads that OpenMP believes in
         os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
         os.environ |= {"LOCAL_WORLD_SIZE": str(size), "TORCHELASTIC_USE_AGENT_STORE": "True"}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
         torch.save(work(rank), folder / f"{size}-{rank}")
 
-    processes = [get_context("fork").Process(target=one, args=(rank,)) for rank in range(size)]
+    processes = [context.Process(target=one, args=(rank,)) for rank in range(size)]
     for process in processes:
         process.start()
     for process in processes:

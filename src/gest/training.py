@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from gest.batches import Windows
 from gest.budget import Budget
@@ -27,6 +26,7 @@ from gest.errors import Interrupted
 from gest.interruption import Interruption
 from gest.model import GeST
 from gest.objective import level_weights, validate, window_losses
+from gest.progress import progress
 from gest.windows import Tokens
 
 _LOG = ("step", "learning_rate", "loss", "loss_metacell", "validation_loss", "validation_metacell")
@@ -67,10 +67,8 @@ def train(
         now = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
         checkpoints.save(step, now | {"step": step, "log": log, "cells": cells, "kept": kept})
 
-    # A log file is spared the many states of a bar that moves on a terminal.
-    interval = 0.5 if sys.stderr.isatty() else 10
     total, initial, unit = (budget.target, cells, "cell") if budget.target else (plan.steps, start, "step")
-    bar = tqdm(total=total, initial=initial, unit=unit, mininterval=interval, desc="training", disable=not team.first)
+    bar = progress(total, unit, "training", initial=initial, disable=not team.first)
     began, counted = time.perf_counter(), cells
     step = start
     batches = windows.ahead(step + 1, range(plan.batch_size)[team.mine], model.device)

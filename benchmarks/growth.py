@@ -24,8 +24,8 @@ from scipy.sparse import csr_matrix
 
 from gest.batches import Windows
 from gest.generate import generate_tokens
+from gest.generation_scores import score_predictions
 from gest.niche import Niches
-from gest.scores import score_predictions
 from gest.sections import read_section
 from gest.tokens import tokenize
 from gest.vocabulary import Vocabulary

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from inputs import random_section, random_vocabulary
 from measuring import devices, machine, options, write
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+import gest
+from gest import training
 from gest.batches import Windows
 from gest.checkpoint import Checkpoints
 from gest.config import PretrainingConfig
@@ -73,14 +74,14 @@ def measure(steps: int, windows: int, save_every: int, window: float) -> list[di
             **{"checkpoint_every": save_every, "validate_every": save_every},
         },
     }
-    clock, loop = Clock(), import_module("gest.pretrain")
-    loop.window_losses = clock.begin(loop.window_losses)
+    clock = Clock()
+    training.window_losses = clock.begin(training.window_losses)
     Windows.batch = clock.around("windows", Windows.batch)
     Checkpoints.save = clock.around("saving", Checkpoints.save)
     register_optimizer_step_post_hook(clock.end)
     sections = [random_section(CELLS, seed=i) for i in range(SECTIONS)]
     with tempfile.TemporaryDirectory() as folder:
-        loop.pretrain(sections, random_vocabulary(), settings, out=Path(folder, "model"))
+        gest.pretrain(sections, random_vocabulary(), settings, out=Path(folder, "model"))
     return account(clock.seconds, save_every=save_every)
 
 

@@ -11,8 +11,9 @@ import torch
 from anndata import AnnData
 
 from gest import GeST, Vocabulary
+from gest.generation_scores import METRICS
 from gest.paper import read_paper_values
-from gest.scores import COLUMNS, METRICS
+from gest.scores import COLUMNS
 from gest.sources.simulate import simulate
 from gest.tokens import tokenize
 from gest.vocabulary import fit_sections

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from gest.annotator import Annotator
 from gest.errors import UserError
 from gest.labelled import as_seen, draw_labels, read_labelled
 from gest.model import GeST
 from gest.niche import Niches
+from gest.progress import progress
 from gest.supervised import Settings, train_annotator
 from gest.windows import Tokens
 
@@ -131,8 +130,7 @@ def annotate_tokens(
     annotator.eval()
     niches = Niches(section, annotator.model.config, seed=seed)
     probabilities = np.empty((len(section.xy), len(annotator.classes)), dtype=np.float32)
-    interval = 0.5 if sys.stderr.isatty() else 10
-    bar = tqdm(total=len(probabilities), unit="cell", desc="annotating", mininterval=interval, leave=False)
+    bar = progress(len(probabilities), "cell", "annotating", leave=False)
     for cells in niches.by_size(np.arange(len(probabilities)), batch_size or _BATCH):
         logits = annotator(*niches.batch(cells, annotator.device))
         probabilities[cells] = logits.float().softmax(-1).cpu().numpy()

@@ -77,12 +77,12 @@ class Annotator(nn.Module):
             (partial / "annotator.json").write_text(json.dumps(about, indent=2) + "\n")
 
 
-def load(folder: str | os.PathLike) -> GeST | Annotator:
+def load(model_dir: str | os.PathLike) -> GeST | Annotator:
     """Read a model or an annotator, on the CPU and ready to predict.
 
     Parameters
     ----------
-    folder
+    model_dir
         A folder, a `.zip` or `.tar` of an exported one, the address of either, or `hf://OWNER/NAME`
         (`gest.sharing.local_folder`). Where there is `SHA256SUMS`, every file is verified.
 
@@ -91,7 +91,7 @@ def load(folder: str | os.PathLike) -> GeST | Annotator:
     UserError
         The directory or one of its files is missing, or they do not belong together.
     """
-    folder = local_folder(folder)
+    folder = local_folder(model_dir)
     return load_annotator(folder) if (folder / "annotator.json").is_file() else load_model(folder)
 
 

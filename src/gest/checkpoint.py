@@ -1,18 +1,29 @@
-"""What a killed training run resumes from: atomic, verified, owned by one training."""
+"""What a killed training resumes from: named by what decides its result, atomic, verified, owned by one training."""
+
+from __future__ import annotations
 
 import fcntl
 import hashlib
 import io
+import json
 import os
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import torch
 
+from gest.config import Config
 from gest.distributed import ALONE, Processes
 from gest.errors import UserError
+from gest.windows import Tokens
+
+if TYPE_CHECKING:  # this file runs where only torch and numpy are
+    from gest.vocabulary import Vocabulary
 
 _KEPT = 2  # the newest, and the one before it in case the newest is damaged
 _SECONDS = 300  # after which a state is due, however many steps there are between two
@@ -114,3 +125,27 @@ class Checkpoints:
 
     def _saved(self) -> list[Path]:
         return sorted(self.folder.glob("step-*.pt"))
+
+
+def run_key(
+    config: Config, training: Sequence[Tokens], held_out: Sequence[Tokens], vocabulary: Vocabulary, seed: int
+) -> str:
+    """Name a training run by what decides its result: configuration, data, seed, and the format of the state."""
+    settings = asdict(config)
+    for section, key, usual in (
+        ("model", "quantised", True),
+        ("model", "spatial", True),
+        ("pretraining", "target_cells", 0),
+    ):
+        if settings[section][key] == usual:
+            del settings[section][key]  # as it was before there was a choice: no training is lost to it
+    digest = hashlib.sha256(json.dumps([Checkpoints.FORMAT, settings, seed], sort_keys=True).encode())
+    digest.update(vocabulary.digest())
+    for group in (training, held_out):
+        digest.update(str(len(group)).encode())
+        for section in group:
+            digest.update(np.ascontiguousarray(section.xy).tobytes() + section.tokens.tobytes())
+            if not config.model.quantised:
+                for array in (section.expression.data, section.expression.indices, section.expression.indptr):
+                    digest.update(array)
+    return digest.hexdigest()[:16]

@@ -6,7 +6,7 @@ from scipy.stats import wilcoxon
 from statsmodels.stats.multitest import multipletests
 
 from gest.errors import UserError
-from gest.scores import METRICS
+from gest.generation_scores import METRICS
 
 # Of fewer differences no two-sided signed-rank test can fall below 0.05: 2 / 2**6 = 0.03.
 LEAST_PAIRS = 6

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from gest.errors import UserError
 from gest.model import GeST
+from gest.progress import progress
 from gest.windows import CORNERS, Grid, position_bins, serialize, stack
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def generate_tokens(
     mean = np.zeros((len(unseen), K if model.quantised else T), dtype=np.float32)
     rounds, estimates = np.zeros(len(unseen), dtype=np.int64), np.zeros(len(unseen), dtype=np.int64)
     grid = Grid(xy, model.config.window)
-    bar = tqdm(total=len(unseen), unit="cell", desc="generating", mininterval=10, leave=False)
+    bar = progress(len(unseen), "cell", "generating", leave=False)
     number = 0
     while not seen.all():
         number += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,12 +10,12 @@ import numpy as np
 import torch
 from scipy.spatial import KDTree
 from torch import Tensor
-from tqdm import tqdm
 
 from gest.batches import padded
 from gest.config import Config
 from gest.errors import UserError
 from gest.model import GeST
+from gest.progress import progress
 from gest.windows import CORNERS, Grid, Tokens, position_bins, serialize
 
 if TYPE_CHECKING:
@@ -86,8 +85,7 @@ def embed_tokens(
     model.eval()
     niches = Niches(section, model.config, window=window, seed=seed)
     embedding = np.empty((len(section.xy), model.config.model.width), dtype=np.float32)
-    interval = 0.5 if sys.stderr.isatty() else 10
-    bar = tqdm(total=len(embedding), unit="cell", desc="embedding", mininterval=interval, leave=False)
+    bar = progress(len(embedding), "cell", "embedding", leave=False)
     for cells in niches.by_size(np.arange(len(embedding)), batch_size or _BATCH):
         tokens, bins, lengths = niches.batch(cells, model.device)
         hidden = model.context(tokens, bins, lengths, bins[:, :1])  # (B, 1, D)

@@ -8,8 +8,7 @@ from scipy.stats import t
 
 from gest.label_scores import ALL
 from gest.paper import RUN
-from gest.plots.table import spread
-from gest.scores import summarise
+from gest.scores import spread, summarise
 
 REPRODUCED, DIFFERS, UNDECIDED, MISSING = "reproduced", "differs", "undecided", "missing"
 NOT_COMPARABLE = "not comparable"

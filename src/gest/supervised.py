@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
@@ -18,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from tqdm import tqdm
 
 from gest.annotator import POOLS, Annotator
 from gest.batches import padded
@@ -28,7 +26,8 @@ from gest.errors import UserError
 from gest.labelled import Labelled, draw_labels, hold_out_blocks
 from gest.model import GeST
 from gest.niche import Niches
-from gest.pretrain import parameter_groups
+from gest.progress import progress
+from gest.training import parameter_groups
 
 log = logging.getLogger(__name__)
 
@@ -122,8 +121,7 @@ def _train(
     weights = class_weights(targets.codes, len(annotator.classes)) if plan.class_weights else None
     weights = weights if weights is None else weights.to(annotator.device)
     half = torch.autocast("cuda", torch.bfloat16) if annotator.device.type == "cuda" else nullcontext()
-    interval = 0.5 if sys.stderr.isatty() else 10
-    bar = tqdm(total=plan.steps, unit="step", mininterval=interval, desc=f"fine-tuning, {annotator.label}")
+    bar = progress(plan.steps, "step", f"fine-tuning, {annotator.label}")
     kept: dict[str, Any] = {"loss": float("inf")}
     waited = 0
     for step in range(1, plan.steps + 1):
@@ -171,7 +169,7 @@ def _train(
 @torch.no_grad()
 def validate(annotator: Annotator, held_out: _Targets, weights: Tensor | None) -> dict[str, float]:
     """Loss, weighted as in training, and macro F1 of held-out cells."""
-    from sklearn.metrics import f1_score
+    from gest.label_scores import macro_f1
 
     annotator.eval()
     everything = np.arange(len(held_out.codes))
@@ -182,8 +180,7 @@ def validate(annotator: Annotator, held_out: _Targets, weights: Tensor | None) -
     codes = torch.cat([of for _, of in batches])
     loss = float(functional.cross_entropy(logits, codes, weight=weights))
     truth, predicted = codes.cpu().numpy(), logits.argmax(1).cpu().numpy()
-    f1 = f1_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0)
-    return {"loss": loss, "f1": float(f1)}
+    return {"loss": loss, "f1": macro_f1(truth, predicted)}
 
 
 class _Targets:

@@ -2,16 +2,16 @@
 
 import logging
 import re
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import requests
 from requests.adapters import HTTPAdapter
-from tqdm import tqdm
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError as BrokenAnswer
+
+from gest.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +65,7 @@ def _transfer(url: str, part: Path, name: str, size: int | None, get: Callable[.
         if size is not None and total != size:
             raise requests.RequestException(f"announced {total} bytes instead of {size}")
         start = start if response.status_code == 206 else 0
-        # A log file is spared the many states of a bar that moves on a terminal.
-        interval = 0.5 if sys.stderr.isatty() else 10
-        bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, mininterval=interval, desc=name)
+        bar = progress(total, "B", name, initial=start, unit_scale=True)
         with part.open("ab" if start else "wb") as file, bar:
             # Raw: a server that calls a .gz file encoded must not make the client unpack it.
             for block in response.raw.stream(1 << 18, decode_content=False):

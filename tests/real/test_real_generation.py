@@ -8,7 +8,7 @@ import gest
 from gest.crops import make_crops
 from gest.holdout import predict_crops
 from gest.metrics import rmse_log
-from gest.pretrain import _marginal_loss, validate
+from gest.objective import marginal_loss, validate
 from gest.sources.anndata import read
 from gest.tokens import expression, tokenize
 from gest.vocabulary import fit_sections
@@ -38,7 +38,7 @@ def test_one_animal_teaches_of_another(animals, tmp_path):
     vocabulary = fit_sections(one, {"n_metacells": 100})
     model = gest.pretrain(one, vocabulary, CONFIG, out=tmp_path / "m")
     sections = [tokenize(section, vocabulary) for section in one], [tokenize(other, vocabulary)]
-    assert validate(model, sections[1], seed=0)[0] < _marginal_loss(*sections, vocabulary, model.config) - 0.05
+    assert validate(model, sections[1], seed=0)[0] < marginal_loss(*sections, vocabulary, model.config) - 0.05
 
     # So short a training says little of patterns; but the mean over meta cells hedges where the likeliest one gambles.
     crops = make_crops(other, {"n": 1, "sides": [300, 400], "min_cells": 80})

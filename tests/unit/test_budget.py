@@ -1,18 +1,17 @@
 """A training that ends at a number of predicted cells: counted to the cell, in as many looks, resumable."""
 
-import sys
-
 import pytest
 import torch
 from conftest import TINY
 
 import gest
+from gest import training
+from gest.batches import Windows
 from gest.budget import Budget, schedule
+from gest.checkpoint import run_key
 from gest.config import PretrainingConfig
 from gest.errors import UserError
-from gest.pretrain import Windows
 
-module = sys.modules["gest.pretrain"]
 CELLS = 3000
 
 
@@ -28,14 +27,14 @@ def rows(path):
 @pytest.mark.parametrize("window", [100, 300])
 def test_cells_counted_equal_the_budget(tokens, vocabulary, tmp_path, monkeypatch, window):
     """By what the loss was taken over, whatever the size of the windows."""
-    losses, counted = module.window_losses, []
+    losses, counted = training.window_losses, []
 
     def counting(model, tokens, bins, lengths):
         if model.training:
             counted.append(int((lengths - 1).sum()))
         return losses(model, tokens, bins, lengths)
 
-    monkeypatch.setattr(module, "window_losses", counting)
+    monkeypatch.setattr(training, "window_losses", counting)
     config = budgeted(window=window)
     model = gest.pretrain(tokens[:1], vocabulary, config, validation=tokens[1:], out=tmp_path / "m")
     assert sum(counted) == model.metrics["target_cells_seen"] == CELLS
@@ -97,10 +96,10 @@ def test_key_is_as_it_was_without_a_budget(tokens, vocabulary):
     del settings["pretraining"]["target_cells"]
     digest = hashlib.sha256(json.dumps([1, settings, 0], sort_keys=True).encode())
     digest.update(vocabulary.digest() + b"1" + tokens[0].xy.tobytes() + tokens[0].tokens.tobytes() + b"0")
-    key = module._key(gest.Config.of(TINY), tokens[:1], [], vocabulary, 0)
+    key = run_key(gest.Config.of(TINY), tokens[:1], [], vocabulary, 0)
     assert key == digest.hexdigest()[:16]
     others = [budgeted(), TINY | {"model": TINY["model"] | {"spatial": False}}]
-    keys = {module._key(gest.Config.of(config), tokens[:1], [], vocabulary, 0) for config in others}
+    keys = {run_key(gest.Config.of(config), tokens[:1], [], vocabulary, 0) for config in others}
     assert len(keys | {key}) == 3
 
 

@@ -1,7 +1,6 @@
 """The model without quantisation: its forward pass, its loss, expression streamed from disk, resuming, generation."""
 
 import mmap
-import sys
 
 import numpy as np
 import pytest
@@ -11,10 +10,12 @@ from conftest import TINY
 import gest
 from gest import GeST
 from gest.attention import spatial_mask
+from gest.batches import Windows
+from gest.checkpoint import run_key
 from gest.continuous import error_of_mean, on_disk, streamed
 from gest.errors import UserError
 from gest.generate import generate_tokens, seen_tokens
-from gest.pretrain import Windows, window_losses
+from gest.objective import window_losses
 from gest.tokens import expression, tokenize
 from gest.windows import CORNERS, Tokens, position_bins, serialize
 
@@ -182,13 +183,12 @@ def test_error_of_the_mean(held):
 
 
 def test_expression_is_part_of_what_names_a_training(held, vocabulary):
-    key = sys.modules["gest.pretrain"]._key
     other = held[0].expression.copy()
     other.data[0] += 1
     for config, differ in ((TINY, False), (CONTINUOUS, True)):
         config = gest.Config.of(config)
         versions = [held[0]._replace(expression=rows) for rows in (other, held[0].expression)]
-        keys = {key(config, [version], [], vocabulary, 0) for version in versions}
+        keys = {run_key(config, [version], [], vocabulary, 0) for version in versions}
         assert len(keys) == 1 + differ
 
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from itertools import pairwise
 from multiprocessing import get_context
 
@@ -13,11 +12,12 @@ from conftest import TINY
 from torch.distributed import TCPStore
 
 import gest
+from gest import training
+from gest.batches import Windows
 from gest.distributed import joined
 from gest.errors import Interrupted
-from gest.pretrain import Windows, validate
+from gest.objective import validate
 
-module = sys.modules["gest.pretrain"]
 STEPS = 50
 # Six windows a step: four processes cannot have equally many.
 CONFIG = TINY | {"pretraining": TINY["pretraining"] | {"steps": STEPS, "batch_size": 6, "validate_every": 1}}
@@ -149,7 +149,7 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step(tokens, vocabulary, 
 
 
 def test_windows_that_are_not_finite_are_named(tokens, vocabulary, tmp_path, monkeypatch):
-    losses, draw = module.window_losses, Windows.draw
+    losses, draw = training.window_losses, Windows.draw
     marked = 7
 
     def draw_marked(self, step, i):
@@ -161,7 +161,7 @@ def test_windows_that_are_not_finite_are_named(tokens, vocabulary, tmp_path, mon
 
     def work(rank):
         monkeypatch.setattr(Windows, "draw", draw_marked)
-        monkeypatch.setattr(module, "window_losses", broken)
+        monkeypatch.setattr(training, "window_losses", broken)
         try:
             gest.pretrain(tokens, vocabulary, TINY, seed=5, out=tmp_path / f"m{os.environ['WORLD_SIZE']}")
         except (FloatingPointError, SystemExit) as error:

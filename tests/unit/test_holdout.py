@@ -129,7 +129,7 @@ def test_no_method_looks_at_the_unseen(sections, model, vocabulary, crops, metho
 
 def test_a_crop_that_fails_says_why_and_leaves_the_others(sections, model, vocabulary, crops, monkeypatch):
     import gest.holdout
-    from gest.scores import score_predictions
+    from gest.generation_scores import score_predictions
     from gest.svg import spatially_variable_genes
 
     generate, calls = gest.holdout.generate_tokens, []

@@ -109,7 +109,7 @@ def test_saved_and_loaded(model, tmp_path):
         "model.safetensors", "config.json", "vocabulary.npz", "metrics.json",
     }  # fmt: skip
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
-    loaded = gest.load(tmp_path / "m")
+    loaded = gest.load(model_dir=tmp_path / "m")
     assert loaded.metrics["loss"] == 1.5
     assert loaded.metrics["parameters"] == sum(p.numel() for p in model.parameters())
     assert loaded.config == model.config

@@ -13,12 +13,11 @@ import torch
 from conftest import TINY
 
 import gest
-from gest import GeST, checkpoint
+from gest import GeST, checkpoint, training
+from gest.batches import Windows
 from gest.errors import Interrupted, UserError, exit_code
-from gest.pretrain import Windows, validate, window_losses
+from gest.objective import marginal_loss, validate, window_losses
 from gest.windows import Tokens
-
-module = sys.modules["gest.pretrain"]
 
 
 def weights(model):
@@ -154,7 +153,7 @@ def test_the_weights_kept_are_those_of_the_lowest_validation_loss(tokens, vocabu
 
 
 def test_non_finite_loss_stops_before_the_update(tokens, vocabulary, tmp_path, monkeypatch):
-    losses = module.window_losses
+    losses = training.window_losses
 
     def broken(model, *batch):
         broken.calls += 1
@@ -163,7 +162,7 @@ def test_non_finite_loss_stops_before_the_update(tokens, vocabulary, tmp_path, m
         return losses(model, *batch) * (float("nan") if broken.calls == 3 else 1)
 
     broken.calls = 0
-    monkeypatch.setattr(module, "window_losses", broken)
+    monkeypatch.setattr(training, "window_losses", broken)
     with pytest.raises(FloatingPointError, match=r"loss is nan, .* step 3 .*seed 5.*nothing was updated"):
         gest.pretrain(tokens, vocabulary, TINY, seed=5, out=tmp_path / "m")
     assert same(weights(broken.model), broken.before)
@@ -199,7 +198,7 @@ def test_other_gene_names_are_another_model(tokens, vocabulary):
 
     renamed = replace(vocabulary, genes=np.array([f"ENS{i}" for i in range(len(vocabulary.genes))]))
     config = gest.Config.of(TINY)
-    assert module._key(config, tokens, [], renamed, 0) != module._key(config, tokens, [], vocabulary, 0)
+    assert checkpoint.run_key(config, tokens, [], renamed, 0) != checkpoint.run_key(config, tokens, [], vocabulary, 0)
 
 
 def test_marginal_loss_is_that_of_the_frequencies(tokens, vocabulary):
@@ -207,11 +206,11 @@ def test_marginal_loss_is_that_of_the_frequencies(tokens, vocabulary):
     counts = np.bincount(tokens[0].tokens, minlength=len(vocabulary)) + 0.5
     logits = torch.tensor(np.log(counts)).expand(len(tokens[1].tokens), -1)
     expected = gest.loss.hierarchical_loss(logits, tokens[1].tokens, vocabulary.levels, config.loss.weights)
-    assert module._marginal_loss(tokens[:1], tokens[1:], vocabulary, config) == pytest.approx(expected.item())
+    assert marginal_loss(tokens[:1], tokens[1:], vocabulary, config) == pytest.approx(expected.item())
 
 
 def test_log_and_throughput_are_there_while_it_trains(tokens, vocabulary, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(module, "_EARLY", 3)
+    monkeypatch.setattr(training, "_EARLY", 3)
     draw = Windows.batch
 
     def look(self, step, *rest):
@@ -235,7 +234,7 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
 
 def test_two_owners(tokens, vocabulary, tmp_path):
     config = gest.Config.of(TINY)
-    key = module._key(config, tokens, [], vocabulary, 0)
+    key = checkpoint.run_key(config, tokens, [], vocabulary, 0)
     with (
         checkpoint.Checkpoints(tmp_path / "state" / key),
         pytest.raises(UserError, match="another process is training this very model"),

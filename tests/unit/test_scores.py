@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
-from gest import metrics, scores
+from gest import generation_scores, metrics, scores
 from gest.errors import UserError
 from gest.svg import spatially_variable_genes
 
@@ -33,7 +33,7 @@ def case():
 
 def score(case, **changes):
     predictions, section, truth, svg, _ = case
-    return scores.score_predictions(
+    return generation_scores.score_predictions(
         predictions, section, truth, svg, **{"run": "r", "dataset": "d", "top": 50} | changes
     )
 
@@ -61,7 +61,7 @@ def test_seeds_are_scored_apart(case):
     other.obs_names = [f"again{i}" for i in range(32)]
     other.layers["weighted"] += 1
     both = ad.concat([predictions, other], uns_merge="same")
-    apart = scores.score_predictions(both, *case[1:4], run="r", dataset="d", top=50)
+    apart = generation_scores.score_predictions(both, *case[1:4], run="r", dataset="d", top=50)
     np.testing.assert_array_equal(apart.loc[apart["seed"] == 3, "value"], score(case)["value"])
     assert (apart.loc[apart["seed"] == 4, "value"].to_numpy() == score((other, *case[1:]))["value"].to_numpy()).all()
 
@@ -70,7 +70,7 @@ def test_errors_of_genes_are_means_over_crops(case):
     predictions, section, truth, svg, chosen = case
     predictions.layers["picking"][20:, 3] = np.nan
     predictions.obs.loc[predictions.obs["crop"] == "1", "failed"] = "out of memory"
-    genes = scores.score_genes(predictions, section, truth, svg)
+    genes = generation_scores.score_genes(predictions, section, truth, svg)
     one = genes[genes["variant"] == "picking"].set_index("gene")
     true, predicted = truth.toarray()[chosen[:20]], predictions.layers["picking"][:20]
     r = [np.corrcoef(a, b)[0, 1] for a, b in zip(true.T, predicted.T, strict=True)]
@@ -79,7 +79,7 @@ def test_errors_of_genes_are_means_over_crops(case):
     assert one["rank"].to_dict() == svg.set_index("gene")["rank"].to_dict()
     predictions.obs["failed"] = ""
     predictions.layers["picking"][20:, 3] = 0
-    both = scores.score_genes(predictions, section, truth, svg).query("variant == 'weighted'")["rmse_z"]
+    both = generation_scores.score_genes(predictions, section, truth, svg).query("variant == 'weighted'")["rmse_z"]
     by_crop = [
         metrics.gene_errors(truth.toarray()[chosen[part]], predictions.layers["weighted"][part]).error
         for part in (slice(0, 20), slice(20, 32))
@@ -103,7 +103,7 @@ def test_predictions_of_another_section_or_panel_are_refused(case):
     predictions, section, truth, svg, _ = case
     predictions.obs["cell"] = ["x", *predictions.obs["cell"][1:]]
     with pytest.raises(UserError, match="1 of 32"):
-        scores.score_predictions(predictions, section, truth, svg, run="r", dataset="d", top=50)
+        generation_scores.score_predictions(predictions, section, truth, svg, run="r", dataset="d", top=50)
     predictions.obs["cell"] = "c0"
     with pytest.raises(UserError, match="spatially variable"):
         score((predictions, section, truth, svg.assign(gene="other"), None))

@@ -7,11 +7,11 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 
 from gest.comparisons import compare, section_means
 from gest.errors import UserError
+from gest.generation_scores import METRICS
 from gest.paper import beside
 from gest.plots.figure_4 import draw_figure_4, panels
 from gest.plots.figure_4_table import figure_4_markdown, figure_4_table
 from gest.plots.methods import BOUND, CONTROLS, NAMES, PAPER
-from gest.plots.table import METRICS
 from gest.scores import summarise
 
 PAIRS = [pair for pair, name in NAMES.items() if name in (*PAPER, *CONTROLS, BOUND)]

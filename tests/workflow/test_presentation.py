@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gest.generation_scores import METRICS
 from gest.holdout import VARIANTS
 from gest.paper import beside
 from gest.plots.generation import draw_generation
 from gest.plots.methods import COLOURS, NAMES
-from gest.plots.table import METRICS, to_markdown
+from gest.plots.table import to_markdown
 from gest.scores import COLUMNS, summarise
 
 matplotlib.use("Agg")

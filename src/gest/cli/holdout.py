@@ -96,7 +96,8 @@ def score(
     """Score predictions of unseen cells against the truth, as rows of the tidy table."""
     import pandas as pd
 
-    from gest.scores import score_genes, score_predictions, write_scores
+    from gest.generation_scores import score_genes, score_predictions
+    from gest.scores import write_scores
     from gest.sections import open_h5ad, read_section
     from gest.tokens import expression, match_genes
     from gest.vocabulary import Vocabulary

@@ -7,8 +7,8 @@ import pandas as pd
 
 from gest.label_scores import ALL, SHARED
 from gest.paper import RUN, beside
-from gest.plots.table import aligned, cell, spread
-from gest.scores import summarise
+from gest.plots.table import aligned, cell
+from gest.scores import spread, summarise
 
 COLUMNS = (
     *("dataset", "cells", "level", "name", "method", "variant", "metric", "mean", "sd", "sd_over", "n", "sd_seeds"),

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-METRICS = ("rmse_z", "rmse_log", "spearman", "spearman_z")
-# What an sd is over, where it stands and how many there were: the first of which there is more than one is shown.
-SPREADS = (("sections", "sd", "n_sections"), ("crops", "sd_crops", "n_crops"), ("seeds", "sd_seeds", "n_seeds"))
+from gest.generation_scores import METRICS
+from gest.scores import SPREADS, spread
+
 BRACKETS = "In brackets the paper's value, or where it has none that of its later version (*)."
 
 
@@ -36,14 +36,6 @@ def to_markdown(summary: pd.DataFrame) -> str:
         title = f"run {block['run'].iloc[0]}: {dataset}, genes: {gene_set} (mean{over})"
         blocks.append("\n".join([title, "", *aligned(rows), *failures(block)]))
     return "\n\n".join([*blocks, *brackets(summary)]) + "\n"
-
-
-def spread(block: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Set `sd`, `sd_over` and `n` of one dataset to those of the first of `SPREADS` that can be had, and say which."""
-    for over, sd, n in SPREADS:
-        if (block[n] > 1).any():
-            return block.assign(sd=block[sd], sd_over=over, n=block[n]), f" ± sd over {over}"
-    return block.assign(sd_over="", n=block["n_crops"]), ""
 
 
 def cell(row: pd.Series) -> str:

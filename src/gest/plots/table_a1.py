@@ -4,7 +4,8 @@ import pandas as pd
 
 from gest.paper import RUN
 from gest.plots.methods import named
-from gest.plots.table import aligned, brackets, cell, failures, spread
+from gest.plots.table import aligned, brackets, cell, failures
+from gest.scores import spread
 
 COLUMNS = (
     *("method", "variant", "dataset", "metric", "gene_set", "mean", "sd", "sd_over", "n", "seeds"),

@@ -5,7 +5,6 @@ parcellations in the Allen CCFv3 for the cells that were registered, and the acr
 matrix is 18.7 GB unpacked and no chunk of it holds whole cells, so it is read once, tile by tile, and kept sparse.
 """
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
@@ -18,9 +17,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from anndata.utils import make_index_unique
-from tqdm import tqdm
 
 from gest.errors import UserError
+from gest.progress import progress
 from gest.sections import validate
 
 MIDLINE = 5.7  # mm: CCFv3 runs from 0 at the left to 11.4 at the right of the brain
@@ -207,8 +206,7 @@ def _pieces(X: h5py.Dataset | h5py.Group, section_of_row: np.ndarray, path: Path
     X = X if isinstance(X, h5py.Dataset) else ad.io.sparse_dataset(X)
     n, T = X.shape
     pieces: dict[int, list[list[sp.spmatrix]]] = {}
-    interval = 0.5 if sys.stderr.isatty() else 10
-    with tqdm(total=n * T, unit="value", unit_scale=True, mininterval=interval, desc=path.name) as bar:
+    with progress(n * T, "value", path.name, unit_scale=True) as bar:
         for rows, tiles in _slabs(X):
             sections = section_of_row[rows]
             order = np.argsort(sections, kind="stable")[(sections < 0).sum() :]

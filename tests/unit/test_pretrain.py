@@ -294,7 +294,7 @@ def test_a_signal_stops_after_the_step_and_nothing_is_lost(tokens, vocabulary, t
         return window_losses(*batch)
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "window_losses", told)
+        patched.setattr(training, "window_losses", told)
         with pytest.raises(Interrupted, match=f"{kind.name} stopped it after step 6; its state is saved") as error:
             gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "cut")
     assert exit_code(error.value) == 75

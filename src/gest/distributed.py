@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -85,6 +86,12 @@ def joined(asked: int | None = None) -> Iterator[Processes]:
     rank, size, local_rank, here = (int(os.environ.get(name, alone)) for name, alone in names.items())
     gpus = torch.cuda.device_count()
     _check(size, asked or size, here, gpus, _granted())
+    if _granted() and not gpus and rank == 0:
+        warnings.warn(
+            f"pretrain: Slurm granted {_granted()} GPUs, PyTorch {torch.__version__} can use none, and the CPU trains; "
+            "`nvidia-smi` says whether the driver is too old for it.",
+            stacklevel=3,
+        )
     device = f"cuda:{local_rank}" if gpus else "cpu"
     if size == 1:
         yield Processes(device=device)
@@ -167,6 +174,7 @@ def launch(processes: int | None) -> None:
         max_nodes=machines,
         nproc_per_node=here,
         max_restarts=0,  # what restarts a job is the scheduler
+        shutdown_timeout=100,  # of the two minutes that the scheduler gives: what a process may take for its state
         signals_to_handle="SIGTERM,SIGUSR1,SIGINT,SIGHUP,SIGQUIT",
         **_rendezvous(machines),
     )

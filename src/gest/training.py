@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -117,6 +118,10 @@ def train(
                 bar.write(f"pretrain: {rate:,.0f} cells/s on {model.device} after {_EARLY} steps", file=sys.stderr)
             if budget.looks(step, before, cells):
                 validation = validate(model, held_out, seed=seed, team=team) if held_out else None
+                if validation and not math.isfinite(validation[0]):
+                    raise FloatingPointError(
+                        f"pretrain: the validation loss after step {step} is {validation[0]}; lower 'learning_rate'."
+                    )
                 rate = (cells - counted) / (time.perf_counter() - began)
                 row = {
                     "step": step,

@@ -42,6 +42,13 @@ def test_processes_that_do_not_match_the_gpus(monkeypatch, environment, gpus, as
         pass
 
 
+def test_gpus_that_cannot_be_used_are_told_of(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setenv("SLURM_GPUS_ON_NODE", "1")
+    with pytest.warns(UserWarning, match=r"Slurm granted 1 GPUs, PyTorch 2\..* can use none"), joined() as alone:
+        assert alone.device == "cpu"
+
+
 def test_a_process_without_windows_is_refused(tokens, vocabulary, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "joined", lambda _: nullcontext(Processes(0, 5)))
     with pytest.raises(UserError, match=r"'pretraining\.batch_size' is 4, and must give each of 5 processes a window"):
@@ -65,6 +72,7 @@ def test_launch_takes_every_gpu_that_slurm_granted(monkeypatch):
         launch(None)
     (config,) = started
     assert (config.min_nodes, config.max_nodes, config.nproc_per_node, config.max_restarts) == (2, 2, 4, 0)
+    assert 60 < config.shutdown_timeout < 120, "the profile has them told two minutes before their time is over"
     assert (config.rdzv_endpoint, config.rdzv_configs["rank"]) == ("10.0.0.7:15017", 1)
     assert os.environ["OMP_NUM_THREADS"] == "2"
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "8")

@@ -185,6 +185,14 @@ def test_non_finite_gradient_stops_before_the_update(tokens, vocabulary, tmp_pat
     assert all(torch.equal(a, b) for a, b in zip(*kept, strict=True))
 
 
+def test_non_finite_validation_stops(tokens, vocabulary, tmp_path, monkeypatch):
+    """The first weights looked at would be kept for good: no loss is below NaN."""
+    monkeypatch.setattr(training, "validate", lambda *_, **__: (float("nan"), float("nan")))
+    with pytest.raises(FloatingPointError, match="validation loss after step 4 is nan"):
+        gest.pretrain(tokens[:1], vocabulary, TINY, validation=tokens[1:], out=tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
 def test_a_folder_that_is_no_model_is_refused_before_training(tokens, vocabulary, tmp_path, monkeypatch):
     (tmp_path / "precious.txt").touch()
     monkeypatch.setattr(Windows, "batch", None)

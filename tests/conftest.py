@@ -18,8 +18,6 @@ from gest.sources.simulate import simulate
 from gest.tokens import tokenize
 from gest.vocabulary import fit_sections
 
-torch.set_num_threads(1)
-
 TINY = {
     "window": 300,
     "model": {"layers": 2, "heads": 2, "width": 16},
@@ -32,6 +30,12 @@ TINY = {
         "checkpoint_every": 4,
     },
 }
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Numba gives torch its own number of threads; more of them than free cores make a training many times slower."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

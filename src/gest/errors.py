@@ -15,6 +15,11 @@ class Interrupted(Exception):  # noqa: N818 (not an error)
     """What was told to stop has stopped, with nothing lost: the same command goes on from there."""
 
 
+def first_line(error: Exception) -> str:
+    """Take the first line of what a foreign exception says, or its name where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def exit_code(error: Exception) -> int:
     """Exit code of a command that ends with this: 75 (EX_TEMPFAIL) says that it is to be started again."""
     if isinstance(error, Interrupted):

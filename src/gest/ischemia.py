@@ -23,7 +23,7 @@ from gest.surroundings import CONTEXTS, Surroundings
 
 log = logging.getLogger(__name__)
 
-SHUFFLED, NOTHING, DISTANT = "shuffled_names", "nothing_changed", "distant"
+SHUFFLED = "shuffled_names"
 
 
 def read_calls(paths: Sequence[str | os.PathLike]) -> pd.DataFrame:

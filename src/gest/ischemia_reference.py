@@ -156,7 +156,5 @@ def mean_profile(spots: AnnData, genes: Sequence[str], vocabulary: Vocabulary) -
             f"ischaemia: {len(shared)} of the model's {len(place)} genes are in the ischaemia data, and a correlation "
             "needs two; use a model of mouse genes, named by symbols."
         )
-    usual = np.expm1(vocabulary.mean)
-    total = vocabulary.normalisation["target_sum"] * usual[shared].sum() / usual.sum()
-    profiles = normalise(spots.X[:, place[shared]], {"target_sum": total})
+    profiles = normalise(spots.X[:, place[shared]], {"target_sum": vocabulary.total_over(shared)})
     return shared, np.asarray(profiles.mean(axis=0), dtype=np.float64).ravel()

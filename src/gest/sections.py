@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from gest.errors import UserError
+from gest.errors import UserError, first_line
 
 X_KINDS = ("counts", "normalised")
 
@@ -26,9 +26,8 @@ def open_h5ad(path: str | Path, *, backed: bool = False) -> ad.AnnData:
         return ad.read_h5ad(path, backed="r" if backed else None)
     # A foreign file can make the reader raise anything.
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"{path}: this is not a readable .h5ad ({reason}), where AnnData's format is expected; "
+            f"{path}: this is not a readable .h5ad ({first_line(error)}), where AnnData's format is expected; "
             "write it anew with AnnData.write_h5ad"
         ) from error
 

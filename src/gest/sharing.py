@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from gest.errors import UserError
+from gest.errors import UserError, first_line
 from gest.folders import whole_folder
 
 SUMS = "SHA256SUMS"
@@ -190,5 +190,6 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(snapshot_download(name))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"hf://{name}: this repository cannot be had ({reason}); check OWNER/NAME.") from error
+        raise UserError(
+            f"hf://{name}: this repository cannot be had ({first_line(error)}); check OWNER/NAME."
+        ) from error

@@ -56,8 +56,7 @@ def expression(section: AnnData, vocabulary: Vocabulary) -> sp.csr_matrix:
         raise UserError(f"section: X holds {say[kind]}, and the model was trained on {say[wanted]}; {mend}.")
     x = sp.csc_matrix(x)[:, columns[found]]
     if vocabulary.normalisation is not None:
-        usual = np.expm1(vocabulary.mean)  # the shared genes' usual part of a cell's total
-        x = normalise(x, {"target_sum": vocabulary.normalisation["target_sum"] * usual[found].sum() / usual.sum()})
+        x = normalise(x, {"target_sum": vocabulary.total_over(found)})
     if found.all():
         return sp.csr_matrix(x)
     warnings.warn(f"{(~found).sum()} of {len(found)} genes are not in the section and take their mean.", stacklevel=2)

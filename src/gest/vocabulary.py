@@ -196,6 +196,17 @@ class Vocabulary:
         size = np.bincount(tokens, minlength=len(self))[:, None]
         return ((total + prior_cells * self.expression) / (size + prior_cells)).astype(np.float32)
 
+    def total_over(self, genes: np.ndarray) -> float:
+        """Give the total that a cell's counts of some genes are scaled to: their usual part of that of all.
+
+        Parameters
+        ----------
+        genes
+            (T,) booleans, or columns.
+        """
+        usual = np.expm1(self.mean)
+        return self.normalisation["target_sum"] * usual[genes].sum() / usual.sum()
+
     def states(self, n: int = 8) -> np.ndarray:
         """(K, n) first principal components of the meta cells, of mean 0 and variance 1 over the training cells."""
         pca = self.pca[:, :n]

@@ -24,6 +24,6 @@ references = {name: against for name, *_, against in variants if against != name
 names = [name for name, *_ in variants]
 table = ablation_table(scores, values, trainings, variants=names, references=references)
 table.to_csv(snakemake.output.table, index=False)
-text = ablation_markdown(table, item=snakemake.params.item, run=snakemake.params.run, percent=percent)
+text = ablation_markdown(table, title=snakemake.params.title, run=snakemake.params.run, percent=percent)
 write_text(text, snakemake.output.text, snakemake.output.page)
 logging.info("%d variants, of which %d models were trained", len(variants), len(models))

@@ -10,26 +10,11 @@ from gest.paper import RUN, beside
 from gest.plots.table import aligned, brackets, cell, failures
 from gest.scores import summarise
 
-TITLES = {
-    "table_3": "Table 3: size of model and data",
-    "table_4": "Table 4: window, loss, quantisation and order",
-    "table_a4": "Table A.4: spatial information",
-    "ablation_extra": "Further variants",
-}
 COLUMNS = (
     *("dataset", "variant", "metric", "gene_set", "mean", "sd", "n_seeds", "seeds", "n_sections", "n_crops", "n_cells"),
-    *(
-        "paper",
-        "reference",
-        "difference",
-        "ordering",
-        "why",
-        "paper_ordering",
-        "steps",
-        "target_cells",
-        "training_cells",
-    ),
-    *("parameters", "converged", "constant_predictions", "constant_prediction_cells", "status", "note"),
+    *("paper", "reference", "difference", "ordering", "why", "paper_ordering", "steps", "target_cells"),
+    *("training_cells", "parameters", "converged", "constant_predictions", "constant_prediction_cells"),
+    *("status", "note"),
 )
 _CONSTANT = ["constant_predictions", "constant_prediction_cells"]
 
@@ -97,15 +82,15 @@ def _reported(values: pd.DataFrame, reference: str, variant: str, metric: str, g
     return BETTER if (numbers[1] > numbers[0]) == (metric in LARGER_IS_BETTER) else WORSE
 
 
-def ablation_markdown(table: pd.DataFrame, *, item: str, run: str, percent: float) -> str:
+def ablation_markdown(table: pd.DataFrame, *, title: str, run: str, percent: float) -> str:
     """Lay a table of variants out: their scores, then how they are ordered.
 
     Parameters
     ----------
     table
         As `ablation_table` returns it.
-    item
-        One of `TITLES`.
+    title
+        What the table is of.
     run
         Name of the run; of any but the paper's the title says that nothing is compared.
     percent
@@ -133,7 +118,7 @@ def ablation_markdown(table: pd.DataFrame, *, item: str, run: str, percent: floa
         order.append([row.variant, row.reference, measure, change, row.ordering, row.paper_ordering, row.why])
     seeds = table["n_seeds"].max()
     spread = f"mean ± sd over {seeds} seeds" if seeds > 1 else "one seed"
-    title = f"{TITLES[item]}, {table['dataset'].iloc[0]}: {spread}"
+    title = f"{title}, {table['dataset'].iloc[0]}: {spread}"
     foreign = "" if run == RUN else f"; run {run}, not the paper's data"
     notes = [
         _scored(table),

@@ -56,8 +56,8 @@ def table_1_markdown(
         "s per run is from the counts to the embedding, or to SpaGCN's clusters of that level: preprocessing is "
         "included, and the clustering of embeddings is not.",
         COST,
-        "GeST-FT is transductive: its training went on on the test section, without labels. Vocabulary and training of "
-        "zero-shot GeST never saw that section.",
+        "GeST-FT is transductive: its training continued on the test section, without labels. Vocabulary and training "
+        "of zero-shot GeST never saw that section.",
     ]
     for dataset, block in table.groupby("dataset", sort=False):
         windows = block.loc[block["method"].isin(["gest", "gest_continued"]), "variant"].unique()

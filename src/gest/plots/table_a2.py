@@ -54,7 +54,7 @@ def table_a2_markdown(
         heading = f"{dataset}, clustered by {algorithm[dataset]}: {spread_note(block)}"
         blocks += [heading, "\n".join([*aligned(rows), *failures(block)])]
     seeds = ["In parentheses the sd over seeds."] if table["sd_over"].isin(BESIDE).any() else []
-    note = "Fine-tuned is transductive: training went on on the test section, without labels."
+    note = "Fine-tuned is transductive: training continued on the test section, without labels."
     return "\n\n".join([*blocks, *seeds, *reported(table), note, *unit_notes(microns)]) + "\n"
 
 

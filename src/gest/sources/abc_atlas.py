@@ -18,7 +18,7 @@ import pandas as pd
 import scipy.sparse as sp
 from anndata.utils import make_index_unique
 
-from gest.errors import UserError
+from gest.errors import UserError, first_line
 from gest.progress import progress
 from gest.sections import validate
 
@@ -262,7 +262,7 @@ def _open(path: Path) -> Iterator[h5py.File]:
             yield file
     except (OSError, KeyError, RuntimeError) as error:
         raise UserError(
-            f"{path}: this is not a whole .h5ad ({_reason(error)}), where AnnData's format is expected; "
+            f"{path}: this is not a whole .h5ad ({first_line(error)}), where AnnData's format is expected; "
             "download it again"
         ) from error
 
@@ -293,13 +293,9 @@ def _csv(path: Path, columns: Mapping[str, Any]) -> pd.DataFrame:
         raise
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path}: this cannot be read ({_reason(error)}), where a .csv with {', '.join(columns)} is expected; "
+            f"{path}: this cannot be read ({first_line(error)}), where a .csv with {', '.join(columns)} is expected; "
             "download the file again"
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip("'\" ") or type(error).__name__).splitlines()[0]
 
 
 def _check_labels(labels: pd.Index, path: Path) -> None:

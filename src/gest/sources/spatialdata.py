@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anndata as ad
 import numpy as np
 
-from gest.errors import UserError
+from gest.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from spatialdata import SpatialData
@@ -38,9 +38,8 @@ def read_table(path: str | Path) -> ad.AnnData:
         whole = spatialdata.read_zarr(path)
     # A foreign folder can make the reader raise anything.
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"{path}: this cannot be read as SpatialData ({reason}); write it anew with its `write`"
+            f"{path}: this cannot be read as SpatialData ({first_line(error)}); write it anew with its `write`"
         ) from error
     if len(whole.tables) != 1:
         names = ", ".join(whole.tables) or "none"

@@ -7,7 +7,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from gest.errors import UserError
+from gest.errors import UserError, first_line
 from gest.sections import validate
 
 H5, MTX = "filtered_feature_bc_matrix.h5", "filtered_feature_bc_matrix"
@@ -95,10 +95,9 @@ def _matrix(folder: Path) -> ad.AnnData:
             spots = sc.read_10x_h5(file) if file.suffix == ".h5" else sc.read_10x_mtx(file, make_unique=False)
     # A foreign file can make the reader raise anything.
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"{file}: this is not a readable matrix of Space Ranger ({reason}), where its format is expected; "
-            "fetch the sample's files again"
+            f"{file}: this is not a readable matrix of Space Ranger ({first_line(error)}), where its format is "
+            "expected; fetch the sample's files again"
         ) from error
     spots.var_names_make_unique()
     return spots

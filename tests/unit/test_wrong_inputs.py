@@ -202,6 +202,11 @@ MISTAKES = {
     "sections with other genes": (renamed(str.upper), "vocabulary good.h5ad bad.h5ad --out o.npz", "other genes"),
     "unsplit": (None, "vocabulary both.h5ad --out o.npz", "split it with `gest prepare`"),
     "section key": (None, "prepare good.h5ad --section-key slide --out o", "obs has no 'slide'"),
+    "two sections, one file": (
+        column("slide", lambda n: np.where(np.arange(n) % 2, "a/b", "a_b")),
+        "prepare bad.h5ad --section-key slide --out o",
+        "would both be written to a_b.h5ad",
+    ),
     "label to keep": (None, "prepare good.h5ad --label tissue --out o", "(`gest prepare --label`)"),
     "layer": (None, "prepare good.h5ad --layer raw --out o", "layers has no 'raw'"),
     "unit": (None, "prepare good.h5ad --microns-per-unit 0 --out o", "microns_per_unit is 0"),

@@ -164,11 +164,8 @@ def generate_tokens(
     """
     xy, tokens = np.asarray(xy, dtype=np.float64), np.array(tokens)
     seen = tokens >= 0 if model.quantised else ~np.isnan(tokens).any(1)
-    if not seen.any():
-        raise UserError("generate: every cell is unseen; at least one seen cell is needed to generate from.")
+    _check_some_of_both(seen)
     unseen = np.flatnonzero(~seen)
-    if not len(unseen):
-        raise UserError("generate: no cell is unseen; mark those to generate.")
     place = np.full(len(xy), -1)
     place[unseen] = np.arange(len(unseen))
     K, T = model.codebook.shape
@@ -256,7 +253,7 @@ def _estimates(
 
 
 def mask_of(adata: AnnData, unseen: np.ndarray | str) -> np.ndarray:
-    """Say which cells are unseen, (n,) booleans, as `generate` takes them; raise UserError if they are not booleans."""
+    """Say which cells are unseen, (n,) booleans, as `generate` takes them; raise UserError if it cannot take them."""
     if isinstance(unseen, str):
         if unseen not in adata.obs:
             columns = ", ".join(adata.obs) or "none"
@@ -267,4 +264,13 @@ def mask_of(adata: AnnData, unseen: np.ndarray | str) -> np.ndarray:
         raise UserError(
             f"generate: 'unseen' has type {mask.dtype} and shape {mask.shape}, and must hold {adata.n_obs} booleans."
         )
+    _check_some_of_both(~mask)
     return mask
+
+
+def _check_some_of_both(seen: np.ndarray) -> None:
+    """Raise UserError if none, or all, of (n,) cells are seen."""
+    if not seen.any():
+        raise UserError("generate: every cell is unseen; at least one seen cell is needed to generate from.")
+    if seen.all():
+        raise UserError("generate: no cell is unseen; mark those to generate.")

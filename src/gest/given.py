@@ -41,9 +41,11 @@ def places(adata: ad.AnnData, task: str) -> np.ndarray:
     Raises
     ------
     UserError
-        Coordinates are missing, not finite, in pixels, or so near or far apart that they cannot be µm, or ``obs``
-        says that there are several sections.
+        There are no cells, coordinates are missing, not finite, in pixels, or so near or far apart that they cannot be
+        µm, or ``obs`` says that there are several sections.
     """
+    if not adata.n_obs:
+        raise UserError(f"{task}: there are no cells, where a section has some; look at how they were chosen")
     if "section" in adata.obs and len(names := adata.obs["section"].dropna().unique()) > 1:
         raise UserError(
             f"{task}: obs['section'] names {len(names)} sections ({names[0]}, {names[1]}, …), whose coordinates have "

@@ -137,8 +137,8 @@ def values(section: ad.AnnData, name: str) -> sp.csr_matrix:
     if kind == "counts" and fractional.size:
         raise UserError(
             f"{name}: X holds {fractional.size} values that are no integers (e.g. {fractional[0]:g}), where counts are "
-            "expected; declare `x: normalised` in the dataset's config if it is log-normalised, "
-            "or name the layer of counts with the `layer` key (`gest prepare --normalised` and `--layer`)"
+            "expected; put them back, name their layer with the `layer` key (`gest prepare --layer`), or, for a model "
+            "of log-normalised data, declare `x: normalised` in the dataset's config (`gest prepare --normalised`)"
         )
     return X
 

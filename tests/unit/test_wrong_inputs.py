@@ -100,6 +100,10 @@ def ensembl(name):
     return f"ENSG{int(name.removeprefix('gene_')):011d}"
 
 
+def declared_counts(adata):
+    adata.X = sp.csr_matrix(np.log1p(adata.X.toarray()))
+
+
 def counts_in_a_layer(adata):
     adata.layers["raw"] = adata.X.copy()
     values(np.log1p)(adata)
@@ -114,6 +118,7 @@ CIRCLE = "--roi-circle 350 300 60"
 MISTAKES = {
     "no such file": (None, "embed absent.h5ad --model m --out o.h5ad", "no such file"),
     "no h5ad": (None, "embed cells.h5ad --model m --out o.h5ad", "not a readable .h5ad"),
+    "no cells": (lambda a: a._inplace_subset_obs(slice(0)), EMBED, "there are no cells"),
     "no coordinates": (lambda a: a.obsm.clear(), EMBED, "obsm has no 'spatial'"),
     "coordinates of other name": (lambda a: a.obsm.update(xy=a.obsm.pop("spatial")), EMBED, "only xy"),
     "three coordinates": (places(lambda xy: np.column_stack((xy, xy))[:, :3]), EMBED, "keep the two coordinates"),
@@ -126,6 +131,7 @@ MISTAKES = {
     "ids for symbols": (renamed(ensembl), EMBED, "are Ensembl ids (ENSG00000000001), the model's symbols (gene_1)"),
     "other genes": (renamed(lambda name: f"other {name}"), EMBED, "only 0 of the model's 40 genes"),
     "log-normalised": (values(np.log1p), EMBED, "X holds normalised values, and the model was trained on counts"),
+    "log-normalised after prepare": (declared_counts, EMBED, "where counts are expected; put them back"),
     "counts in a layer": (counts_in_a_layer, EMBED, "layers['raw'] holds some"),
     "scaled": (values(lambda x: x - x.mean(0)), EMBED, "X goes down to -"),
     "NaN": (values(one_is(np.nan)), EMBED, "1 values that are NaN"),
@@ -158,6 +164,21 @@ MISTAKES = {
         "generate bad.h5ad --model m --unseen hidden --out o.h5ad",
         "every cell is unseen",
     ),
+    "no unseen cell, dry run": (
+        column("hidden", lambda n: np.zeros(n, bool)),
+        "generate bad.h5ad --model m --unseen hidden --out o.h5ad --dry-run",
+        "no cell is unseen",
+    ),
+    "no seen cell, dry run": (
+        column("hidden", lambda n: np.ones(n, bool)),
+        "generate bad.h5ad --model m --unseen hidden --out o.h5ad --dry-run",
+        "every cell is unseen",
+    ),
+    "every cell in the circle, dry run": (
+        None,
+        f"{GENERATE} --unseen-circle 350 300 9000 --dry-run",
+        "every cell is unseen",
+    ),
     "circle elsewhere": (None, f"{GENERATE} --unseen-circle 9000 9000 50", "whose cells lie at x 0 to 699"),
     "mode": (None, f"{GENERATE} --unseen-circle 350 300 60 --mode best", "must be weighted or picking"),
     "no annotator": (None, "annotate good.h5ad --annotator m --out o.h5ad", "'annotator.json' is missing"),
@@ -181,6 +202,12 @@ MISTAKES = {
     "sections with other genes": (renamed(str.upper), "vocabulary good.h5ad bad.h5ad --out o.npz", "other genes"),
     "unsplit": (None, "vocabulary both.h5ad --out o.npz", "split it with `gest prepare`"),
     "section key": (None, "prepare good.h5ad --section-key slide --out o", "obs has no 'slide'"),
+    "two sections, one file": (
+        column("slide", lambda n: np.where(np.arange(n) % 2, "a/b", "a_b")),
+        "prepare bad.h5ad --section-key slide --out o",
+        "would both be written to a_b.h5ad",
+    ),
+    "label to keep": (None, "prepare good.h5ad --label tissue --out o", "(`gest prepare --label`)"),
     "layer": (None, "prepare good.h5ad --layer raw --out o", "layers has no 'raw'"),
     "unit": (None, "prepare good.h5ad --microns-per-unit 0 --out o", "microns_per_unit is 0"),
     "prepared over a thesis": (None, "prepare good.h5ad --out occupied", "is left alone"),

@@ -89,7 +89,10 @@ def fit_annotator(
             **settings,
         )
         annotator.cpu().save(folder)
-    log.info("%s: %d classes; %s", out, len(annotator.classes), annotator.metrics)
+    told = annotator.metrics
+    log.info("%s: %d classes of obs['%s'], learnt from %s cells; macro F1 %.3f on %s held-out ones", out,
+             len(annotator.classes), label, f"{told['training_cells']:,}", told["held_out_f1"],
+             f"{told['held_out_cells']:,}")  # fmt: skip
 
 
 @app.command(epilog=examples("gest annotate mine.h5ad --annotator annotator --out annotated.h5ad"))

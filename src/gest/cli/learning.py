@@ -56,7 +56,8 @@ def pretrain(
     config: ConfigFile = None,
     seed: Seed = 0,
     state: Annotated[
-        Path | None, Option(help="Folder that a killed run resumes from; beside the model if not given.")
+        Path | None,
+        Option(help="Folder that a killed run resumes from, of no use once the model is there; else OUT.state."),
     ] = None,
     processes: Annotated[
         int | None,
@@ -85,8 +86,9 @@ def pretrain(
     )
     if os.environ.get("RANK", "0") != "0":
         return
-    shown = ("kept_step", "loss", "validation_loss", "marginal_loss")
-    log.info("%s: %s", out, ", ".join(f"{name} {model.metrics[name]}" for name in shown))
+    shown = {name: model.metrics[name] for name in ("kept_step", "loss", "validation_loss", "marginal_loss")}
+    told = (f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items())
+    log.info("%s: %s", out, ", ".join(told))
 
 
 @app.command(
@@ -132,7 +134,8 @@ def generate(
     elif "=" in unseen and unseen not in section.obs:
         hidden = cells_of(section, Label(*unseen.split("=", 1)))
     else:
-        hidden = mask_of(section, unseen)
+        hidden = unseen
+    hidden = mask_of(section, hidden)
     if dry_run:
         log.info(
             "%s would hold %d cells, generated from %s", out, hidden.sum(), plan(section[~hidden], trained, "generate")

@@ -54,18 +54,22 @@ def prepare(
     if section_key is None and "section" in open_given(adata, backed=True).obs:
         section_key = "section"
     names = names_of(adata, section_key) if section_key else [adata.stem]
+    files: dict[str, str] = {}
+    for name in names:
+        if (other := files.setdefault(file := f"{name.replace('/', '_')}.h5ad", name)) != name:
+            raise UserError(f"{adata}: sections '{other}' and '{name}' would both be written to {file}; rename one.")
     settings = {"section_key": section_key, "donor_key": donor_key, "labels": {name: name for name in label}}
     settings |= {"layer": layer, "spatial_key": spatial_key, "microns_per_unit": microns_per_unit}
     settings |= {"x": "normalised" if normalised else "counts"}
     with nullcontext() if dry_run else whole_folder(out, "sections.csv") as folder:
         rows = []
-        for name in names:
+        for file, name in files.items():
             section = read(adata, name=name, **settings)
             (x0, y0), (x1, y1) = (end(section.obsm["spatial"], axis=0).round(1) for end in (np.min, np.max))
             rows.append((name, section.obs["donor"].iloc[0], *section.shape, x0, x1, y0, y1))
             log.info("%s: %d cells, %d genes, x %.0f to %.0f µm, y %.0f to %.0f µm", name, *rows[-1][2:])
             if not dry_run:
-                write_section(section, folder / f"{name.replace('/', '_')}.h5ad")
+                write_section(section, folder / file)
         if not dry_run:
             columns = ["section", "donor", "cells", "genes", "x_min_um", "x_max_um", "y_min_um", "y_max_um"]
             pd.DataFrame(rows, columns=columns).to_csv(folder / "sections.csv", index=False)

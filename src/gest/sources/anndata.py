@@ -161,8 +161,11 @@ def _obs(
 def _require(key: str | None, there: Iterable[str], path: str | Path, where: str, setting: str) -> None:
     """Raise UserError if a configured key is not among those of the file."""
     if key is not None and key not in there:
+        option = setting.removesuffix("s").replace("_", "-")
+        typed = "" if setting == "drop" else f" (`gest prepare --{option}`)"
         raise UserError(
-            f"{path}: {where} has no '{key}', only {_some(there)}; correct the `{setting}` key in the dataset's config"
+            f"{path}: {where} has no '{key}', only {_some(there)}; correct the `{setting}` key in the dataset's "
+            f"config{typed}"
         )
 
 

@@ -2,10 +2,9 @@
 # `--profile toy` and `--profile slurm` say what and where, `--configfile` takes another run.
 # Everything of a run lies under results/{run}; config/README.md explains the configuration.
 
-import os
-import sys
 from pathlib import Path
 
+import yaml
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -16,18 +15,9 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/configuration.smk"
+include: "workflow/rules/checks.smk"
 include: "workflow/rules/inputs.smk"
-include: "workflow/rules/paper_inputs.smk"
-include: "workflow/rules/figure_inputs.smk"
-include: "workflow/rules/label_inputs.smk"
-include: "workflow/rules/perturbation_inputs.smk"
-include: "workflow/rules/ablation_inputs.smk"
 
-
-# `gest` is installed beside this Python, be its environment activated or not.
-os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
-# Threads that wait must sleep: spinning ones slow small models many times over when cores are shared.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 PAPERS = yaml.safe_load(Path(workflow.basedir, "config", "config.yaml").read_text())["datasets"]
 config["datasets"] = without_the_papers(config["datasets"], PAPERS)

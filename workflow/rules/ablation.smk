@@ -50,7 +50,7 @@ rule predict_variant:
         mem_mb=growing(8000),
         runtime=growing(240),
     params:
-        models=variant_options,
+        models=model_options,
     message:
         "Unseen cells of section {wildcards.section} by the variant {wildcards.variant}; log in {log}"
     shell:

@@ -1,6 +1,8 @@
 # Functions only: what the variants of the model are.
 # Needs: the resolved configurations. Makes: lists of files, and parameters of jobs.
 
+import random
+
 VARIANT_TABLES = {
     "table_3": "Table 3: size of model and data",
     "table_4": "Table 4: window, loss, quantisation, order",
@@ -126,8 +128,3 @@ def seeds_of_variant(wildcards):
     """The models of one variant."""
     folder = f"<results>/{wildcards.dataset}/ablation/{wildcards.variant}"
     return [f"{folder}/model-s{seed}" for seed in config["ablation"]["seeds"]]
-
-
-def variant_options(wildcards, input):
-    """The same as options of `gest predict`."""
-    return [f"--model={path}" for path in input.models]

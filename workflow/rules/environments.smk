@@ -3,6 +3,15 @@
 # Makes: .venvs/{name}, for all runs: a link into the cache of environments (~/.cache/gest/environments), which outlives this
 # folder. A rule of a packaged method has it as input; gest.isolated runs scripts in it.
 
+# `gest` itself is installed beside this Python, be its environment activated or not.
+
+import os
+import sys
+
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+# Threads that wait must sleep: spinning ones slow small models many times over when cores are shared.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 localrules:
     environment,  # the nodes of a cluster seldom reach the internet

@@ -5,14 +5,19 @@
 DRAWN = ("gest", "gp", "mlp")
 
 
+def middle_section(dataset, role):
+    """The section of a dataset that stands for all in a role: the outermost are small."""
+    sections = DATASETS[dataset]["sections"][role]
+    return sections[len(sections) // 2]
+
+
 def files_of(item, *keys, role="test"):
-    """Input function: these files of an item's dataset, and of its middle section in a role: the outermost are small."""
+    """Input function: these files of an item's dataset, and of its middle section in a role."""
 
     def files(wildcards):
         dataset = made_of(item)(wildcards)[0]
         about, folder = DATASETS[dataset], f"<results>/{dataset}"
-        sections = about["sections"][role]
-        section = sections[len(sections) // 2]
+        sections, section = about["sections"][role], middle_section(dataset, role)
         generation = f"{folder}/generation/{section}"
         drawn = [method for method in DRAWN if method in about["generation"]["methods"]]
         known = {

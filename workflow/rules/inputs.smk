@@ -1,5 +1,12 @@
-# Functions only: which files follow from the configuration.
+# Functions only: which files follow from the configuration; those of one kind of rules stand in files of their own.
 # Needs: the resolved configurations. Makes: lists of files, and parameters of jobs.
+
+
+include: "paper_inputs.smk"
+include: "figure_inputs.smk"
+include: "label_inputs.smk"
+include: "perturbation_inputs.smk"
+include: "ablation_inputs.smk"
 
 
 def growing(amount):

@@ -38,16 +38,20 @@ def n_seeds(task):
     return seeds
 
 
+def labels_by_every_method(task, folder, dataset, section):
+    """The labels of one section by every method, and what is known of the runs."""
+    place, methods = f"<results>/{dataset}/{folder}/{section}", labelling_methods(task, dataset)
+    return {
+        "labels": [f"{place}/{method}.csv" for method in methods],
+        "runs": [f"{place}/{method}.runs.csv" for method in methods],
+    }
+
+
 def labels_of_section(task, folder):
-    """Input function: the labels of one section by every method, and what is known of the runs."""
+    """Input function: the labels of a job's section by every method."""
 
     def files(wildcards):
-        place = f"<results>/{wildcards.dataset}/{folder}/{wildcards.section}"
-        methods = labelling_methods(task, wildcards.dataset)
-        return {
-            "labels": [f"{place}/{method}.csv" for method in methods],
-            "runs": [f"{place}/{method}.runs.csv" for method in methods],
-        }
+        return labels_by_every_method(task, folder, wildcards.dataset, wildcards.section)
 
     return files
 
@@ -89,24 +93,17 @@ def shown_section(item):
 
     def file(wildcards):
         dataset = made_of(item)(wildcards)[0]
-        tested = DATASETS[dataset]["sections"]["test"]
-        return f"<results>/{dataset}/sections/{tested[len(tested) // 2]}.h5ad"
+        return f"<results>/{dataset}/sections/{middle_section(dataset, 'test')}.h5ad"
 
     return file
 
 
 def shown_labels(item, folder):
-    """Input function: the labels of that section by every method, and what is known of the runs."""
+    """Input function: the labels of that section by every method."""
 
     def files(wildcards):
         dataset = made_of(item)(wildcards)[0]
-        tested = DATASETS[dataset]["sections"]["test"]
-        place = f"<results>/{dataset}/{folder}/{tested[len(tested) // 2]}"
-        methods = labelling_methods(ITEM_TASKS[item], dataset)
-        return {
-            "labels": [f"{place}/{method}.csv" for method in methods],
-            "runs": [f"{place}/{method}.runs.csv" for method in methods],
-        }
+        return labels_by_every_method(ITEM_TASKS[item], folder, dataset, middle_section(dataset, "test"))
 
     return files
 

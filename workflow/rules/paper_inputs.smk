@@ -3,7 +3,7 @@
 
 
 def made_of(item):
-    """Parameter function: the datasets that a paper item is made of; stop if cells are generated on none of them."""
+    """Parameter function: the datasets that a paper item is made of; stop if there is none."""
 
     def datasets(wildcards):
         found = item_datasets(item)

@@ -128,8 +128,10 @@ class GeST(nn.Module):
 
     def logits(self, h: Tensor) -> Tensor:
         """Eq. 7, z = ŷ Wᵀ with ŷ = V h' + b, folded: z = h' (W V)ᵀ + W b. (..., D) -> (..., K)."""
-        folded = self.codebook @ self.decode.weight  # (K, D)
-        return functional.linear(self.hidden(self.norm(h)), folded, self.codebook @ self.decode.bias)
+        last = self.hidden(self.norm(h))
+        with torch.autocast(h.device.type, enabled=False):  # bfloat16 rounds a logit of 100 by up to a quarter
+            folded = self.codebook @ self.decode.weight  # (K, D)
+            return functional.linear(last.to(folded.dtype), folded, self.codebook @ self.decode.bias)
 
     def encode(self, tokens: Tensor, bins: Tensor) -> Tensor:
         """Run windows in training order: tokens (B, N), bins (B, N, 2) -> (B, N − 1, D) at the position tokens.

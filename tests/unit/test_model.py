@@ -45,6 +45,18 @@ def test_logits_are_equation_7(model):
     torch.testing.assert_close(model.logits(h), y @ model.codebook.T, rtol=1e-4, atol=1e-4)
 
 
+@torch.no_grad()
+def test_logits_have_all_digits_in_mixed_precision(model):
+    """Large ones too: a softmax knows but their differences."""
+    h = torch.randn(50, 16, generator=torch.Generator().manual_seed(0))
+    model.decode.bias.fill_(100 / model.codebook.sum(1).mean())  # logits of about 100
+    with torch.autocast("cpu", torch.bfloat16):
+        given, last = model.logits(h), model.hidden(model.norm(h))
+    exact = (last.double() @ model.decode.weight.double().T + model.decode.bias) @ model.codebook.double().T
+    assert exact.mean() > 50
+    torch.testing.assert_close(given.double(), exact, rtol=0, atol=1e-3)
+
+
 def test_codebook_is_fixed(model):
     assert "codebook" not in dict(model.named_parameters())
     np.testing.assert_array_equal(model.codebook, model.vocabulary.expression)

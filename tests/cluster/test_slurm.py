@@ -138,6 +138,10 @@ def weights(model):
     return (model / "model.safetensors").read_bytes()
 
 
+def steps_of(model):
+    return json.loads((model / "metrics.json").read_text())["steps"]
+
+
 def test_every_job_went_through_slurm(finished):
     states = [job["JobState"] for job in finished.jobs("")]
     assert 10 <= len(states) <= 25
@@ -180,20 +184,35 @@ def test_a_job_that_is_killed_comes_to_the_same_bits(finished, undisturbed):
     assert weights(finished.folder / "results" / "cluster" / "brain" / "model-s1") == weights(undisturbed / "1")
 
 
+def trained_by(running: subprocess.Popen, size: int) -> dict[str, tuple[str, str]]:
+    """Node and GPUs of every process of a training, by rank."""
+    ranks = {}
+    while running.poll() is None and len(ranks) < size:
+        found = processes("-m gest.cli pretrain").values()
+        ranks |= {one["RANK"]: (one["SLURM_NODEID"], one["CUDA_VISIBLE_DEVICES"]) for one in found if "RANK" in one}
+        time.sleep(0.2)
+    return ranks
+
+
+def test_two_gpus_of_one_node_train_one_model(finished):
+    running = finished.start("results/cluster/brain/model-s3", steps=100, gpu=2)
+    ranks = trained_by(running, 2)
+    finished.finish(running)
+    (job,) = finished.jobs("pretrain/brain_3")
+    assert (job["NumNodes"], job["TresPerJob"]) == ("1", "gres:gpu:2")
+    assert ranks == {"0": ("0", "0,1"), "1": ("0", "0,1")}
+    assert steps_of(finished.folder / "results" / "cluster" / "brain" / "model-s3") == 100
+
+
 def test_two_nodes_with_two_gpus_each_train_one_model(finished):
     running = finished.start(
         "results/cluster/brain/model-s2",
         steps=100,
         **{"gpu": 4, "gpu_model": "h100", "nodes": 2, "gres": "gpu:h100:2", "tasks": 2, "mpi": "srun"},
     )
-    ranks = {}
-    while running.poll() is None and len(ranks) < 4:
-        found = processes("-m gest.cli pretrain").values()
-        ranks |= {one["RANK"]: (one["SLURM_NODEID"], one["CUDA_VISIBLE_DEVICES"]) for one in found if "RANK" in one}
-        time.sleep(0.2)
+    ranks = trained_by(running, 4)
     finished.finish(running)
     (job,) = finished.jobs("pretrain/brain_2")
     assert (job["NodeList"], job["TresPerNode"]) == ("n[1-2]", "gres:gpu:h100:2")
     assert ranks == {"0": ("0", "0,1"), "1": ("0", "0,1"), "2": ("1", "0,1"), "3": ("1", "0,1")}
-    model = finished.folder / "results" / "cluster" / "brain" / "model-s2"
-    assert json.loads((model / "metrics.json").read_text())["steps"] == 100
+    assert steps_of(finished.folder / "results" / "cluster" / "brain" / "model-s2") == 100

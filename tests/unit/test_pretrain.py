@@ -59,6 +59,15 @@ def test_whole_numbers_are_weights_of_levels(tokens, vocabulary, tmp_path):
     assert last[4] == last[5]
 
 
+def test_the_plan_is_told_before_the_training(tokens, vocabulary, tmp_path, capsys):
+    gest.pretrain(tokens[:1], vocabulary, TINY, validation=tokens[1:], out=tmp_path / "m")
+    told = capsys.readouterr().err
+    n, held_out = len(tokens[0].xy), sum(len(section.xy) for section in tokens[1:])
+    assert f"pretrain: 12 steps, 4 windows of 300 µm in a step; 1 sections of {n:,} cells" in told
+    assert f"{len(tokens) - 1} held out of {held_out:,}; " in told
+    assert told.index("processes: 1; state in") < told.index("training:")
+
+
 def test_same_seed_same_bytes(tokens, vocabulary, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         gest.pretrain(tokens, vocabulary, TINY, seed=seed, out=tmp_path / name)

@@ -122,8 +122,8 @@ def of_region(sections: Sequence[AnnData], region: str | None) -> AnnData:
     if region not in known:
         names = ", ".join(section.obs["section"].iloc[0] for section in sections)
         raise UserError(
-            f"ischaemia: no spot of the sections {names} is of region '{region}', only of "
-            f"{', '.join(known) or 'none'}; correct `perturbation.regions`, or which sections are `perturbation.sham`."
+            f"ischaemia: no spot of the sections {names} is of region '{region}' (they are of "
+            f"{', '.join(known) or 'none'}); correct `perturbation.regions`, or which sections are `perturbation.sham`."
         )
     return spots[(spots.obs["region"] == region).to_numpy()].copy()
 

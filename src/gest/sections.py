@@ -147,7 +147,7 @@ def coordinates(section: ad.AnnData, name: str) -> np.ndarray:
     """Check obsm["spatial"] and return it as float64 (n, 2), µm; `validate` lists the errors."""
     if "spatial" not in section.obsm:
         raise UserError(
-            f"{name}: obsm has no 'spatial', only {', '.join(section.obsm) or 'none'}, where coordinates in µm are "
+            f"{name}: obsm has no 'spatial' (it has {', '.join(section.obsm) or 'nothing'}), where coordinates in µm are "
             "expected; name the right key with `spatial_key` in the dataset's config (`gest prepare --spatial-key`)"
         )
     xy = np.asarray(section.obsm["spatial"], dtype=np.float64)
@@ -169,7 +169,7 @@ def _check_origin(section: ad.AnnData, name: str) -> None:
     for column in ("section", "donor"):
         if column not in section.obs:
             raise UserError(
-                f"{name}: obs has no '{column}', only {', '.join(section.obs) or 'none'}, where every cell names "
+                f"{name}: obs has no '{column}' (it has {', '.join(section.obs) or 'nothing'}), where every cell names "
                 f"its {column}; add it, or bring the file in with `gest prepare` or, in a configuration, the "
                 f"`{column}_key` key"
             )

@@ -164,7 +164,7 @@ def _require(key: str | None, there: Iterable[str], path: str | Path, where: str
         option = setting.removesuffix("s").replace("_", "-")
         typed = "" if setting == "drop" else f" (`gest prepare --{option}`)"
         raise UserError(
-            f"{path}: {where} has no '{key}', only {_some(there)}; correct the `{setting}` key in the dataset's "
+            f"{path}: {where} has no '{key}' (it has {_some(there)}); correct the `{setting}` key in the dataset's "
             f"config{typed}"
         )
 
@@ -173,4 +173,4 @@ def _some(names: Iterable[str], limit: int = 20) -> str:
     """Return the first names as text, and how many more there are."""
     names = [str(name) for name in names]
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return (", ".join(names[:limit]) or "none") + more
+    return (", ".join(names[:limit]) or "nothing") + more

@@ -111,9 +111,8 @@ def annotate(test: AnnData, annotator: Annotator, *, batch_size: int | None = No
         raise UserError("annotate: what was given is no annotator; make one of a model with `gest fit-annotator`.")
     if batch_size is not None and batch_size < 1:
         raise UserError(f"annotate: the batch size is {batch_size}, and must be at least 1.")
-    probabilities = annotate_tokens(
-        annotator, as_seen(test, annotator.model, "annotation"), batch_size=batch_size, seed=seed
-    )
+    section = as_seen(test, annotator.model)
+    probabilities = annotate_tokens(annotator, section, batch_size=batch_size, seed=seed)
     name = f"gest_{annotator.label}"
     test.obs[name] = pd.Categorical.from_codes(probabilities.argmax(1), categories=annotator.classes)
     test.obsm[f"{name}_prob"] = probabilities

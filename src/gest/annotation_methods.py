@@ -111,7 +111,7 @@ def _label_gest(section: AnnData, folder: Path, fits: Sequence[Fit], device: str
     for one in fits:
         started = time.perf_counter()
         annotator = load_annotator(folder / one.learnt).to(device)
-        codes = annotate_tokens(annotator, as_seen(section, annotator.model, "annotation"), seed=one.seed).argmax(1)
+        codes = annotate_tokens(annotator, as_seen(section, annotator.model), seed=one.seed).argmax(1)
         yield Outcome(np.array(annotator.classes)[codes], time.perf_counter() - started, peak_mb())
 
 

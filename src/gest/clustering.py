@@ -155,7 +155,7 @@ def _gest(
     section: ad.AnnData, model: GeST, windows: Sequence[float], seed: int, continued_steps: int
 ) -> list[Representation]:
     started = time.perf_counter()
-    tokens = as_seen(section, model, "clustering")
+    tokens = as_seen(section, model)
     model_seed, about_us = model.metrics.get("seed", 0), f"gest {version('gest')}"
     try:
         own = finetune([tokens], model, steps=continued_steps, seed=seed) if continued_steps else model

@@ -1,6 +1,9 @@
 """What a user can mend, and what is to be started again; the exit codes of both."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 
 class UserError(ValueError):
@@ -13,6 +16,18 @@ class UserError(ValueError):
 
 class Interrupted(Exception):  # noqa: N818 (not an error)
     """What was told to stop has stopped, with nothing lost: the same command goes on from there."""
+
+
+@contextmanager
+def naming(given: Any) -> Iterator[None]:
+    """Let errors that are about a `section:` name its file in that place, where it was given as a path."""
+    try:
+        yield
+    except UserError as error:
+        told = str(error)
+        if not (isinstance(given, str | os.PathLike) and told.startswith("section: ")):
+            raise
+        raise UserError(f"{given}: {told.removeprefix('section: ')}") from error
 
 
 def first_line(error: Exception) -> str:

@@ -79,7 +79,7 @@ def generate(
     if batch_size is not None and batch_size < 1:
         raise UserError(f"generate: the batch size is {batch_size}, and must be at least 1.")
     hidden = mask_of(adata, unseen)
-    xy = places(adata, "generate")
+    xy = places(adata)
     vocabulary = model.vocabulary
     known = expression(adata[~hidden], vocabulary)
     told = hidden.copy()  # cells without counts are neither to be generated nor a context for others
@@ -257,7 +257,7 @@ def mask_of(adata: AnnData, unseen: np.ndarray | str) -> np.ndarray:
     if isinstance(unseen, str):
         if unseen not in adata.obs:
             columns = ", ".join(adata.obs) or "none"
-            raise UserError(f"generate: obs has no column '{unseen}' to say which cells are unseen; it has {columns}.")
+            raise UserError(f"section: obs has no column '{unseen}' to say which cells are unseen; it has {columns}.")
         unseen = adata.obs[unseen].to_numpy()
     mask = np.asarray(unseen)
     if mask.dtype != bool or mask.shape != (adata.n_obs,):

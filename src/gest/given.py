@@ -30,13 +30,8 @@ def open_given(path: str | Path, *, backed: bool = False) -> ad.AnnData:
     return open_h5ad(path, backed=backed)
 
 
-def places(adata: ad.AnnData, task: str) -> np.ndarray:
+def places(adata: ad.AnnData) -> np.ndarray:
     """Check that an AnnData is one section with coordinates in µm, and return them: float64 (n, 2).
-
-    Parameters
-    ----------
-    task
-        What errors begin with.
 
     Raises
     ------
@@ -45,18 +40,18 @@ def places(adata: ad.AnnData, task: str) -> np.ndarray:
         µm, or ``obs`` says that there are several sections.
     """
     if not adata.n_obs:
-        raise UserError(f"{task}: there are no cells, where a section has some; look at how they were chosen")
+        raise UserError("section: there are no cells, where a section has some; look at how they were chosen")
     if "section" in adata.obs and len(names := adata.obs["section"].dropna().unique()) > 1:
         raise UserError(
-            f"{task}: obs['section'] names {len(names)} sections ({names[0]}, {names[1]}, …), whose coordinates have "
+            f"section: obs['section'] names {len(names)} sections ({names[0]}, {names[1]}, …), whose coordinates have "
             "nothing to do with each other, where one is expected; take one at a time, adata[adata.obs['section'] == "
             f"'{names[0]}'].copy(), or split the file with `gest prepare`"
         )
-    check_unit(adata.uns, task)
-    xy = coordinates(adata, task)
+    check_unit(adata.uns, "section")
+    xy = coordinates(adata, "section")
     if told := implausible(xy):
         raise UserError(
-            f"{task}: {told}; multiply obsm['spatial'] by the µm in its unit (1000 if it is mm), or use "
+            f"section: {told}; multiply obsm['spatial'] by the µm in its unit (1000 if it is mm), or use "
             "`gest prepare --microns-per-unit`"
         )
     return xy

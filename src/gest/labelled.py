@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from gest.errors import UserError
+from gest.errors import UserError, naming
 from gest.model import GeST
 from gest.pretrain import as_tokens
 from gest.windows import Tokens
@@ -112,19 +112,20 @@ def read_labelled(given: AnnData | str | os.PathLike, model: GeST, levels: Seque
     from gest.sections import read_section
 
     section = read_section(given) if isinstance(given, str | os.PathLike) else given
-    labels = [labels_of(section, level) for level in levels]
-    tokens = as_seen(section, model, "annotation")
+    with naming(given):
+        labels = [labels_of(section, level) for level in levels]
+        tokens = as_seen(section, model)
     return [Labelled(tokens, of) for of in labels]
 
 
-def as_seen(section: AnnData, model: GeST, task: str) -> Tokens:
-    """Turn a section into what the model sees of it, for a task that warnings and errors begin with."""
+def as_seen(section: AnnData, model: GeST) -> Tokens:
+    """Turn a section into what the model sees of it."""
     from gest.given import places
 
-    places(section, task)
+    places(section)
     (tokens,) = as_tokens([section], model.vocabulary, model.config, Path(tempfile.gettempdir()))
     if empty := int((np.asarray(section.X.sum(1)).ravel() == 0).sum()):
-        warnings.warn(f"{task}: {empty} cells have no counts; they look like the empty profile.", stacklevel=3)
+        warnings.warn(f"section: {empty} cells have no counts; they look like the empty profile.", stacklevel=3)
     return tokens
 
 
@@ -132,8 +133,8 @@ def labels_of(section: AnnData, level: str) -> np.ndarray:
     """Text labels (n,) of one level, empty where a cell has none."""
     if level not in section.obs:
         raise UserError(
-            f"annotation: obs of a training section has no column '{level}', only {', '.join(section.obs) or 'none'}; "
-            "name one that holds labels."
+            f"section: obs has no column '{level}' (it has {', '.join(section.obs) or 'nothing'}); name one that holds "
+            "labels."
         )
     column = section.obs[level]
     return np.where(column.isna(), "", column.astype(str)).astype(str)

@@ -129,7 +129,7 @@ def embed(
         raise UserError(f"embed: the window is {window:g} µm, and must be above 0 and at most the model's {trained:g}.")
     if batch_size is not None and batch_size < 1:
         raise UserError(f"embed: the batch size is {batch_size}, and must be at least 1.")
-    xy = places(adata, "embed")
+    xy = places(adata)
     known = expression(adata, model.vocabulary)
     if empty := int((np.asarray(adata.X.sum(1)).ravel() == 0).sum()):
         warnings.warn(f"embed: {empty} cells have no counts; what is told of them is the empty profile.", stacklevel=2)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _LOOKED_AT = 200  # cells, evenly spread, to tell how many others their windows hold
 
 
-def plan(section: AnnData, model: GeST, task: str, *, window: float | None = None) -> str:
-    """Check a section as `task` would, and say how much there is to do.
+def plan(section: AnnData, model: GeST, *, window: float | None = None) -> str:
+    """Check a section as the verbs do, and say how much there is to do.
 
     Parameters
     ----------
@@ -30,9 +30,9 @@ def plan(section: AnnData, model: GeST, task: str, *, window: float | None = Non
     Raises
     ------
     UserError
-        What the task would raise of its coordinates, genes and counts.
+        What they would raise of its coordinates, genes and counts.
     """
-    xy, side = places(section, task), window or model.config.window
+    xy, side = places(section), window or model.config.window
     expression(section, model.vocabulary)
     found = match_genes(section, model.vocabulary) >= 0
     grid = Grid(xy, side)

@@ -15,7 +15,7 @@ import torch
 from gest.checkpoint import Checkpoints, run_key
 from gest.config import Config
 from gest.distributed import ALONE, Processes, joined
-from gest.errors import UserError
+from gest.errors import UserError, naming
 from gest.folders import replaceable
 from gest.interruption import Interruption
 from gest.model import MARKER, GeST, load
@@ -155,7 +155,8 @@ def as_tokens(sections: Sequence[Any], vocabulary: Vocabulary, config: Config, f
         from gest.tokens import tokenize
 
         whole = read_section(section) if isinstance(section, str | os.PathLike) else section
-        return tokenize(whole, vocabulary) if config.model.quantised else streamed(whole, vocabulary, folder)
+        with naming(section):
+            return tokenize(whole, vocabulary) if config.model.quantised else streamed(whole, vocabulary, folder)
 
     return [one(section) for section in sections]
 

@@ -32,7 +32,7 @@ class Circle:
         """(n,) booleans."""
         if not self.radius > 0:
             raise UserError(f"ROI: the radius is {self.radius:g} µm, and must be above 0.")
-        return np.linalg.norm(coordinates(adata, "ROI") - (self.x, self.y), axis=1) <= self.radius
+        return np.linalg.norm(coordinates(adata, "section") - (self.x, self.y), axis=1) <= self.radius
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Polygon:
             )
         outline = Path(vertices)
         # The sign of the radius that widens a polygon depends on which way its vertices turn.
-        xy = coordinates(adata, "ROI")
+        xy = coordinates(adata, "section")
         return outline.contains_points(xy, radius=_ON_BORDER) | outline.contains_points(xy, radius=-_ON_BORDER)
 
 
@@ -113,7 +113,7 @@ def cells_of(adata: AnnData, roi: ROI) -> np.ndarray:
     """
     mask = roi.holds(adata)
     if not mask.any():
-        xy = coordinates(adata, "ROI")
+        xy = coordinates(adata, "section")
         (x0, y0), (x1, y1) = xy.min(0), xy.max(0)
         raise UserError(
             f"ROI: {roi} holds no cell of the section, whose cells lie at x {x0:.0f} to {x1:.0f} and y {y0:.0f} to "
@@ -124,5 +124,5 @@ def cells_of(adata: AnnData, roi: ROI) -> np.ndarray:
 
 def _column(adata: AnnData, name: str) -> pd.Series:
     if name not in adata.obs:
-        raise UserError(f"ROI: obs has no column '{name}'; it has {', '.join(adata.obs) or 'none'}.")
+        raise UserError(f"section: obs has no column '{name}'; it has {', '.join(adata.obs) or 'none'}.")
     return adata.obs[name]

@@ -147,8 +147,8 @@ def coordinates(section: ad.AnnData, name: str) -> np.ndarray:
     """Check obsm["spatial"] and return it as float64 (n, 2), µm; `validate` lists the errors."""
     if "spatial" not in section.obsm:
         raise UserError(
-            f"{name}: obsm has no 'spatial' (it has {', '.join(section.obsm) or 'nothing'}), where coordinates in µm are "
-            "expected; name the right key with `spatial_key` in the dataset's config (`gest prepare --spatial-key`)"
+            f"{name}: obsm has no 'spatial' (it has {', '.join(section.obsm) or 'nothing'}), where coordinates in µm "
+            "are expected; name the right key with `spatial_key` in the dataset's config (`gest prepare --spatial-key`)"
         )
     xy = np.asarray(section.obsm["spatial"], dtype=np.float64)
     if xy.ndim != 2 or xy.shape[1] != 2:

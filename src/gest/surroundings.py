@@ -47,7 +47,7 @@ class Surroundings:
         if context not in CONTEXTS:
             raise UserError(f"perturb: context is '{context}', and must be {' or '.join(CONTEXTS)}.")
         self.model, self.context, self.seed = model, context, seed
-        self.xy = places(adata, "perturb")
+        self.xy = places(adata)
         self.known = expression(adata, model.vocabulary)
         """(n, T) log-normalised expression."""
         inside, filled = cells_of(adata, roi), np.asarray(adata.X.sum(1)).ravel() > 0

@@ -247,7 +247,7 @@ def _small(section):
 @pytest.mark.parametrize(
     ("change", "arguments", "sentence"),
     [
-        (None, {"label": "layer"}, "obs of a training section has no column 'layer', only section, donor"),
+        (None, {"label": "layer"}, r"section: obs has no column 'layer' \(it has section, donor"),
         (_unlabelled, {}, "the labelled cells fill 0 square blocks of 150 µm"),
         (_small, {}, "the labelled cells fill 1 square blocks of 150 µm"),
         (_single, {}, "'region' has the single class 'here' to learn from"),

@@ -116,7 +116,7 @@ def test_what_is_planted_is_found_in_core_and_ring(spots):
 
 
 def test_a_region_that_is_nowhere_is_named(spots):
-    with pytest.raises(UserError, match="no spot of the sections Sham1-1, Sham1-2 is of region 'ICA' \(they are of CTX"):
+    with pytest.raises(UserError, match=r"sections Sham1-1, Sham1-2 is of region 'ICA' \(they are of CTX"):
         of_region(spots[1], "ICA")
     with pytest.raises(UserError, match="sections of an injury and of a sham are needed"):
         core_degs(spots[0], [])

@@ -120,7 +120,11 @@ MISTAKES = {
     "no h5ad": (None, "embed cells.h5ad --model m --out o.h5ad", "not a readable .h5ad"),
     "no cells": (lambda a: a._inplace_subset_obs(slice(0)), EMBED, "there are no cells"),
     "no coordinates": (lambda a: a.obsm.clear(), EMBED, "obsm has no 'spatial'"),
-    "coordinates of other name": (lambda a: a.obsm.update(xy=a.obsm.pop("spatial")), EMBED, "obsm has no 'spatial' (it has xy)"),
+    "coordinates of other name": (
+        lambda a: a.obsm.update(xy=a.obsm.pop("spatial")),
+        EMBED,
+        "obsm has no 'spatial' (it has xy)",
+    ),
     "three coordinates": (places(lambda xy: np.column_stack((xy, xy))[:, :3]), EMBED, "keep the two coordinates"),
     "coordinates missing": (places(one_is(np.nan)), EMBED, "NaN or infinity for 1 cells"),
     "pixels": (lambda a: a.uns.update(spatial_units="pixel"), EMBED, "coordinates are in pixels"),
@@ -264,6 +268,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(tried, capsys, monkeypatch
     assert len(errors) == 1
     assert answer in errors[0]
     assert "Traceback" not in said
+    assert "section: " not in said  # but the file that was given
     assert said.splitlines()[-1] == errors[0]
     assert not changed
 

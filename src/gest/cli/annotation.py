@@ -22,7 +22,7 @@ from gest.cli.app import (
     writable,
     write_whole,
 )
-from gest.errors import UserError
+from gest.errors import UserError, naming
 
 if TYPE_CHECKING:
     from gest.supervised import Settings
@@ -115,10 +115,11 @@ def annotate(
 
     writable(out)
     section, tuned = open_given(adata), load_annotator(annotator).to(device)
-    if dry_run:
-        log.info("%s would hold obs['gest_%s'] of %s", out, tuned.label, plan(section, tuned.model, "annotate"))
-        return
-    result = annotated(section, tuned, batch_size=batch_size, seed=seed)
+    with naming(adata):
+        if dry_run:
+            log.info("%s would hold obs['gest_%s'] of %s", out, tuned.label, plan(section, tuned.model))
+            return
+        result = annotated(section, tuned, batch_size=batch_size, seed=seed)
     write_whole(out, result.write_h5ad)
     log.info("%s: obs['gest_%s'] holds the labels of %d cells", out, tuned.label, result.n_obs)
 

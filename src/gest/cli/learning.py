@@ -22,7 +22,7 @@ from gest.cli.app import (
     writable,
     write_whole,
 )
-from gest.errors import UserError
+from gest.errors import UserError, naming
 
 
 @app.command(
@@ -129,19 +129,18 @@ def generate(
         raise UserError("generate: give either --unseen or --unseen-circle.")
     writable(out)
     section, trained = open_given(adata), load(model).to(device)
-    if unseen_circle is not None:
-        hidden = cells_of(section, Circle(*unseen_circle))
-    elif "=" in unseen and unseen not in section.obs:
-        hidden = cells_of(section, Label(*unseen.split("=", 1)))
-    else:
-        hidden = unseen
-    hidden = mask_of(section, hidden)
-    if dry_run:
-        log.info(
-            "%s would hold %d cells, generated from %s", out, hidden.sum(), plan(section[~hidden], trained, "generate")
-        )
-        return
-    result = generated(section, trained, unseen=hidden, mode=mode, batch_size=batch_size, seed=seed)
+    with naming(adata):
+        if unseen_circle is not None:
+            hidden = cells_of(section, Circle(*unseen_circle))
+        elif "=" in unseen and unseen not in section.obs:
+            hidden = cells_of(section, Label(*unseen.split("=", 1)))
+        else:
+            hidden = unseen
+        hidden = mask_of(section, hidden)
+        if dry_run:
+            log.info("%s would hold %d cells, generated from %s", out, hidden.sum(), plan(section[~hidden], trained))
+            return
+        result = generated(section, trained, unseen=hidden, mode=mode, batch_size=batch_size, seed=seed)
     write_whole(out, result.write_h5ad)
     about = result.uns["gest"]
     log.info("%s: layers['gest'] holds %d generated cells; rounds: %d", out, about["n_unseen"], about["n_rounds"])

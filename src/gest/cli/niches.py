@@ -22,6 +22,7 @@ from gest.cli.app import (
     writable,
     write_whole,
 )
+from gest.errors import naming
 
 Models = Annotated[list[Path], Option(help="Model directory, for the methods of GeST; once for each model.")]
 Method = Annotated[str, Option(help="One of gest.clustering.METHODS.")]
@@ -55,10 +56,11 @@ def embed(
 
     writable(out)
     section, trained = open_given(adata), load(model).to(device)
-    if dry_run:
-        log.info("%s would hold the niches of %s", out, plan(section, trained, "embed", window=window))
-        return
-    result = embedded(section, trained, window=window, batch_size=batch_size, seed=seed)
+    with naming(adata):
+        if dry_run:
+            log.info("%s would hold the niches of %s", out, plan(section, trained, window=window))
+            return
+        result = embedded(section, trained, window=window, batch_size=batch_size, seed=seed)
     write_whole(out, result.write_h5ad)
     log.info("%s: obsm['X_gest'] holds the niches of %d cells, %d numbers each", out, *result.obsm["X_gest"].shape)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from gest.cli.app import Device, DryRun, ModelFolder, OwnSection, Seed, app, examples, log
-from gest.errors import UserError
+from gest.errors import UserError, naming
 
 if TYPE_CHECKING:
     from gest.roi import ROI
@@ -55,7 +55,8 @@ def perturb(
     roi = _roi(roi_circle, roi_polygon, roi_label, roi_mask)
     replaceable(out, "summary.json")  # an occupied one is refused before the work
     section = open_given(adata)
-    around = Surroundings(section, load(model).to(device), roi=roi, context=context, seed=seed)
+    with naming(adata):
+        around = Surroundings(section, load(model).to(device), roi=roi, context=context, seed=seed)
     shown = [around.columns([gene])[0] for gene in show]
     if dry_run:
         around.columns([*activate, *inhibit])

@@ -22,9 +22,20 @@ def match_genes(section: AnnData, vocabulary: Vocabulary) -> np.ndarray:
 
     Genes are matched by `var_names`, or by another column of `var` that shares more names with the vocabulary, so that
     symbols and Ensembl ids both match; the version of an Ensembl id (`.5`) is not looked at.
+
+    Raises
+    ------
+    UserError
+        One of the genes stands in several columns: nothing says which, or whether their sum, is meant.
     """
     names, genes = _names(section, vocabulary), _unversioned(vocabulary.genes)
-    place = {name: i for i, name in reversed(list(enumerate(names)))}
+    place: dict[str, int] = {}
+    for column, name in enumerate(names):
+        if place.setdefault(name, column) != column and name in genes:
+            raise UserError(
+                f"section: {(names == name).sum()} columns are of the gene '{name}', where one is expected; add them "
+                "up or keep one, or rename the others with AnnData.var_names_make_unique."
+            )
     return np.array([place.get(gene, -1) for gene in genes])
 
 

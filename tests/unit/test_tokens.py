@@ -37,6 +37,17 @@ def test_missing_genes_take_their_mean_and_are_counted(sections, vocabulary):
     assert np.abs(filled[:, 4:].mean(0) - whole[:, 4:].mean(0)).max() < 0.1  # still on the same scale
 
 
+def test_a_gene_in_two_columns_is_refused_where_the_model_knows_it(sections, vocabulary):
+    adata = sections[0].copy()
+    names = adata.var_names.to_numpy(dtype=str)
+    adata.var["symbol"] = np.concatenate((names[:1], names[:1], names[2:]))  # matched: it shares more than var_names
+    adata.var_names = [f"ENSMUSG{i:011d}" for i in range(adata.n_vars)]
+    with pytest.raises(UserError, match=f"section: 2 columns are of the gene '{names[0]}', where one is expected"):
+        match_genes(adata, vocabulary)
+    adata.var["symbol"] = np.concatenate((["other", "other"], names[2:]))  # a name that the model does not know
+    np.testing.assert_array_equal(match_genes(adata, vocabulary), [-1, -1, *range(2, len(names))])
+
+
 def test_too_few_shared_genes(sections, vocabulary):
     with pytest.raises(UserError, match="only 10 of the model's 40 genes"):
         expression(sections[0][:, :10].copy(), vocabulary)

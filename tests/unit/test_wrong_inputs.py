@@ -133,6 +133,11 @@ MISTAKES = {
     "several sections": (None, "embed both.h5ad --model m --out o.h5ad", "names 2 sections (s0, s1, …)"),
     "other species": (renamed(str.upper), EMBED, "it has 'GENE_1' for 'gene_1', as other species' symbols"),
     "ids for symbols": (renamed(ensembl), EMBED, "are Ensembl ids (ENSG00000000001), the model's symbols (gene_1)"),
+    "a gene twice": (
+        renamed(lambda name: {"gene_2": "gene_1"}.get(name, name)),
+        EMBED,
+        "bad.h5ad: 2 columns are of the gene 'gene_1', where one is expected",
+    ),
     "other genes": (renamed(lambda name: f"other {name}"), EMBED, "only 0 of the model's 40 genes"),
     "log-normalised": (values(np.log1p), EMBED, "X holds normalised values, and the model was trained on counts"),
     "log-normalised after prepare": (declared_counts, EMBED, "where counts are expected; put them back"),
@@ -206,6 +211,11 @@ MISTAKES = {
     "sections with other genes": (renamed(str.upper), "vocabulary good.h5ad bad.h5ad --out o.npz", "other genes"),
     "unsplit": (None, "vocabulary both.h5ad --out o.npz", "split it with `gest prepare`"),
     "section key": (None, "prepare good.h5ad --section-key slide --out o", "obs has no 'slide'"),
+    "no cell of any section": (
+        column("slide", lambda n: np.full(n, np.nan)),
+        "prepare bad.h5ad --section-key slide --out o",
+        "obs['slide'] is missing for 500 of 500 cells",
+    ),
     "two sections, one file": (
         column("slide", lambda n: np.where(np.arange(n) % 2, "a/b", "a_b")),
         "prepare bad.h5ad --section-key slide --out o",

@@ -80,6 +80,17 @@ def test_prepare_writes_each_section_as_read_does(sections, tmp_path, monkeypatc
     np.testing.assert_allclose(table["x_max_um"], [s.obsm["spatial"][:, 0].max() for s in sections], atol=0.06)
 
 
+def test_prepare_counts_cells_of_no_section(sections, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    both = ad.concat(sections)
+    both.obs["section"] = both.obs["section"].astype(object)
+    both.obs.iloc[:7, both.obs.columns.get_loc("section")] = np.nan
+    both.write_h5ad("mine.h5ad")
+    verb(monkeypatch, "prepare", "mine.h5ad", "--out", "sections")
+    assert "warning: mine.h5ad: obs['section'] is missing for 7 of 1000 cells" in capsys.readouterr().err
+    assert pd.read_csv("sections/sections.csv")["cells"].tolist() == [493, 500]
+
+
 def test_verbs_follow_one_another(sections, tmp_path, monkeypatch):
     """From two sections in one file to clusters that scanpy takes."""
     monkeypatch.chdir(tmp_path)

@@ -105,12 +105,25 @@ def read(
 
 
 def names_of(path: str | Path, section_key: str) -> list[str]:
-    """Return the names of the sections of a file, the values of ``obs[section_key]``, in the order they come in."""
+    """Return the names of the sections of a file, the values of ``obs[section_key]``, in the order they come in.
+
+    Cells without a value are of no section; they are counted in a warning.
+
+    Raises
+    ------
+    UserError
+        There is no such column, or no value in it.
+    """
     file = open_given(path, backed=True)
-    _require(section_key, file.obs, path, "obs", "section_key")
-    names = [str(name) for name in file.obs[section_key].dropna().unique()]
     file.file.close()
-    return names
+    _require(section_key, file.obs, path, "obs", "section_key")
+    sections = file.obs[section_key]
+    if without := int(sections.isna().sum()):
+        told = f"{path}: obs['{section_key}'] is missing for {without} of {len(sections)} cells"
+        if without == len(sections):
+            raise UserError(f"{told}, where it names their section; fill it in, or give another `--section-key`")
+        warnings.warn(f"{told}, which are left out: they belong to no section", stacklevel=2)
+    return [str(name) for name in sections.dropna().unique()]
 
 
 def _rows(

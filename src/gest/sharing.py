@@ -191,5 +191,6 @@ def _from_hub(name: str) -> Path:
         return Path(snapshot_download(name))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise UserError(
-            f"hf://{name}: this repository cannot be had ({first_line(error)}); check OWNER/NAME."
+            f"hf://{name}: this repository cannot be had ({first_line(error)}); check OWNER/NAME and the connection "
+            "to the internet, or download its files elsewhere and name their folder."
         ) from error

@@ -141,7 +141,13 @@ def seen_tokens(model: GeST, known: csr_matrix, unseen: np.ndarray) -> np.ndarra
 
 
 def generate_tokens(
-    model: GeST, xy: np.ndarray, tokens: np.ndarray, *, batch_size: int | None = None, seed: int = 0
+    model: GeST,
+    xy: np.ndarray,
+    tokens: np.ndarray,
+    *,
+    batch_size: int | None = None,
+    seed: int = 0,
+    told: str = "generating",
 ) -> Generated:
     """Run the rounds of A.2 on tokens.
 
@@ -156,6 +162,8 @@ def generate_tokens(
         (n, 2) µm.
     tokens
         As `seen_tokens` gives them: (n,) meta cells, −1 where unseen, or (n, T) expression, NaN where unseen.
+    told
+        What the bar of progress calls it.
 
     Raises
     ------
@@ -172,7 +180,7 @@ def generate_tokens(
     mean = np.zeros((len(unseen), K if model.quantised else T), dtype=np.float32)
     rounds, estimates = np.zeros(len(unseen), dtype=np.int64), np.zeros(len(unseen), dtype=np.int64)
     grid = Grid(xy, model.config.window)
-    bar = progress(len(unseen), "cell", "generating", leave=False)
+    bar = progress(len(unseen), "cell", told, leave=False)
     number = 0
     while not seen.all():
         number += 1

@@ -74,6 +74,7 @@ class Surroundings:
         """(m,) indices of the surroundings."""
         self.context_cells = filled & ~around & (inside | (context == "tissue"))
         """(n,) booleans: what is seen."""
+        self._runs = 0  # of generation
         self._tokens = self._read(self.known if model.quantised else self.known.toarray())
         columns = match_genes(adata, model.vocabulary)
         names, words = adata.var_names.to_numpy(dtype=str), model.vocabulary.genes
@@ -143,7 +144,9 @@ class Surroundings:
         tokens[cells] = self._read(profiles)
         tokens[self.cells] = -1 if self.model.quantised else np.nan
         part[cells] = part[self.cells] = True
-        means = generate_tokens(self.model, self.xy[part], tokens[part], seed=self.seed).means
+        self._runs += 1
+        told = f"generating, run {self._runs}"
+        means = generate_tokens(self.model, self.xy[part], tokens[part], seed=self.seed, told=told).means
         return aggregate(means, self.model.vocabulary.expression, "weighted") if self.model.quantised else means
 
     def _read(self, profiles: np.ndarray) -> np.ndarray:

@@ -1,14 +1,22 @@
-"""What a verb would do with a section: all its inputs checked, nothing run."""
+"""What a verb would do: all its inputs checked, nothing run."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gest.batches import Windows
+from gest.config import Config
 from gest.given import places
 from gest.model import GeST
+from gest.pretrain import as_tokens, outline
+from gest.stream import Sections, stream
 from gest.tokens import expression, match_genes
+from gest.vocabulary import Vocabulary, at_most, completed
 from gest.windows import Grid
 
 if TYPE_CHECKING:
@@ -42,3 +50,27 @@ def plan(section: AnnData, model: GeST, *, window: float | None = None) -> str:
         f"{len(xy):,} cells, {found.sum()} of the model's {len(found)} genes, windows of {side:g} µm with {near:.0f} "
         f"cells (median), {sum(p.numel() for p in model.parameters()):,} parameters on {model.device}"
     )
+
+
+def plan_vocabulary(sections: Sections, settings: Mapping[str, Any]) -> str:
+    """Check training sections and settings as `gest.vocabulary.fit_sections` does, and say what comes of them."""
+    given, cells, genes = completed(settings), 0, 0
+    for section in stream(sections):
+        cells, genes = cells + section.n_obs, section.n_vars
+    kept = (
+        f"the {given['n_genes']} most variable of {genes} genes, and markers" if given["n_genes"] else f"{genes} genes"
+    )
+    n = at_most(given["n_metacells"], cells)
+    return f"{n:,} meta cells of {cells:,} cells, sections: {len(sections)}; {kept}"
+
+
+def plan_training(
+    sections: Sequence[Any], vocabulary: Vocabulary, config: Any, *, validation: Sequence[Any] = ()
+) -> str:
+    """Check what `gest.pretrain` is given, and say what it would do; parameters as there."""
+    config = Config.of(config)
+    with tempfile.TemporaryDirectory() as folder:
+        training, held_out = (as_tokens(given, vocabulary, config, Path(folder)) for given in (sections, validation))
+        for given in filter(None, (training, held_out)):
+            Windows(given, config, seed=0)  # needs cells
+        return outline(GeST(config, vocabulary), training, held_out)

@@ -14,7 +14,7 @@ import torch
 
 from gest.checkpoint import Checkpoints, run_key
 from gest.config import Config
-from gest.distributed import ALONE, Processes, joined
+from gest.distributed import ALONE, joined
 from gest.errors import UserError, naming
 from gest.folders import replaceable
 from gest.interruption import Interruption
@@ -89,7 +89,8 @@ def pretrain(
             return trained
         with Checkpoints(folder / key, team) as checkpoints:
             if team.first:
-                print(f"pretrain: {_plan(model, training, held_out, team)}; state in {folder / key}", file=sys.stderr)
+                told = f"{outline(model, training, held_out)} on {team.device}, processes: {team.size}"
+                print(f"pretrain: {told}; state in {folder / key}", file=sys.stderr)
             with Interruption() as interruption:
                 log = train(model, training, held_out, seed, team, interruption, checkpoints)
             last = log[-1]
@@ -161,15 +162,15 @@ def as_tokens(sections: Sequence[Any], vocabulary: Vocabulary, config: Config, f
     return [one(section) for section in sections]
 
 
-def _plan(model: GeST, training: Sequence[Tokens], held_out: Sequence[Tokens], team: Processes) -> str:
-    """Say how long the training is, what it learns from, and on what."""
-    plan = model.config.pretraining
-    length = f"{plan.target_cells:,} target cells" if plan.target_cells else f"{plan.steps:,} steps"
+def outline(model: GeST, training: Sequence[Tokens], held_out: Sequence[Tokens]) -> str:
+    """Say how long a training is, and what learns from what."""
+    settings = model.config.pretraining
+    length = f"{settings.target_cells:,} target cells" if settings.target_cells else f"{settings.steps:,} steps"
     cells, others = (sum(len(section.xy) for section in given) for given in (training, held_out))
     return (
-        f"{length}, {plan.batch_size} windows of {model.config.window:g} µm in a step; {len(training)} sections of "
-        f"{cells:,} cells, {len(held_out)} held out of {others:,}; {sum(p.numel() for p in model.parameters()):,} "
-        f"parameters on {model.device}, processes: {team.size}"
+        f"{length}, {settings.batch_size} windows of {model.config.window:g} µm in a step; {len(training)} training "
+        f"sections with {cells:,} cells, {len(held_out)} held out with {others:,}; "
+        f"{sum(p.numel() for p in model.parameters()):,} parameters"
     )
 
 

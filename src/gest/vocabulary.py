@@ -270,9 +270,7 @@ def fit_sections(sections: "Sections", settings: Mapping[str, Any], *, seed: int
     """
     from gest.stream import holds_counts, stream, variable_genes
 
-    given = {"n_metacells": 1000, "n_genes": None, "markers": ()} | dict(settings)
-    if unknown := set(given) - set(_SETTINGS):
-        raise UserError(f"config: 'vocabulary.{min(unknown)}' is not a key; it takes {', '.join(_SETTINGS)}.")
+    given = completed(settings)
     n_genes, markers = given.pop("n_genes"), given.pop("markers")
     first = next(stream(sections))
     genes, counts = first.var_names, holds_counts(first)
@@ -289,8 +287,20 @@ def fit_sections(sections: "Sections", settings: Mapping[str, Any], *, seed: int
         for x in matrices():
             yield from _blocks(normalise(x, normalisation) if normalisation else x)
 
-    given["n_metacells"] = max(min(given["n_metacells"], len(totals) // 20), 1)  # decision 3
+    given["n_metacells"] = at_most(given["n_metacells"], len(totals))
     return Vocabulary.fit(blocks, **given, genes=genes[kept], normalisation=normalisation, seed=seed)
+
+
+def completed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the settings of `fit_sections` that are left out their defaults; raise UserError if one is not known."""
+    if unknown := set(settings) - set(_SETTINGS):
+        raise UserError(f"config: 'vocabulary.{min(unknown)}' is not a key; it takes {', '.join(_SETTINGS)}.")
+    return {"n_metacells": 1000, "n_genes": None, "markers": ()} | dict(settings)
+
+
+def at_most(n_metacells: int, cells: int) -> int:
+    """Bound the number of meta cells by a twentieth of the cells (decision 3)."""
+    return max(min(n_metacells, cells // 20), 1)
 
 
 _SETTINGS = ("n_metacells", "n_components", "hierarchy", "n_genes", "markers")

@@ -91,7 +91,7 @@ def test_prepare_counts_cells_of_no_section(sections, tmp_path, monkeypatch, cap
     assert pd.read_csv("sections/sections.csv")["cells"].tolist() == [493, 500]
 
 
-def test_verbs_follow_one_another(sections, tmp_path, monkeypatch):
+def test_verbs_follow_one_another(sections, tmp_path, monkeypatch, caplog):
     """From two sections in one file to clusters that scanpy takes."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text(
@@ -100,8 +100,20 @@ def test_verbs_follow_one_another(sections, tmp_path, monkeypatch):
     )
     ad.concat(sections).write_h5ad("mine.h5ad")
     verb(monkeypatch, "prepare", "mine.h5ad", "--out", "s")
-    verb(monkeypatch, "vocabulary", "s/s0.h5ad", "--config", "small.yaml", "--out", "v.npz")
-    verb(monkeypatch, "pretrain", "s/s0.h5ad", "--vocabulary", "v.npz", "--config", "small.yaml", "--out", "m")
+    learnt = ("vocabulary", "s/s0.h5ad", "--config", "small.yaml", "--out", "v.npz")
+    verb(monkeypatch, *learnt, "--dry-run")
+    assert "v.npz would hold 15 meta cells of 500 cells, sections: 1; 40 genes" in caplog.text
+    assert not (tmp_path / "v.npz").exists()
+    verb(monkeypatch, *learnt)
+    trained = ("pretrain", "s/s0.h5ad", "--validation", "s/s1.h5ad", "--vocabulary", "v.npz", "--config", "small.yaml")
+    verb(monkeypatch, *trained, "--out", "m", "--dry-run")
+    told = (
+        "m would hold a model: 3 steps, 2 windows of 200 µm in a step; 1 training sections with 500 cells, 1 held out"
+    )
+    assert told in caplog.text
+    assert not (tmp_path / "m").exists()
+    assert not (tmp_path / "m.state").exists()
+    verb(monkeypatch, *trained, "--out", "m")
     verb(monkeypatch, "embed", "s/s1.h5ad", "--model", "m", "--out", "e.h5ad")
     verb(monkeypatch, "cluster", "e.h5ad", "--n-clusters", 3, "--algorithm", "kmeans", "--out", "c.h5ad")
     clustered = ad.read_h5ad("c.h5ad")
@@ -121,7 +133,17 @@ def test_verbs_follow_one_another(sections, tmp_path, monkeypatch):
 
 
 def test_help_shows_examples_of_each_verb_for_own_data(monkeypatch, capsys):
-    for name in ("prepare", "vocabulary", "embed", "cluster", "fit-annotator", "annotate", "generate", "perturb"):
+    for name in (
+        "prepare",
+        "vocabulary",
+        "pretrain",
+        "embed",
+        "cluster",
+        "fit-annotator",
+        "annotate",
+        "generate",
+        "perturb",
+    ):
         verb(monkeypatch, name, "--help")
         shown = capsys.readouterr().out
         assert f"  gest {name} " in shown.split("Examples:")[1]

@@ -63,8 +63,8 @@ def test_the_plan_is_told_before_the_training(tokens, vocabulary, tmp_path, caps
     gest.pretrain(tokens[:1], vocabulary, TINY, validation=tokens[1:], out=tmp_path / "m")
     told = capsys.readouterr().err
     n, held_out = len(tokens[0].xy), sum(len(section.xy) for section in tokens[1:])
-    assert f"pretrain: 12 steps, 4 windows of 300 µm in a step; 1 sections of {n:,} cells" in told
-    assert f"{len(tokens) - 1} held out of {held_out:,}; " in told
+    assert f"pretrain: 12 steps, 4 windows of 300 µm in a step; 1 training sections with {n:,} cells" in told
+    assert f"{len(tokens) - 1} held out with {held_out:,}; " in told
     assert told.index("processes: 1; state in") < told.index("training:")
 
 

@@ -37,17 +37,33 @@ def vocabulary(
     out: Annotated[Path, Option(help="Vocabulary to write (.npz).")],
     config: ConfigFile = None,
     seed: Seed = 0,
+    dry_run: DryRun = False,
 ) -> None:
     """Build the vocabulary of meta cells from training sections (Algorithm 1)."""
+    from gest.plans import plan_vocabulary
     from gest.vocabulary import fit_sections
 
-    fitted = fit_sections(sections, read_config(config).get("vocabulary", {}), seed=seed)
-    fitted.save(writable(out))
+    settings = read_config(config).get("vocabulary", {})
+    writable(out)
+    if dry_run:
+        log.info("%s would hold %s", out, plan_vocabulary(sections, settings))
+        return
+    fitted = fit_sections(sections, settings, seed=seed)
+    fitted.save(out)
     sizes = f"of {fitted.sizes.min()} to {fitted.sizes.max()} cells"
     log.info("%s: %d meta cells %s, %d genes", out, len(fitted), sizes, len(fitted.genes))
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "gest pretrain sections/s1.h5ad --validation sections/s2.h5ad --vocabulary vocabulary.npz --out model",
+        "    the default is the paper's model, which takes hours on a GPU; smaller ones, and fewer steps, by",
+        "gest pretrain sections/s1.h5ad --vocabulary vocabulary.npz --config config/own_data.yaml --out model",
+        "    reads the keys `window`, `model`, `serialisation`, `loss` and `pretraining`",
+        "gest pretrain sections/s1.h5ad --vocabulary vocabulary.npz --out model --dry-run",
+        "    how many steps, sections, cells and parameters there would be",
+    )
+)
 def pretrain(
     train: Annotated[list[Path], Argument(help="Training sections (.h5ad).")],
     vocabulary: VocabularyFile,
@@ -63,16 +79,24 @@ def pretrain(
         int | None,
         Option(min=1, help="Train in so many processes; else in one for each GPU of the Slurm job, or in one."),
     ] = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Pre-train a model; stopped or killed, and started again, it goes on where it was.
 
     Ends with code 75 where SIGTERM or SIGUSR1 stopped it: the same command goes on.
     """
     from gest.distributed import launch
+    from gest.folders import replaceable
+    from gest.model import MARKER
+    from gest.plans import plan_training
     from gest.pretrain import pretrain as trained
     from gest.vocabulary import Vocabulary
 
     known, settings = Vocabulary.load(vocabulary), read_config(config)
+    if dry_run:
+        replaceable(out, MARKER)
+        log.info("%s would hold a model: %s", out, plan_training(train, known, settings, validation=validation))
+        return
     launch(processes)
     model = trained(
         train,

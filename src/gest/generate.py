@@ -72,10 +72,7 @@ def generate(
     from gest.given import places
     from gest.tokens import expression, match_genes
 
-    if mode not in ("weighted", "picking"):
-        raise UserError(f"generate: mode is '{mode}', and must be weighted or picking.")
-    if mode == "picking" and not model.quantised:
-        raise UserError("generate: mode is 'picking', and this model has no meta cells to pick; leave it 'weighted'.")
+    check_mode(mode, model)
     if batch_size is not None and batch_size < 1:
         raise UserError(f"generate: the batch size is {batch_size}, and must be at least 1.")
     hidden = mask_of(adata, unseen)
@@ -108,6 +105,14 @@ def generate(
         "genes_missing": [str(gene) for gene in vocabulary.genes[~found]],
     }
     return adata
+
+
+def check_mode(mode: str, model: GeST) -> None:
+    """Raise UserError if a mode is unknown, or not the model's."""
+    if mode not in ("weighted", "picking"):
+        raise UserError(f"generate: mode is '{mode}', and must be weighted or picking.")
+    if mode == "picking" and not model.quantised:
+        raise UserError("generate: mode is 'picking', and this model has no meta cells to pick; leave it 'weighted'.")
 
 
 def aggregate(probabilities: np.ndarray, expression: np.ndarray, mode: str) -> np.ndarray:

@@ -96,6 +96,12 @@ def embed_tokens(
     return embedding
 
 
+def check_window(window: float | None, trained: float) -> None:
+    """Raise UserError if niches of this side, µm, are not seen by a model that was trained with windows of that one."""
+    if window is not None and not 0 < window <= trained:
+        raise UserError(f"embed: the window is {window:g} µm, and must be above 0 and at most the model's {trained:g}.")
+
+
 def embed(
     adata: AnnData, model: GeST, *, window: float | None = None, batch_size: int | None = None, seed: int = 0
 ) -> AnnData:
@@ -125,8 +131,7 @@ def embed(
     from gest.tokens import expression
 
     trained = model.config.window
-    if window is not None and not 0 < window <= trained:
-        raise UserError(f"embed: the window is {window:g} µm, and must be above 0 and at most the model's {trained:g}.")
+    check_window(window, trained)
     if batch_size is not None and batch_size < 1:
         raise UserError(f"embed: the batch size is {batch_size}, and must be at least 1.")
     xy = places(adata)

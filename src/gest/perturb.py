@@ -122,6 +122,19 @@ def change(
     return changed
 
 
+def settled(
+    around: Surroundings, activate: Sequence[str], inhibit: Sequence[str], sigma: float | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Find the columns of the genes to raise and to lower, and settle on σ, µm; `perturb` lists the errors."""
+    activated, inhibited = around.columns(activate), around.columns(inhibit)
+    if len(both := np.intersect1d(activated, inhibited)):
+        raise UserError(f"perturb: the gene '{around.genes[both[0]]}' is to be activated and inhibited; choose one.")
+    sigma = around.half_diameter if sigma is None else sigma
+    if not 0 < sigma < np.inf:
+        raise UserError(f"perturb: sigma is {sigma:g} µm, and must be a finite length above 0; give one.")
+    return activated, inhibited, sigma
+
+
 def compare(
     around: Surroundings,
     *,
@@ -136,12 +149,7 @@ def compare(
     The a of A.5, "max g(x), x ∈ {x_1, …, x_n} … the maximum value of all genes", is one number: the largest
     log-normalised value of any gene in any cell of the section.
     """
-    activated, inhibited = around.columns(activate), around.columns(inhibit)
-    if len(both := np.intersect1d(activated, inhibited)):
-        raise UserError(f"perturb: the gene '{around.genes[both[0]]}' is to be activated and inhibited; choose one.")
-    sigma = around.half_diameter if sigma is None else sigma
-    if not 0 < sigma < np.inf:
-        raise UserError(f"perturb: sigma is {sigma:g} µm, and must be a finite length above 0; give one.")
+    activated, inhibited, sigma = settled(around, activate, inhibit, sigma)
     profiles, maximum = around.profiles, float(around.known.max())
     changed = change(
         profiles, around.xy[around.roi], activated=activated, inhibited=inhibited, sigma=sigma, maximum=maximum

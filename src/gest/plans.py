@@ -13,6 +13,7 @@ from gest.batches import Windows
 from gest.config import Config
 from gest.given import places
 from gest.model import GeST
+from gest.niche import check_window
 from gest.pretrain import as_tokens, outline
 from gest.stream import Sections, stream
 from gest.tokens import expression, match_genes
@@ -38,8 +39,9 @@ def plan(section: AnnData, model: GeST, *, window: float | None = None) -> str:
     Raises
     ------
     UserError
-        What they would raise of its coordinates, genes and counts.
+        What they would raise of the window and of its coordinates, genes and counts.
     """
+    check_window(window, model.config.window)
     xy, side = places(section), window or model.config.window
     expression(section, model.vocabulary)
     found = match_genes(section, model.vocabulary) >= 0

@@ -35,14 +35,14 @@ Validation = Annotated[
 OTHERS = ("pools", "training_cells", "methods", "datasets")  # keys of annotation that are no settings of fine-tuning
 
 
-def _settings(annotation: dict[str, Any]) -> "Settings":
-    """Take the settings of fine-tuning among those of annotation; refuse keys that are not known."""
+def _settings(annotation: dict[str, Any], **others: Any) -> "Settings":
+    """Take the settings of fine-tuning among those of annotation, and others; refuse keys that are not known."""
     from gest.supervised import Settings
 
     known = [*(field.name for field in fields(Settings) if field.name != "pool"), *OTHERS]
     if unknown := sorted(set(annotation) - set(known)):
         raise UserError(f"config: 'annotation.{unknown[0]}' is not a key; 'annotation' takes {', '.join(known)}.")
-    return Settings.of({name: value for name, value in annotation.items() if name not in OTHERS})
+    return Settings.of({name: value for name, value in annotation.items() if name not in OTHERS} | others)
 
 
 @app.command(
@@ -70,7 +70,7 @@ def fit_annotator(
     from gest.model import load
 
     annotation = read_config(config).get("annotation", {})
-    settings = asdict(_settings(annotation)) | {"pool": pool}
+    settings = asdict(_settings(annotation, pool=pool))
     trained = load(model).to(device)
     if dry_run:
         replaceable(out, "annotator.json")

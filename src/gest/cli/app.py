@@ -76,7 +76,7 @@ ModelFolder = Annotated[
     str, Option(help="Model: a folder that `gest pretrain` or `gest export` wrote, a url, or hf://OWNER/NAME.")
 ]
 VocabularyFile = Annotated[Path, Option(help="Vocabulary (.npz), as `gest vocabulary` writes it.")]
-BatchSize = Annotated[int | None, Option(help="How many windows run together; changes speed, not results.")]
+BatchSize = Annotated[int | None, Option(min=1, help="How many windows run together; changes speed, not results.")]
 Device = Annotated[
     str, Option(callback=device_of, help="auto (a GPU where there is one), cpu or cuda.", show_default=True)
 ]

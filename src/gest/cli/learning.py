@@ -142,8 +142,8 @@ def generate(
     dry_run: DryRun = False,
 ) -> None:
     """Generate the unseen cells of your own section from those around them (A.2)."""
+    from gest.generate import check_mode, mask_of
     from gest.generate import generate as generated
-    from gest.generate import mask_of
     from gest.given import open_given
     from gest.model import load
     from gest.plans import plan
@@ -153,6 +153,7 @@ def generate(
         raise UserError("generate: give either --unseen or --unseen-circle.")
     writable(out)
     section, trained = open_given(adata), load(model).to(device)
+    check_mode(mode, trained)
     with naming(adata):
         if unseen_circle is not None:
             hidden = cells_of(section, Circle(*unseen_circle))

@@ -46,7 +46,7 @@ def perturb(
     from gest.folders import replaceable, whole_folder
     from gest.given import open_given
     from gest.model import load
-    from gest.perturb import compare
+    from gest.perturb import compare, settled
     from gest.perturb_controls import controls, sensitivity
     from gest.plots.perturbation_map import draw_perturbation, strongest
     from gest.plots.saving import save
@@ -59,7 +59,7 @@ def perturb(
         around = Surroundings(section, load(model).to(device), roi=roi, context=context, seed=seed)
     shown = [around.columns([gene])[0] for gene in show]
     if dry_run:
-        around.columns([*activate, *inhibit])
+        settled(around, activate, inhibit, sigma)
         log.info("%s: would change %d cells of %s and generate %d around them, a dozen times over, on %s",
                  out, len(around.roi), roi, len(around.cells), device)  # fmt: skip
         return

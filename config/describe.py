@@ -24,7 +24,10 @@ def resolved(schema: dict) -> dict:
 
 
 def keys(schema: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict]]:
-    """Every key that holds a value; what datasets and variants take over from the run is left out there."""
+    """Every key that holds a value; what datasets and variants take over from the run is left out there.
+
+    A key without a description of its own has that of the map it stands in.
+    """
     own = {name: about for name, about in schema.get("properties", {}).items() if not path or name not in shared(path)}
     for name, about in own.items():
         about = resolved(about)
@@ -36,7 +39,7 @@ def keys(schema: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
         elif isinstance(inner, dict) and "properties" in resolved(inner):
             yield from keys(resolved(inner), (*path, name, "NAME"))
         else:
-            yield (*path, name), about
+            yield (*path, name), {"description": schema.get("description", "")} | about
 
 
 def shared(path: tuple[str, ...]) -> set[str]:

@@ -1,6 +1,7 @@
 """Small things many tests need: random tissue, its vocabulary, a tiny model."""
 
 import os
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from anndata import AnnData
 
-from gest import GeST, Vocabulary
+from gest import GeST, Vocabulary, cli
 from gest.generation_scores import METRICS
 from gest.paper import read_paper_values
 from gest.scores import COLUMNS
@@ -36,6 +37,7 @@ TINY = {
 def pytest_runtest_setup() -> None:
     """Numba gives torch its own number of threads; more of them than free cores make a training many times slower."""
     torch.set_num_threads(1)
+    torch.manual_seed(0)  # whatever ran before
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +74,19 @@ def model(vocabulary) -> GeST:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def verb(monkeypatch):
+    """Run a verb of the command line in this process, and check its exit status."""
+
+    def run(*arguments, expect: int = 0) -> None:
+        monkeypatch.setattr(sys, "argv", ["gest", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        assert (stopped.value.code or 0) == expect
+
+    return run
 
 
 PAIRS = [("gest", "picking"), ("gest", "weighted"), ("gp", "default"), ("mlp", "default")]

@@ -12,8 +12,6 @@ import gest
 from gest import annotation_methods
 from gest.annotation import METHODS, fit, label
 from gest.annotator import load
-from gest.cli import annotation as verbs  # noqa: F401  (adds its verbs)
-from gest.cli import main
 from gest.errors import UserError
 from gest.labellings import read_labellings
 from gest.sections import write_section
@@ -205,15 +203,8 @@ def test_user_errors(paths, model, sections, vocabulary, tmp_path):
         label(out, paths[2])
 
 
-def run_verb(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["gest", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert not stopped.value.code
-
-
 @pytest.mark.filterwarnings("ignore:5 of 40 genes")
-def test_verbs(paths, model, tmp_path, monkeypatch):
+def test_verbs(paths, model, tmp_path, monkeypatch, verb):
     monkeypatch.chdir(tmp_path)
     model.save("model")
     annotation = {"pools": ["max"], "training_cells": 100, "steps": 4, "batch_size": 4, "validate_every": 2}
@@ -221,14 +212,14 @@ def test_verbs(paths, model, tmp_path, monkeypatch):
     labels = {"division": "division", "region": "region"}
     (tmp_path / "c.json").write_text(json.dumps({"annotation": annotation, "labels": labels}))
     learn = ("fit-annotator", *paths[:2], "--model", "model", "--config", "c.json", "--label", "division")
-    run_verb(monkeypatch, *learn, "--validation", paths[0], "--out", "annotator")
+    verb(*learn, "--validation", paths[0], "--out", "annotator")
     assert load("annotator").metrics["training_cells"] == 100
-    run_verb(monkeypatch, "annotate", paths[2], "--annotator", "annotator", "--out", "a.h5ad")
+    verb("annotate", paths[2], "--annotator", "annotator", "--out", "a.h5ad")
     result = gest.sections.read_section("a.h5ad")
     assert set(result.obs["gest_division"]) <= set(result.uns["gest_division"]["classes"])
     learn = ("learn-labels", *paths[:2], "--method", "gest", "--n-seeds", 2, "--model", "model", "--config", "c.json")
-    run_verb(monkeypatch, *learn, "--out", "gest")
-    run_verb(monkeypatch, "label", paths[2], "--learnt", "gest", "--out", "labels.csv")
+    verb(*learn, "--out", "gest")
+    verb("label", paths[2], "--learnt", "gest", "--out", "labels.csv")
     made, cells = read_labellings("labels.csv")
     assert [one.column for one in made] == [f"max/{level}/0/{seed}" for level in labels for seed in (0, 1)]
     assert list(cells) == list(result.obs_names)
@@ -242,40 +233,37 @@ def test_verbs(paths, model, tmp_path, monkeypatch):
         ({"steps": "x"}, "'steps' is 'x', and must be of type int"),
     ],
 )
-@pytest.mark.parametrize("verb", ["fit-annotator", "learn-labels"])
-def test_settings_that_cannot_be_are_refused(paths, model, tmp_path, monkeypatch, capsys, annotation, sentence, verb):
+@pytest.mark.parametrize("name", ["fit-annotator", "learn-labels"])
+def test_settings_that_cannot_be_are_refused(paths, model, tmp_path, capsys, annotation, sentence, name, verb):
     model.save(tmp_path / "model")
     (tmp_path / "c.json").write_text(json.dumps({"annotation": annotation, "labels": {"region": "region"}}))
-    about = {"fit-annotator": ("--label", "region"), "learn-labels": ("--method", "gest")}[verb]
-    given = (verb, paths[0], "--model", tmp_path / "model", "--config", tmp_path / "c.json", *about)
-    assert sentence in refused(monkeypatch, capsys, *given, "--out", tmp_path / "o")
+    about = {"fit-annotator": ("--label", "region"), "learn-labels": ("--method", "gest")}[name]
+    given = (name, paths[0], "--model", tmp_path / "model", "--config", tmp_path / "c.json", *about)
+    assert sentence in refused(verb, capsys, *given, "--out", tmp_path / "o")
     assert not (tmp_path / "o").exists()
 
 
-def test_learning_needs_levels_and_nothing_else_of_a_config(paths, tmp_path, monkeypatch, capsys):
+def test_learning_needs_levels_and_nothing_else_of_a_config(paths, tmp_path, capsys, verb):
     learn = ("learn-labels", *paths[:2], "--method", "majority", "--out", tmp_path / "m")
-    assert "no level of labels is named" in refused(monkeypatch, capsys, *learn)
+    assert "no level of labels is named" in refused(verb, capsys, *learn)
     (tmp_path / "c.json").write_text(json.dumps({"labels": {"region": "region"}}))
-    run_verb(monkeypatch, *learn, "--config", tmp_path / "c.json")
+    verb(*learn, "--config", tmp_path / "c.json")
     assert len(label(tmp_path / "m", paths[0])) == 1
 
 
-def test_an_occupied_folder_is_refused_before_training(paths, model, tmp_path, monkeypatch, capsys):
+def test_an_occupied_folder_is_refused_before_training(paths, model, tmp_path, monkeypatch, capsys, verb):
     model.save(tmp_path / "model")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("")
     trained = []
     monkeypatch.setattr(sys.modules["gest.annotate"], "fit_annotator", lambda *_, **__: trained.append(1))
     learn = ("fit-annotator", paths[0], "--model", tmp_path / "model", "--label", "region")
-    assert "something here without annotator.json" in refused(monkeypatch, capsys, *learn, "--out", tmp_path / "mine")
+    assert "something here without annotator.json" in refused(verb, capsys, *learn, "--out", tmp_path / "mine")
     assert not trained
 
 
-def refused(monkeypatch, capsys, *arguments):
+def refused(verb, capsys, *arguments):
     """Run a verb that must end in one sentence, and return it."""
-    monkeypatch.setattr(sys, "argv", ["gest", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
+    verb(*arguments, expect=2)
     (told,) = capsys.readouterr().err.splitlines()
-    assert stopped.value.code == 2
     return told

@@ -7,18 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gest import cli
 from gest.scores import COLUMNS
-
-
-def gest(*arguments, expect: int = 0) -> None:
-    """Run a verb in this process."""
-    import sys
-
-    sys.argv = ["gest", *map(str, arguments)]
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert (stopped.value.code or 0) == expect
 
 
 @pytest.fixture
@@ -43,17 +32,17 @@ def configured(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_from_simulation_to_scores(configured):
+def test_from_simulation_to_scores(configured, verb):
     for section in "ab":
-        gest("simulate", "--dataset-config", "dataset.json", "--section", section, "--out", f"{section}.h5ad")
+        verb("simulate", "--dataset-config", "dataset.json", "--section", section, "--out", f"{section}.h5ad")
     common = ("--config", "config.json")
-    gest("vocabulary", "a.h5ad", *common, "--out", "v.npz")
-    gest("pretrain", "a.h5ad", "--validation", "b.h5ad", "--vocabulary", "v.npz", *common, "--out", "m")
-    gest("crops", "b.h5ad", *common, "--out", "crops.json")
-    gest("svg", "b.h5ad", "--vocabulary", "v.npz", "--out", "svg.csv")
+    verb("vocabulary", "a.h5ad", *common, "--out", "v.npz")
+    verb("pretrain", "a.h5ad", "--validation", "b.h5ad", "--vocabulary", "v.npz", *common, "--out", "m")
+    verb("crops", "b.h5ad", *common, "--out", "crops.json")
+    verb("svg", "b.h5ad", "--vocabulary", "v.npz", "--out", "svg.csv")
     for method, learnt in (("gest", ("--model", "m")), ("mean_of_seen", ("--vocabulary", "v.npz"))):
-        gest("predict", "b.h5ad", "--method", method, "--crops", "crops.json", *learnt, *common, "--out", "p.h5ad")
-        gest("score", "p.h5ad", "--section", "b.h5ad", "--vocabulary", "v.npz", "--svg", "svg.csv", "--run", "r",
+        verb("predict", "b.h5ad", "--method", method, "--crops", "crops.json", *learnt, *common, "--out", "p.h5ad")
+        verb("score", "p.h5ad", "--section", "b.h5ad", "--vocabulary", "v.npz", "--svg", "svg.csv", "--run", "r",
              "--dataset", "d", "--out", f"{method}.csv")  # fmt: skip
         scores = pd.read_csv(f"{method}.csv")
         assert list(scores.columns) == list(COLUMNS)
@@ -65,19 +54,19 @@ def test_from_simulation_to_scores(configured):
     adata = ad.read_h5ad("b.h5ad")
     adata.obs["hidden"] = adata.obsm["spatial"][:, 0] > 500
     adata.write_h5ad("mine.h5ad")
-    gest("generate", "mine.h5ad", "--model", "m", "--unseen", "hidden", "--out", "mine_generated.h5ad")
+    verb("generate", "mine.h5ad", "--model", "m", "--unseen", "hidden", "--out", "mine_generated.h5ad")
     assert np.isfinite(ad.read_h5ad("mine_generated.h5ad").layers["gest"]).all()
     assert not list(configured.glob(".*")), "temporary files are left"
 
 
-def test_import_of_a_users_file(configured, sections):
+def test_import_of_a_users_file(configured, sections, verb):
     both = ad.concat(sections)
     both.obs["sample"] = both.obs["section"].astype(str)
     both.write_h5ad("mine.h5ad")
     (configured / "mine.json").write_text(
         json.dumps({"source": "anndata", "path": "mine.h5ad", "section_key": "sample"})
     )
-    gest("import", "--dataset-config", "mine.json", "--section", "s1", "--out", "s1.h5ad")
+    verb("import", "--dataset-config", "mine.json", "--section", "s1", "--out", "s1.h5ad")
     assert ad.read_h5ad("s1.h5ad").n_obs == sections[1].n_obs
 
 
@@ -98,9 +87,9 @@ def test_import_of_a_users_file(configured, sections):
         (("download", "f", "--folder", "d", "--entry", "no.json", "--receipt", "r", "--page", "p"), "no.json"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_leaves_nothing(configured, capsys, arguments, sentence):
+def test_a_mistake_is_one_sentence_and_leaves_nothing(configured, capsys, arguments, sentence, verb):
     before = set(configured.iterdir())
-    gest(*arguments, expect=2)
+    verb(*arguments, expect=2)
     shown = capsys.readouterr().err.strip().splitlines()
     assert len(shown) == 1
     assert shown[0].startswith("error: ")

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import yaml
 
-from gest import cli
 from gest.fixtures import write_upstream
 
 REGISTRY = yaml.safe_load((Path(__file__).parents[2] / "config" / "datasets.yaml").read_text())["upstream"]
@@ -41,15 +40,6 @@ def files(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def gest(*arguments, expect=0):
-    import sys
-
-    sys.argv = ["gest", *map(str, arguments)]
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert (stopped.value.code or 0) == expect
-
-
 def test_every_file_of_the_registry_is_there_with_its_entry(upstream):
     for name, (_, sections) in SECTIONS.items():
         for file in REGISTRY[name]["files"]:
@@ -75,10 +65,10 @@ def atlas(tmp_path, upstream, **changes):
     return "import-atlas", "--dataset-config", tmp_path / "config.json", "--part", "m", "--out", tmp_path / "out"
 
 
-def test_an_atlas_is_read_section_by_section(upstream, tmp_path):
+def test_an_atlas_is_read_section_by_section(upstream, tmp_path, verb):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "other.h5ad").touch()
-    gest(*atlas(tmp_path, upstream))
+    verb(*atlas(tmp_path, upstream))
     table = pd.read_csv(tmp_path / "out" / "m.csv")
     assert table["section"].tolist() == ["Zhuang-ABCA-2.003", "Zhuang-ABCA-2.005", "Zhuang-ABCA-2.007"]
     for name, section in zip(table["name"], table["section"], strict=True):
@@ -96,8 +86,8 @@ def test_an_atlas_is_read_section_by_section(upstream, tmp_path):
         ({"path": "nowhere"}, "nowhere"),
     ],
 )
-def test_an_atlas_that_is_not_as_expected_leaves_nothing(upstream, tmp_path, capsys, changes, sentence):
-    gest(*atlas(tmp_path, upstream, **changes), expect=2)
+def test_an_atlas_that_is_not_as_expected_leaves_nothing(upstream, tmp_path, capsys, changes, sentence, verb):
+    verb(*atlas(tmp_path, upstream, **changes), expect=2)
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(said) == 1
     assert sentence in said[0]
@@ -112,20 +102,20 @@ def test_an_atlas_that_is_not_as_expected_leaves_nothing(upstream, tmp_path, cap
         ({"source": "stroke", "path": "stroke/Mouse_brain_stroke_all_data.h5", "proximal_um": 300}, "PT1-1"),
     ],
 )
-def test_sections_that_are_read_one_by_one(upstream, tmp_path, monkeypatch, settings, section):
+def test_sections_that_are_read_one_by_one(upstream, tmp_path, monkeypatch, settings, section, verb):
     monkeypatch.chdir(upstream)
     (tmp_path / "config.json").write_text(json.dumps(settings))
     out = tmp_path / "section.h5ad"
-    gest("import", "--dataset-config", tmp_path / "config.json", "--section", section, "--out", out)
+    verb("import", "--dataset-config", tmp_path / "config.json", "--section", section, "--out", out)
     obs = ad.read_h5ad(out).obs
     assert set(obs["section"]) == {section}
     assert set(obs["donor"]) == {settings.get("donors", {}).get(section, section)}
 
 
-def test_a_section_with_other_numbers_than_upstream_is_known_for(upstream, tmp_path, capsys):
+def test_a_section_with_other_numbers_than_upstream_is_known_for(upstream, tmp_path, capsys, verb):
     settings = {"source": "visium", "path": str(upstream / "liver_cancer"), "expected": {"cells_of": {"HCC-1L": 9}}}
     (tmp_path / "config.json").write_text(json.dumps(settings))
     out = tmp_path / "section.h5ad"
-    gest("import", "--dataset-config", tmp_path / "config.json", "--section", "HCC-1L", "--out", out, expect=2)
+    verb("import", "--dataset-config", tmp_path / "config.json", "--section", "HCC-1L", "--out", out, expect=2)
     assert "cells, where 9 are expected" in capsys.readouterr().err
     assert not out.exists()

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -15,8 +14,6 @@ import yaml
 from scipy.stats import binom, mannwhitneyu, pearsonr, t
 from statsmodels.stats.multitest import multipletests
 
-from gest import cli
-from gest.cli import ischemia  # noqa: F401  (the verb, wherever the module is registered)
 from gest.errors import UserError
 from gest.fixtures import stroke
 from gest.ischemia import changed_genes, correlations, perturb_ischemia, placements, read_calls
@@ -344,15 +341,8 @@ def arguments(tmp_path, sections, spots, model, **changes):
     ]
 
 
-def run(monkeypatch, given, expect=0):
-    monkeypatch.setattr(sys, "argv", ["gest", *map(str, given)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert (stopped.value.code or 0) == expect
-
-
-def test_the_command_writes_what_can_be_scored(tmp_path, monkeypatch, sections, spots, model):
-    run(monkeypatch, arguments(tmp_path, sections, spots, model))
+def test_the_command_writes_what_can_be_scored(tmp_path, sections, spots, model, verb):
+    verb(*arguments(tmp_path, sections, spots, model))
     out = tmp_path / "out"
     calls, replicates = read_calls([out / "calls.csv"]), pd.read_csv(out / "replicates.csv")
     core = pd.read_csv(out / "core.csv", keep_default_na=False)
@@ -368,8 +358,8 @@ def test_the_command_writes_what_can_be_scored(tmp_path, monkeypatch, sections, 
     assert len(score_calls(calls, replicates, core, degs, main="roi/1", about=about))
 
 
-def test_a_section_of_another_name_is_refused(tmp_path, monkeypatch, capsys, sections, spots, model):
-    run(monkeypatch, arguments(tmp_path, sections, spots, model, section="s9"), expect=2)
+def test_a_section_of_another_name_is_refused(tmp_path, capsys, sections, spots, model, verb):
+    verb(*arguments(tmp_path, sections, spots, model, section="s9"), expect=2)
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(said) == 1
     assert "perturbation.section: 's9' is not among the 1 sections s0 to s0" in said[0]

@@ -1,7 +1,5 @@
 """Files as users have them: gene names of all kinds, SpatialData, several sections; and what tools do with results."""
 
-import sys
-
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -9,20 +7,11 @@ import pytest
 import scanpy as sc
 
 import gest
-from gest import cli
 from gest.errors import UserError
 from gest.given import open_given
 from gest.sources.anndata import read
 from gest.tokens import match_genes
 from gest.vocabulary import fit_sections
-
-
-def verb(monkeypatch, *arguments):
-    """Run a verb in this process."""
-    monkeypatch.setattr(sys, "argv", ["gest", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert not stopped.value.code
 
 
 def with_ids(section, version=""):
@@ -57,7 +46,7 @@ def test_gene_symbols_that_end_like_versions_are_left_alone(sections, vocabulary
     assert (match_genes(section, vocabulary) == -1).all()
 
 
-def test_prepare_writes_each_section_as_read_does(sections, tmp_path, monkeypatch):
+def test_prepare_writes_each_section_as_read_does(sections, tmp_path, monkeypatch, verb):
     monkeypatch.chdir(tmp_path)
     both = ad.concat(sections)
     both.obs["slide"] = both.obs["section"].map({"s0": "a/0", "s1": "b"}).astype("category")
@@ -67,9 +56,9 @@ def test_prepare_writes_each_section_as_read_does(sections, tmp_path, monkeypatc
     both.write_h5ad("mine.h5ad")
     options = ("--section-key", "slide", "--label", "region", "--layer", "raw", "--spatial-key", "mm")
     options += ("--microns-per-unit", 1000, "--out", "sections")
-    verb(monkeypatch, "prepare", "mine.h5ad", *options, "--dry-run")
+    verb("prepare", "mine.h5ad", *options, "--dry-run")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.h5ad"]
-    verb(monkeypatch, "prepare", "mine.h5ad", *options)
+    verb("prepare", "mine.h5ad", *options)
     assert sorted(path.name for path in (tmp_path / "sections").iterdir()) == ["a_0.h5ad", "b.h5ad", "sections.csv"]
     written = ad.read_h5ad("sections/a_0.h5ad")
     assert np.array_equal(written.X.toarray(), sections[0].X.toarray())
@@ -80,18 +69,18 @@ def test_prepare_writes_each_section_as_read_does(sections, tmp_path, monkeypatc
     np.testing.assert_allclose(table["x_max_um"], [s.obsm["spatial"][:, 0].max() for s in sections], atol=0.06)
 
 
-def test_prepare_counts_cells_of_no_section(sections, tmp_path, monkeypatch, capsys):
+def test_prepare_counts_cells_of_no_section(sections, tmp_path, monkeypatch, capsys, verb):
     monkeypatch.chdir(tmp_path)
     both = ad.concat(sections)
     both.obs["section"] = both.obs["section"].astype(object)
     both.obs.iloc[:7, both.obs.columns.get_loc("section")] = np.nan
     both.write_h5ad("mine.h5ad")
-    verb(monkeypatch, "prepare", "mine.h5ad", "--out", "sections")
+    verb("prepare", "mine.h5ad", "--out", "sections")
     assert "warning: mine.h5ad: obs['section'] is missing for 7 of 1000 cells" in capsys.readouterr().err
     assert pd.read_csv("sections/sections.csv")["cells"].tolist() == [493, 500]
 
 
-def test_verbs_follow_one_another(sections, tmp_path, monkeypatch, caplog):
+def test_verbs_follow_one_another(sections, tmp_path, monkeypatch, caplog, verb):
     """From two sections in one file to clusters that scanpy takes."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text(
@@ -99,40 +88,40 @@ def test_verbs_follow_one_another(sections, tmp_path, monkeypatch, caplog):
         "pretraining: {steps: 3, batch_size: 2, warmup_steps: 1, validate_every: 3, checkpoint_every: 3}\n"
     )
     ad.concat(sections).write_h5ad("mine.h5ad")
-    verb(monkeypatch, "prepare", "mine.h5ad", "--out", "s")
+    verb("prepare", "mine.h5ad", "--out", "s")
     learnt = ("vocabulary", "s/s0.h5ad", "--config", "small.yaml", "--out", "v.npz")
-    verb(monkeypatch, *learnt, "--dry-run")
+    verb(*learnt, "--dry-run")
     assert "v.npz would hold 15 meta cells of 500 cells, sections: 1; 40 genes" in caplog.text
     assert not (tmp_path / "v.npz").exists()
-    verb(monkeypatch, *learnt)
+    verb(*learnt)
     trained = ("pretrain", "s/s0.h5ad", "--validation", "s/s1.h5ad", "--vocabulary", "v.npz", "--config", "small.yaml")
-    verb(monkeypatch, *trained, "--out", "m", "--dry-run")
+    verb(*trained, "--out", "m", "--dry-run")
     told = (
         "m would hold a model: 3 steps, 2 windows of 200 µm in a step; 1 training sections with 500 cells, 1 held out"
     )
     assert told in caplog.text
     assert not (tmp_path / "m").exists()
     assert not (tmp_path / "m.state").exists()
-    verb(monkeypatch, *trained, "--out", "m")
-    verb(monkeypatch, "embed", "s/s1.h5ad", "--model", "m", "--out", "e.h5ad")
-    verb(monkeypatch, "cluster", "e.h5ad", "--n-clusters", 3, "--algorithm", "kmeans", "--out", "c.h5ad")
+    verb(*trained, "--out", "m")
+    verb("embed", "s/s1.h5ad", "--model", "m", "--out", "e.h5ad")
+    verb("cluster", "e.h5ad", "--n-clusters", 3, "--algorithm", "kmeans", "--out", "c.h5ad")
     clustered = ad.read_h5ad("c.h5ad")
     assert clustered.obs["gest_cluster"].cat.categories.tolist() == ["0", "1", "2"]
     sc.pp.neighbors(clustered, use_rep="X_gest")
     sc.tl.leiden(clustered, flavor="igraph", n_iterations=2)
     assert clustered.obs["leiden"].notna().all()
-    verb(monkeypatch, "generate", "s/s1.h5ad", "--model", "m", "--unseen-circle", 350, 300, 50, "--out", "g.h5ad")
+    verb("generate", "s/s1.h5ad", "--model", "m", "--unseen-circle", 350, 300, 50, "--out", "g.h5ad")
     generated = ad.read_h5ad("g.h5ad")
     inside = np.hypot(*(generated.obsm["spatial"] - (350, 300)).T) <= 50
     assert np.array_equal(generated.obs["gest_round"] > 0, inside)
     generated.obs["half"] = np.where(generated.obsm["spatial"][:, 0] < 350, "left", "right")
     generated.write_h5ad("h.h5ad")
-    verb(monkeypatch, "generate", "h.h5ad", "--model", "m", "--unseen", "half=left", "--out", "l.h5ad")
+    verb("generate", "h.h5ad", "--model", "m", "--unseen", "half=left", "--out", "l.h5ad")
     left = ad.read_h5ad("l.h5ad")
     assert np.array_equal(left.obs["gest_round"] > 0, left.obs["half"] == "left")
 
 
-def test_help_shows_examples_of_each_verb_for_own_data(monkeypatch, capsys):
+def test_help_shows_examples_of_each_verb_for_own_data(capsys, verb):
     for name in (
         "prepare",
         "vocabulary",
@@ -144,10 +133,10 @@ def test_help_shows_examples_of_each_verb_for_own_data(monkeypatch, capsys):
         "generate",
         "perturb",
     ):
-        verb(monkeypatch, name, "--help")
+        verb(name, "--help")
         shown = capsys.readouterr().out
         assert f"  gest {name} " in shown.split("Examples:")[1]
-    verb(monkeypatch)
+    verb()
     listed = capsys.readouterr().out
     assert listed.index("\n  embed ") < listed.index("Steps of the workflow") < listed.index("\n  represent ")
 

@@ -1,7 +1,6 @@
 """Perturbation: kernels, generation against `gest.generate`, controls, a planted effect, the command line."""
 
 import json
-import sys
 
 import anndata as ad
 import numpy as np
@@ -12,8 +11,7 @@ import torch
 from conftest import TINY
 
 import gest
-import gest.cli.perturbation  # the verb, wherever the module is registered
-from gest import GeST, cli, perturb_controls
+from gest import GeST, perturb_controls
 from gest.errors import UserError
 from gest.generate import generate_tokens
 from gest.perturb import change, compare, perturb
@@ -347,19 +345,12 @@ def test_strongest_are_not_those_that_were_changed():
     assert strongest(deg, 3) == ["b", "c", "d", "e"]
 
 
-def run(*arguments, expect: int = 0) -> None:
-    sys.argv = ["gest", "perturb", *map(str, arguments)]
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert (stopped.value.code or 0) == expect
-
-
-def test_from_the_command_line(learnt, tmp_path, monkeypatch):
+def test_from_the_command_line(learnt, tmp_path, monkeypatch, verb):
     model, section, path = learnt
     monkeypatch.chdir(tmp_path)
     section.write_h5ad("mine.h5ad")
     common = ("mine.h5ad", "--model", path, "--activate", "gene_1", "--inhibit", "gene_2", "--inhibit", "gene_4")
-    run(*common, "--roi-circle", 250, 250, 60, "--out", "a", "--seed", 1)
+    verb("perturb", *common, "--roi-circle", 250, 250, 60, "--out", "a", "--seed", 1)
     names = ["controls.csv", "deg.csv", "map.png", "perturbation.h5ad", "sensitivity.csv", "summary.json"]
     assert sorted(found.name for found in (tmp_path / "a").iterdir()) == names
     roi = Circle(250, 250, 60)
@@ -375,8 +366,8 @@ def test_from_the_command_line(learnt, tmp_path, monkeypatch):
     assert sorted(pd.read_csv("a/sensitivity.csv")["sigma"].unique()) == [30, 60, 120]
 
     (tmp_path / "p.json").write_text("[[190, 190], [310, 190], [310, 310], [190, 310]]")
-    run(*common, "--roi-polygon", "p.json", "--out", "b", "--show", "gene_7")
-    run(*common, "--roi-polygon", (tmp_path / "p.json").read_text(), "--out", "c", "--show", "gene_7")
+    verb("perturb", *common, "--roi-polygon", "p.json", "--out", "b", "--show", "gene_7")
+    verb("perturb", *common, "--roi-polygon", (tmp_path / "p.json").read_text(), "--out", "c", "--show", "gene_7")
     for name in names:
         if name != "perturbation.h5ad":
             assert (tmp_path / "b" / name).read_bytes() == (tmp_path / "c" / name).read_bytes()
@@ -396,11 +387,11 @@ def test_from_the_command_line(learnt, tmp_path, monkeypatch):
         (("--roi-circle", 0, 0, 100, "--sigma", 0), "sigma is 0"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_leaves_nothing(learnt, tmp_path, monkeypatch, capsys, arguments, sentence):
+def test_a_mistake_is_one_sentence_and_leaves_nothing(learnt, tmp_path, monkeypatch, capsys, arguments, sentence, verb):
     monkeypatch.chdir(tmp_path)
     learnt[1].write_h5ad("mine.h5ad")
     capsys.readouterr()
-    run("mine.h5ad", "--model", learnt[2], "--out", "o", *arguments, expect=2)
+    verb("perturb", "mine.h5ad", "--model", learnt[2], "--out", "o", *arguments, expect=2)
     shown = capsys.readouterr().err.strip().splitlines()
     assert len(shown) == 1
     assert sentence in shown[0]

@@ -57,9 +57,9 @@ def vocabulary(
 @app.command(
     epilog=examples(
         "gest pretrain sections/s1.h5ad --validation sections/s2.h5ad --vocabulary vocabulary.npz --out model",
-        "    the default is the paper's model, which takes hours on a GPU; smaller ones, and fewer steps, by",
+        "    without --config it is the paper's model, which takes hours on a GPU",
         "gest pretrain sections/s1.h5ad --vocabulary vocabulary.npz --config config/own_data.yaml --out model",
-        "    reads the keys `window`, `model`, `serialisation`, `loss` and `pretraining`",
+        "    a small one: the keys `window`, `model`, `serialisation`, `loss` and `pretraining` are read",
         "gest pretrain sections/s1.h5ad --vocabulary vocabulary.npz --out model --dry-run",
         "    how many steps, sections, cells and parameters there would be",
     )

@@ -17,7 +17,7 @@ from anndata import AnnData
 
 from gest.annotate import annotate_tokens
 from gest.annotator import load_annotator
-from gest.errors import UserError
+from gest.errors import UserError, naming
 from gest.isolated import run_isolated
 from gest.labelled import as_seen, draw_labels, labels_of, read_labelled
 from gest.labellings import peak_mb
@@ -215,7 +215,8 @@ def _drawn(sections: Paths, levels: Sequence[str], training_cells: int | None) -
     labels = []
     for path in sections:
         section = read_section(path)
-        labels.append([labels_of(section, level) for level in levels])
+        with naming(path):
+            labels.append([labels_of(section, level) for level in levels])
     by_level = [draw_labels(of, training_cells, seed=_DRAW) for of in zip(*labels, strict=True)]
     return list(zip(*by_level, strict=True))
 

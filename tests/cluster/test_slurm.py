@@ -99,7 +99,7 @@ def wait_for(condition):
 @pytest.fixture(scope="module")
 def finished(site):
     """The run, in which one training has a minute at its first attempt and the other one is killed."""
-    minutes = "attempt if wildcards.model_seed == '0' else 10"
+    minutes = "attempt**2 if wildcards.model_seed == '0' else 20"
     running = site.start("generation", steps=STEPS, runtime=minutes, slurm_extra="'--signal=TERM@40'")
     log = site.folder / "logs" / "cluster" / "pretrain" / "brain-s1.log"
     try:
@@ -168,7 +168,7 @@ def test_a_prediction_and_its_scores_are_one_job(finished):
 def test_a_job_out_of_time_comes_back_with_more(finished, undisturbed):
     tried = finished.jobs("pretrain/brain_0")
     assert len(tried) > 1
-    assert [job["TimeLimit"] for job in tried] == [f"00:0{1 + attempt}:00" for attempt in range(len(tried))]
+    assert [job["TimeLimit"] for job in tried] == [f"00:{attempt**2:02}:00" for attempt in range(1, len(tried) + 1)]
     assert [job["JobState"] for job in tried] == ["FAILED"] * (len(tried) - 1) + ["COMPLETED"]
     log = (finished.folder / "logs" / "cluster" / "pretrain" / "brain-s0.log").read_text()
     told = re.findall(r"SIGTERM stopped it after step (\d+)", (finished.folder / "snakemake.log").read_text())

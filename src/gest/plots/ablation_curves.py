@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 _COLUMNS = 4
+_LINE = 40  # characters that fit above a panel
 _REFERENCE, _OWN = "0.7", "#0072B2"
 
 
@@ -44,7 +46,8 @@ def draw_curves(
                 ax.plot(log["cells"], log["validation_loss"], color=_REFERENCE, linewidth=1)
         for log in own:
             ax.plot(log["cells"], log["validation_loss"], color=_OWN, linewidth=1, marker=".", markersize=3)
-        ax.set_title(f"{variant}: {'converged' if done[variant] else 'not converged'}\n{kinds[variant]}", fontsize=7)
+        state = "converged" if done[variant] else "not converged"
+        ax.set_title(f"{variant}: {state}\n{fill(kinds[variant], _LINE)}", fontsize=7)
         ax.tick_params(labelsize=7)
         ax.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
         ax.xaxis.get_offset_text().set_fontsize(7)

@@ -17,7 +17,7 @@ from gest.sources.simulate import simulate
 
 ROOT = Path(__file__).parents[2]
 SLURM = Path("/run/gest-slurm")
-STEPS = 5000  # over a minute, of which the first attempt has about twenty seconds
+STEPS = 5000  # over a minute, of which the first attempt has about thirty seconds, less the start of three processes
 pytestmark = pytest.mark.cluster
 
 
@@ -100,7 +100,7 @@ def wait_for(condition):
 def finished(site):
     """The run, in which one training has a minute at its first attempt and the other one is killed."""
     minutes = "attempt**2 if wildcards.model_seed == '0' else 20"
-    running = site.start("generation", steps=STEPS, runtime=minutes, slurm_extra="'--signal=TERM@40'")
+    running = site.start("generation", steps=STEPS, runtime=minutes, slurm_extra="'--signal=TERM@20'")
     log = site.folder / "logs" / "cluster" / "pretrain" / "brain-s1.log"
     try:
         wait_for(

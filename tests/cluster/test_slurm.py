@@ -188,8 +188,8 @@ def trained_by(running: subprocess.Popen, size: int) -> dict[str, tuple[str, str
     """Node and GPUs of every process of a training, by rank."""
     ranks = {}
     while running.poll() is None and len(ranks) < size:
-        found = processes("-m gest.cli pretrain").values()
-        ranks |= {one["RANK"]: (one["SLURM_NODEID"], one["CUDA_VISIBLE_DEVICES"]) for one in found if "RANK" in one}
+        found = [one for one in processes("-m gest.cli pretrain").values() if {"RANK", "SLURM_NODEID"} <= set(one)]
+        ranks |= {one["RANK"]: (one["SLURM_NODEID"], one["CUDA_VISIBLE_DEVICES"]) for one in found}
         time.sleep(0.2)
     return ranks
 

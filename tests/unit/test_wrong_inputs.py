@@ -156,7 +156,7 @@ MISTAKES = {
     "no SpatialData": (None, "embed some.zarr --model m --out o.h5ad", "pip install 'gest[spatialdata]'"),
     "window": (None, "embed good.h5ad --model m --window 900 --out o.h5ad", "at most the model's 300"),
     "window, dry run": (None, "embed good.h5ad --model m --window 900 --out o.h5ad --dry-run", "the model's 300"),
-    "batch size": (None, "embed good.h5ad --model m --batch-size 0 --out o.h5ad", "'--batch-size': Input should be greater than or equal to 1"),
+    "batch size": (None, "embed good.h5ad --model m --batch-size 0 --out o.h5ad", "Invalid value for '--batch-size'"),
     "device": (None, "embed good.h5ad --model m --device tpu --out o.h5ad", "auto, cpu or cuda"),
     "out is a folder": (None, "embed good.h5ad --model m --out m", "this is a folder"),
     "out below a file": (None, "embed good.h5ad --model m --out v.npz/o.h5ad", "nothing can be written in"),

@@ -5,6 +5,7 @@ Memory is measured in a process of its own, by the kernel's account of it (Linux
 """
 
 import argparse
+import ctypes
 import json
 import os
 import signal
@@ -102,6 +103,7 @@ def extra_memory_mb(work: Callable[[], Any], device: torch.device) -> float:
         before = torch.cuda.memory_allocated(device)
         work()
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed before is not to be used again uncounted
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     before = memory_mb("VmRSS")
     work()

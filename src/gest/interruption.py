@@ -6,7 +6,10 @@ from typing import Self
 
 
 class Interruption:
-    """Use as a context: within it SIGTERM and SIGUSR1 are noted, and do not end the process."""
+    """Use as a context: within it SIGTERM and SIGUSR1 are noted, and do not end the process.
+
+    Once one has come they never do: the process is ending, and what it has to say of it is not to be cut short.
+    """
 
     name = ""
     """Of the signal that came; empty until one does."""
@@ -17,7 +20,7 @@ class Interruption:
 
     def __exit__(self, *_: object) -> None:
         for kind, handler in self._before.items():
-            signal.signal(kind, handler)
+            signal.signal(kind, signal.SIG_IGN if self.name else handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.name = signal.Signals(number).name

@@ -302,7 +302,7 @@ def test_disk_full_keeps_the_previous_state(tmp_path):
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_stops_after_the_step_and_nothing_is_lost(tokens, vocabulary, tmp_path, monkeypatch, kind):
     whole = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "whole")
-    before, draw, steps = signal.getsignal(kind), Windows.batch, []
+    before, draw, steps = {k: signal.getsignal(k) for k in (signal.SIGTERM, signal.SIGUSR1)}, Windows.batch, []
 
     def told(*batch):
         steps.append(len(steps) + 1)
@@ -312,14 +312,20 @@ def test_a_signal_stops_after_the_step_and_nothing_is_lost(tokens, vocabulary, t
 
     with monkeypatch.context() as patched:
         patched.setattr(training, "window_losses", told)
-        with pytest.raises(Interrupted, match=f"{kind.name} stopped it after step 6; its state is saved") as error:
-            gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "cut")
+        try:
+            with pytest.raises(Interrupted, match=f"{kind.name} stopped it after step 6; its state is saved") as error:
+                gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "cut")
+            for again in before:  # a launcher's death is told once for each of its threads
+                os.kill(os.getpid(), again)
+        finally:
+            for k, handler in before.items():
+                signal.signal(k, handler)
     assert exit_code(error.value) == 75
-    assert signal.getsignal(kind) is before
     assert not (tmp_path / "cut").exists()
     drawn = []
     monkeypatch.setattr(Windows, "batch", lambda self, step, *rest: (drawn.append(step), draw(self, step, *rest))[1])
     resumed = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "cut")
+    assert {k: signal.getsignal(k) for k in before} == before, "a training that ends by itself leaves them as they were"
     assert drawn[0] == 7
     assert same(weights(resumed), weights(whole))
 

@@ -254,7 +254,21 @@ def vocabulary(tables: Tables) -> list[str]:
     return ["## The vocabulary beside scanpy and scikit-learn", table(head, rows)]
 
 
-SECTIONS = (aims, attention, step, loop, embedding, generation, growth, dag, vocabulary)
+def pages(tables: Tables) -> list[str]:
+    """Compare huge pages with ordinary ones."""
+    rows = [
+        [row["work"], number(row["ordinary_s"]), number(row["huge_s"]), spread(row)]
+        for _, row in get(tables, "pages").iterrows()
+    ]
+    return [
+        "## Huge pages",
+        "`gest` starts with its memory on huge pages, and all above was measured so. In a notebook, or a program of "
+        "one's own, `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` in the environment does the same.",
+        table(["work", "seconds, ordinary pages", "seconds, huge pages", "times as long"], rows),
+    ]
+
+
+SECTIONS = (aims, attention, step, loop, embedding, generation, growth, dag, pages, vocabulary)
 
 
 def page(tables: Tables) -> str:

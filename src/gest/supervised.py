@@ -117,7 +117,7 @@ def _train(
 ) -> dict[str, float | int]:
     """Run the loop; the annotator ends with the weights of the lowest held-out loss, of which is told."""
     groups = parameter_groups(annotator, annotator.model.config.pretraining.weight_decay)
-    optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, betas=(0.9, 0.98), fused=True)
     weights = class_weights(targets.codes, len(annotator.classes)) if plan.class_weights else None
     weights = weights if weights is None else weights.to(annotator.device)
     half = torch.autocast("cuda", torch.bfloat16) if annotator.device.type == "cuda" else nullcontext()

@@ -52,7 +52,9 @@ def train(
     """
     plan, budget = model.config.pretraining, Budget(model.config.pretraining)
     windows = Windows(training, model.config, seed=seed, states=model.vocabulary.states())
-    optimiser = torch.optim.AdamW(parameter_groups(model, plan.weight_decay), lr=plan.learning_rate, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(
+        parameter_groups(model, plan.weight_decay), lr=plan.learning_rate, betas=(0.9, 0.98), fused=True
+    )
     alphas = level_weights(model)
     half = torch.autocast("cuda", torch.bfloat16) if model.device.type == "cuda" else nullcontext()
     log: list[dict[str, Any]] = []

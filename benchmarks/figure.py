@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
@@ -40,6 +41,10 @@ def lines(ax: Axes, table: pd.DataFrame, key: str, x: str, y: str) -> None:
         style = {"linestyle": "-" if device == "cpu" else "--", "color": COLOURS[i % len(COLOURS)]}
         ax.plot(one[x], one[y], "o", markersize=3, label=label if device == "cpu" else f"{label}, {device}", **style)
     ax.set(xscale="log", yscale="log")
+    ax.set_xticks(sizes := sorted(table[x].unique()), [f"{size:,}" for size in sizes])
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    ax.minorticks_off()
     ax.legend(fontsize=6, frameon=False)
 
 

@@ -1,12 +1,17 @@
-"""Proves that GraphST and SpaGCN train: some versions of louvain and igraph hang together, and SpaGCN needs both."""
+"""Proves that GraphST and SpaGCN train: some versions of louvain and igraph hang together, and SpaGCN needs both.
+
+Of pynndescent some versions and scanpy fail together, and SpaGCN with them on sections of 8192 cells and more.
+"""
 
 import anndata as ad
 import numpy as np
+import scanpy as sc
 import SpaGCN
 import torch
 from GraphST.GraphST import GraphST
 
 rng = np.random.default_rng(0)
+sc.pp.neighbors(ad.AnnData(rng.normal(size=(8192, 5))))  # from so many on scanpy, whom SpaGCN asks, asks pynndescent
 xy = rng.uniform(0, 1000, (120, 2))
 left = xy[:, 0] < 500
 rates = np.where(left[:, None], rng.uniform(0, 8, 60), rng.uniform(0, 8, 60))

@@ -244,6 +244,15 @@ def test_umap_places_meta_cells_among_their_own_cells(rng):
     np.testing.assert_array_equal(nearest, which)
 
 
+def test_umap_takes_a_large_section(rng):
+    """From 8192 cells on scanpy looks for neighbours otherwise."""
+    centres = rng.normal(0, 20, (3, 5))
+    which = rng.integers(3, size=8192)
+    cells, metacells = embed(centres[which] + rng.normal(size=(8192, 5)), centres)
+    nearest = np.linalg.norm(cells[:, None] - metacells, axis=2).argmin(axis=1)
+    assert (nearest == which).mean() > 0.99
+
+
 def test_umap_draws_each_cluster_with_a_look_of_its_own(rng):
     cells, metacells, clusters = rng.random((50, 2)), rng.random((30, 2)), np.arange(30) % 15
     figure = draw_umap(cells, metacells, clusters, title="t")

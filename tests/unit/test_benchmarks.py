@@ -184,6 +184,13 @@ def test_memory_is_what_the_work_needs():
     assert measuring.extra_memory_mb(work, torch.device("cpu")) == pytest.approx(48, abs=6)
 
 
+def test_as_many_cells_are_predicted_as_the_windows_hold(tmp_path):
+    """In windows of 600 µm out of a square of 735 µm."""
+    made = growth.training_data(1000, tmp_path)
+    windows = growth.STEPS * growth.WINDOWS
+    assert 0.1 * 1000 * windows < made["done"] < 0.7 * 1000 * windows  # 666 at most, fewer at its edge
+
+
 def test_the_page_says_what_was_not_measured(tmp_path):
     empty = report.page({})
     assert empty.count("not measured") > 20

@@ -9,7 +9,7 @@ TUNABLES, HUGE_PAGES = "GLIBC_TUNABLES", "glibc.malloc.hugetlb"
 def start() -> None:
     """Run the command line; glibc can be asked for huge pages at the start of a process alone, so it starts anew.
 
-    On ordinary pages a CPU spends a part of every large array's time on finding its pages (`docs/performance.md`).
+    On ordinary pages a CPU may spend a part of its time on finding them: how much differs (`docs/performance.md`).
     """
     given = os.environ.get(TUNABLES, "")
     if sys.platform == "linux" and HUGE_PAGES not in given:

@@ -42,7 +42,7 @@ def lines(ax: Axes, table: pd.DataFrame, key: str, x: str, y: str) -> None:
         ax.plot(one[x], one[y], "o", markersize=3, label=label if device == "cpu" else f"{label}, {device}", **style)
     ax.set(xscale="log", yscale="log")
     ax.set_xticks(sizes := sorted(table[x].unique()), [f"{size:,}" for size in sizes])
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if table[y].max() < 1000 * table[y].min() else (1,)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     ax.minorticks_off()
     ax.legend(fontsize=6, frameon=False)

@@ -1,6 +1,7 @@
 """How the command starts: with its memory on huge pages, which nobody has to ask for."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 THP = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+KNOWS = platform.libc_ver()[0] == "glibc" and tuple(map(int, platform.libc_ver()[1].split("."))) >= (2, 35)
 TOLD = """
 import os
 from pathlib import Path
@@ -35,7 +37,9 @@ def started(given: str | None) -> list[str]:
     return rest
 
 
-@pytest.mark.skipif(not (THP.exists() and "[madvise]" in THP.read_text()), reason="huge pages are not for the asking")
+@pytest.mark.skipif(
+    not (KNOWS and THP.exists() and "[madvise]" in THP.read_text()), reason="huge pages are not for the asking"
+)
 @pytest.mark.parametrize(
     ("given", "tunables", "huge"),
     [

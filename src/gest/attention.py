@@ -3,8 +3,13 @@
 A sequence of 2L tokens holds L cell tokens, then L position tokens. Cell token i sees cells 1..i, as in GPT (decision
 11). The position token of x_{i+1} sees cells 1..i and itself, and no other position token.
 
+On a CPU, in single and half precision, all of this is one compiled kernel (`gest.cpu_attention`). Elsewhere, and where
+Numba is missing, PyTorch's fused kernels do it.
+
 Shapes: B batch, H heads, L cells, U targets, d head width.
 """
+
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -20,6 +25,19 @@ def spatial_mask(L: int) -> Tensor:
     nothing = torch.zeros(L, L, dtype=torch.bool)
     itself = torch.eye(L, dtype=torch.bool)
     return torch.cat((torch.cat((causal, nothing), 1), torch.cat((causal, itself), 1)))  # Eq. 6
+
+
+def _has_kernel(q: Tensor) -> bool:
+    """Whether the CPU's kernel is to be used; a bare GPU machine may be without Numba."""
+    return q.device.type == "cpu" and q.dtype in (torch.float32, torch.bfloat16) and find_spec("numba") is not None
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tensor, n_seen: Tensor) -> Tensor:
+    """Attend to the first n_seen (U,) or (B, 1) of the cells, and to the own key, by the CPU's kernel."""
+    from gest.cpu_attention import attend  # compiled now, or as it was compiled before
+
+    given = (x.float() for x in (q, k, v, k_own, v_own))
+    return attend(*given, n_seen.expand(q.shape[0], q.shape[-2])).to(q.dtype)
 
 
 class _TargetAttention(torch.autograd.Function):
@@ -66,12 +84,17 @@ def spatial_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     if q.shape[-2] % 2:
         raise ValueError(f"the sequence has {q.shape[-2]} tokens, and must have an even number: 2L")
     (q_cell, q_target), (k_cell, k_own), (v_cell, v_own) = (x.chunk(2, dim=-2) for x in (q, k, v))
+    if _has_kernel(q):
+        before = torch.arange(q_cell.shape[-2])
+        return _attend(q, k_cell, v_cell, k, v, torch.cat((before, before + 1)))
     cells = cell_attention(q_cell, k_cell, v_cell)
     return torch.cat((cells, target_attention(q_target, k_cell, v_cell, k_own, v_own)), dim=-2)
 
 
 def cell_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Upper half of Eq. 6: cell token i attends to cells 1..i. All (B, H, L, d)."""
+    if _has_kernel(q):
+        return _attend(q, k, v, k, v, torch.arange(q.shape[-2]))
     return functional.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
@@ -85,9 +108,11 @@ def target_attention(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tens
     k, v
         (B, H, L, d) of the cell tokens.
     """
+    if _has_kernel(q):
+        return _attend(q, k, v, k_own, v_own, torch.arange(1, q.shape[-2] + 1))
     if q.device.type == "cpu":
         return _TargetAttention.apply(q, k, v, k_own, v_own)
-    # The fused kernel above, with its log-sum-exp, is the CPU's; elsewhere the lower half of the mask is written out.
+    # The fused kernel with its log-sum-exp is the CPU's; elsewhere the lower half of the mask is written out.
     mask = spatial_mask(q.shape[-2])[q.shape[-2] :].to(q.device)
     keys, values = torch.cat((k, k_own), dim=-2), torch.cat((v, v_own), dim=-2)
     return functional.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
@@ -105,6 +130,8 @@ def context_attention(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Ten
     n_seen
         (B,) how many of the L cells are real: at least one.
     """
+    if _has_kernel(q):
+        return _attend(q, k, v, k_own, v_own, n_seen[:, None])
     scale = q.shape[-1] ** -0.5
     padding = torch.arange(k.shape[-2], device=k.device) >= n_seen[:, None]  # (B, L)
     own = (q * k_own).sum(-1, keepdim=True) * scale

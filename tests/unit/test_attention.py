@@ -1,10 +1,14 @@
 """Eq. 6: the mask entry by entry, and the fast attention against a written-out softmax in float64."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
-from gest.attention import context_attention, spatial_attention, spatial_mask
+from gest.attention import cell_attention, context_attention, spatial_attention, spatial_mask, target_attention
 
 
 def equation_6(L: int) -> np.ndarray:
@@ -79,3 +83,146 @@ def test_context_attention_is_equation_6_with_all_seen(learning, scale):
 def test_context_attention_can_be_learnt_through():
     q, k_own, v_own, k, v = (torch.randn(1, 2, 3, 4, dtype=torch.float64, requires_grad=True) for _ in range(5))
     assert torch.autograd.gradcheck(lambda *x: context_attention(*x, torch.tensor([2])), (q, k, v, k_own, v_own))
+
+
+def heads(*shapes, dtype=torch.float32):
+    """Queries, keys and values lie in memory as the model makes them: heads are inner."""
+    return [torch.randn(B, n, H, d).to(dtype).transpose(1, 2).requires_grad_() for B, H, n, d in shapes]
+
+
+def in_double(tensors):
+    return [x.detach().double().requires_grad_() for x in tensors]
+
+
+def check_close(found, expected, tolerance):
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype != torch.float64
+        assert float((a.double() - b).abs().max()) <= tolerance * max(1, float(b.abs().max()))
+
+
+@pytest.mark.parametrize("d", [1, 4, 6, 12, 16])
+@pytest.mark.parametrize("L", [1, 2, 3, 17, 64, 255, 256, 257, 600])
+def test_kernel_of_the_cpu(L, d):
+    """In float32, where sequences are shorter and longer than its blocks of keys, and heads no whole fours."""
+    torch.manual_seed(L)
+    given = heads(*[(2, 3, 2 * L, d)] * 3)
+    exact = in_double(given)
+    upstream = torch.randn(2, 3, 2 * L, d)
+    fast, slow = spatial_attention(*given), written_out(*exact, torch.tensor(equation_6_in_numpy(L)))
+    check_close([fast.detach()], [slow.detach()], 2e-6)
+    check_close(torch.autograd.grad(fast, given, upstream), torch.autograd.grad(slow, exact, upstream.double()), 1e-5)
+
+
+def equation_6_in_numpy(L: int) -> np.ndarray:
+    causal = np.tri(L, dtype=bool)
+    return np.block([[causal, np.zeros((L, L), bool)], [causal, np.eye(L, dtype=bool)]])
+
+
+def test_equation_6_in_numpy():
+    np.testing.assert_array_equal(equation_6_in_numpy(7), equation_6(7))
+
+
+def test_the_streams_are_the_halves():
+    torch.manual_seed(0)
+    L = 40
+    q, k, v = (x.detach() for x in heads(*[(2, 2, 2 * L, 12)] * 3))
+    whole = spatial_attention(q, k, v)
+    torch.testing.assert_close(cell_attention(q[:, :, :L], k[:, :, :L], v[:, :, :L]), whole[:, :, :L])
+    targets = target_attention(q[:, :, L:], k[:, :, :L], v[:, :, :L], k[:, :, L:], v[:, :, L:])
+    torch.testing.assert_close(targets, whole[:, :, L:])
+
+
+@pytest.mark.parametrize("seen", [[300, 1], [256, 255], [17, 290]])
+def test_kernel_of_the_cpu_with_all_seen(seen):
+    torch.manual_seed(1)
+    U, L, d = 5, 300, 12
+    given = heads((2, 3, U, d), *[(2, 3, L, d)] * 2, *[(2, 3, U, d)] * 2)
+    exact = in_double(given)
+    q, k, v, k_own, v_own = exact
+    mask = torch.cat(
+        (
+            (torch.arange(L) < torch.tensor(seen)[:, None])[:, None].expand(-1, U, -1),
+            torch.eye(U).bool().expand(2, -1, -1),
+        ),
+        -1,
+    )
+    slow = written_out(q, torch.cat((k, k_own), 2), torch.cat((v, v_own), 2), mask[:, None])
+    fast = context_attention(*given, torch.tensor(seen))
+    upstream = torch.randn(2, 3, U, d)
+    check_close([fast.detach()], [slow.detach()], 2e-6)
+    check_close(torch.autograd.grad(fast, given, upstream), torch.autograd.grad(slow, exact, upstream.double()), 1e-5)
+
+
+def test_kernel_of_the_cpu_with_large_scores():
+    """Of every query all but a few probabilities are nothing, and no exponential is infinite."""
+    torch.manual_seed(0)
+    given = heads(*[(1, 2, 600, 12)] * 3)
+    large = [100 * given[0], *given[1:]]
+    found = spatial_attention(*large)
+    expected = written_out(*in_double(large), spatial_mask(300))
+    check_close([found.detach()], [expected.detach()], 1e-4)
+    assert all(torch.isfinite(g).all() for g in torch.autograd.grad(found.sum(), given))
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_what_is_not_a_number_stays_so(which):
+    given = [x.detach() for x in heads(*[(1, 1, 40, 12)] * 3)]
+    given[which][0, 0, 0, 0] = torch.nan  # the first cell, which all targets see
+    told = spatial_attention(*given).isnan().any(-1)[0, 0]
+    assert told[0]
+    assert told[20:].all() == (which > 0)
+
+
+def test_half_precision_on_the_cpu():
+    torch.manual_seed(0)
+    given = [x.detach() for x in heads(*[(1, 2, 80, 12)] * 3, dtype=torch.bfloat16)]
+    found = spatial_attention(*given)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(
+        found.double(), written_out(*(x.double() for x in given), spatial_mask(40)), rtol=1e-2, atol=1e-2
+    )
+
+
+THREADS = """
+import sys, torch
+from gest.attention import spatial_attention
+torch.set_num_threads(int(sys.argv[1]))
+torch.manual_seed(0)
+q, k, v = (torch.randn(3, 5, 200, 12).requires_grad_() for _ in range(3))
+out = spatial_attention(q, k, v)
+out.square().sum().backward()
+assert torch.get_num_threads() == int(sys.argv[1]), torch.get_num_threads()
+print(hash(b"".join(x.detach().numpy().tobytes() for x in (out, q.grad, k.grad, v.grad))))
+"""
+
+
+def test_threads_change_no_bit_and_stay_as_they_are():
+    told = {
+        n: subprocess.run(
+            *([sys.executable, "-c", THREADS, n],),
+            **{"env": os.environ | {"PYTHONHASHSEED": "0"}, "check": True, "capture_output": True, "text": True},
+        ).stdout
+        for n in ("1", "2", "7")
+    }
+    assert len(set(told.values())) == 1, told
+    assert told["1"].strip()
+
+
+WITHOUT_NUMBA = """
+import sys
+sys.modules["numba"] = None
+import torch
+from gest import attention
+attention.find_spec = lambda name: None
+torch.manual_seed(0)
+q, k, v = (torch.randn(2, 3, 20, 12) for _ in range(3))
+torch.save((q, k, v, attention.spatial_attention(q, k, v)), sys.argv[1])
+"""
+
+
+def test_without_numba_torch_does_it(tmp_path):
+    """As on a machine that has torch and numpy alone."""
+    path = tmp_path / "found.pt"
+    subprocess.run([sys.executable, "-c", WITHOUT_NUMBA, str(path)], check=True)
+    *given, found = torch.load(path)
+    torch.testing.assert_close(found, spatial_attention(*given))

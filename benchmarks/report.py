@@ -86,7 +86,8 @@ def attention(tables: Tables) -> list[str]:
     if len(times):
         parts.append(
             f"Values and gradients equal those of the softmax written out: largest relative difference "
-            f"{times['error'].max():.1g} in the precision that is timed, {times['error_float64'].max():.1g} in float64."
+            f"{times['error'].max():.1g} in the precision that is timed, {times['error_float64'].max():.1g} in float64 (on a "
+            "CPU by PyTorch's kernels, the rest by `gest.cpu_attention`)."
         )
     rows = []
     if len(memory):

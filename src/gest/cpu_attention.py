@@ -15,6 +15,7 @@ distance of the rows need not ask whether they overlap.
 """
 
 import functools
+import os
 from collections.abc import Callable
 
 import numba
@@ -196,7 +197,12 @@ def within(reach: np.ndarray, i: int, j: int) -> tuple[int, int, int, int, int]:
     return n0, n1, n2, n3, (max(n0, n1, n2, n3) + LANES - 1) // LANES * LANES
 
 
-@compiled
+IN, SEEN, LSE = "f4[:,:,:,:]", "i8[:,:]", "f4[:,:,:]"
+GIVEN = ", ".join([IN] * 5 + [SEEN, IN, LSE])  # to both kernels
+kernel = functools.partial(compiled, nogil=True, cache=True)
+
+
+@kernel(f"({GIVEN}, i8, i8)")
 def forward(q, k, v, k_own, v_own, seen, out, lse, start, stop):  # noqa: ANN001, ANN201
     """Fill in what comes out (B, H, U, d) and the log-sum-exp (B, H, U) of some pairs of window and head."""
     _, H, U, d = q.shape
@@ -236,7 +242,7 @@ def forward(q, k, v, k_own, v_own, seen, out, lse, start, stop):  # noqa: ANN001
                 out[b, h, i, c] = o[i, c] / total[i]
 
 
-@compiled
+@kernel(f"({GIVEN}, {', '.join([IN] * 6)}, i8, i8)")
 def backward(q, k, v, k_own, v_own, seen, out, lse, grad, dq, dk, dv, dk_own, dv_own, start, stop):  # noqa: ANN001, ANN201
     """Fill in the gradients of all five for some pairs of window and head."""
     _, H, U, d = q.shape
@@ -288,12 +294,10 @@ def backward(q, k, v, k_own, v_own, seen, out, lse, grad, dq, dk, dv, dk_own, dv
                 dq[b, h, i, c] = o[i, c] * scale
 
 
-IN, SEEN, LSE = "f4[:,:,:,:]", "i8[:,:]", "f4[:,:,:]"
-threaded = functools.partial(compiled, parallel=True, nogil=True, cache=True)
 n_threads = torch.get_num_threads()  # Numba starts its own below, and would give torch as many
 
 
-@threaded(f"({', '.join([IN] * 5 + [SEEN, IN, LSE])}, i8)")
+@kernel(f"({GIVEN}, i8)", parallel=True)
 def forward_in_threads(q, k, v, k_own, v_own, seen, out, lse, n):  # noqa: ANN001, ANN201
     """Run `forward`, an nth of the pairs a thread."""
     pairs = q.shape[0] * q.shape[1]
@@ -301,7 +305,7 @@ def forward_in_threads(q, k, v, k_own, v_own, seen, out, lse, n):  # noqa: ANN00
         forward(q, k, v, k_own, v_own, seen, out, lse, pairs * t // n, pairs * (t + 1) // n)
 
 
-@threaded(f"({', '.join([IN] * 5 + [SEEN, IN, LSE] + [IN] * 6)}, i8)")
+@kernel(f"({GIVEN}, {', '.join([IN] * 6)}, i8)", parallel=True)
 def backward_in_threads(q, k, v, k_own, v_own, seen, out, lse, grad, dq, dk, dv, dk_own, dv_own, n):  # noqa: ANN001, ANN201
     """Run `backward`, an nth of the pairs a thread."""
     pairs = q.shape[0] * q.shape[1]
@@ -312,13 +316,18 @@ def backward_in_threads(q, k, v, k_own, v_own, seen, out, lse, grad, dq, dk, dv,
 
 numba.get_num_threads()
 torch.set_num_threads(n_threads)
+OWNER = os.getpid()
 
 
-def run(kernel: Callable[..., None], *tensors: Tensor) -> None:
-    """Run a kernel on as many threads as torch has."""
-    n = torch.get_num_threads()
-    numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
-    kernel(*(x.detach().numpy() for x in tensors), n)
+def run(alone: Callable[..., None], in_threads: Callable[..., None], *tensors: Tensor) -> None:
+    """Run a kernel on as many threads as torch has; on one in a forked process, where threads are no more."""
+    arrays = [x.detach().numpy() for x in tensors]
+    n = torch.get_num_threads() if os.getpid() == OWNER else 1
+    if n == 1:
+        alone(*arrays, 0, arrays[0].shape[0] * arrays[0].shape[1])
+    else:
+        numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
+        in_threads(*arrays, n)
 
 
 def like(x: Tensor) -> Tensor:
@@ -333,7 +342,7 @@ class Attention(torch.autograd.Function):
     @staticmethod
     def forward(ctx, q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tensor, seen: Tensor) -> Tensor:  # noqa: ANN001, D102
         out, lse = like(q), q.new_empty(q.shape[:-1])
-        run(forward_in_threads, q, k, v, k_own, v_own, seen, out, lse)
+        run(forward, forward_in_threads, q, k, v, k_own, v_own, seen, out, lse)
         ctx.save_for_backward(q, k, v, k_own, v_own, seen, out, lse)
         return out
 
@@ -342,7 +351,7 @@ class Attention(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN001, D102
         given = ctx.saved_tensors
         found = [like(x) for x in given[:5]]
-        run(backward_in_threads, *given, grad, *found)
+        run(backward, backward_in_threads, *given, grad, *found)
         return *found, None
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -210,6 +211,7 @@ def test_threads_change_no_bit_and_stay_as_they_are():
 
 WITHOUT_NUMBA = """
 import sys
+from multiprocessing import get_context
 sys.modules["numba"] = None
 import torch
 from gest import attention
@@ -226,3 +228,17 @@ def test_without_numba_torch_does_it(tmp_path):
     subprocess.run([sys.executable, "-c", WITHOUT_NUMBA, str(path)], check=True)
     *given, found = torch.load(path)
     torch.testing.assert_close(found, spatial_attention(*given))
+
+
+def test_a_forked_process_attends_as_its_parent_did():
+    """Numba's threads do not come along, and Numba would end a process that asks for them."""
+    torch.manual_seed(0)
+    given = [torch.randn(3, 5, 60, 12) for _ in range(3)]
+    expected = spatial_attention(*given)
+    fork = get_context("fork")
+    queue = fork.SimpleQueue()
+    child = fork.Process(target=lambda: queue.put(spatial_attention(*given).numpy().tobytes()))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    assert queue.get() == expected.numpy().tobytes()

@@ -18,6 +18,7 @@ SLURM = {
     "squeue": 'for job in $(seq $(wc -l < sent)); do echo "$job|RUNNING"; done',
     "scontrol": "echo MinJobAge = 3600 sec",
     "sinfo": "echo 'all*'",
+    "sacct": "exit 1",
     "scancel": "",
 }
 JOBS = """

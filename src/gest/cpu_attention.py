@@ -46,7 +46,7 @@ def of_bits(_context, _x):  # noqa: ANN001, ANN201
 
 @compiled
 def exp(x: float) -> float:
-    """e^x to 1e-7 for x not above 0, as 2^t e^r; e^−87, next to nothing, below that. Cephes' polynomial."""
+    """Return e^x to 1e-7 for x up to 0, as 2^t e^r by Cephes' polynomial; below −87, where it is nothing, e^−87."""
     x = float32(-87) if x < float32(-87) else x
     t = np.floor(x * float32(1.44269504) + float32(0.5))
     r = x - t * float32(0.693359375) + t * float32(2.12194440e-4)  # log 2 in two parts
@@ -68,7 +68,7 @@ def in_order(bits: int) -> int:
 
 @compiled
 def largest(x: np.ndarray, n: int, least: float) -> float:
-    """Maximum of x[:n] and `least`."""
+    """Return the maximum of x[:n] and `least`."""
     top = in_order(bits_of(least))
     for j in range(n):
         of = in_order(bits_of(x[j]))
@@ -78,7 +78,7 @@ def largest(x: np.ndarray, n: int, least: float) -> float:
 
 @compiled
 def exponentials(x: np.ndarray, n: int, top: float) -> float:
-    """x[:n] ← exp(x − top), and its sum."""
+    """Replace x[:n] by exp(x − top), and return the sum."""
     total = float32(0)
     for j in range(n):
         x[j] = exp(x[j] - top)
@@ -88,7 +88,7 @@ def exponentials(x: np.ndarray, n: int, top: float) -> float:
 
 @compiled
 def score_gradients(p: np.ndarray, dp: np.ndarray, n: int, lse: float, delta: float) -> None:
-    """Scores in p[:n] ← probabilities, and dp[:n], gradients of these, ← gradients of the scores."""
+    """Replace the scores in p[:n] by probabilities, and the gradients of these in dp[:n] by those of the scores."""
     for j in range(n):
         p[j] = exp(p[j] - lse)
         dp[j] = p[j] * (dp[j] - delta)
@@ -96,7 +96,7 @@ def score_gradients(p: np.ndarray, dp: np.ndarray, n: int, lse: float, delta: fl
 
 @compiled
 def products(a: np.ndarray, i: int, b: np.ndarray, out: np.ndarray, n: int) -> None:
-    """Out (4, n) ← a[i : i + 4] b, with a (rows, D) and b (D, n)."""
+    """Fill out (4, n) with a[i : i + 4] b, for a (rows, D) and b (D, n)."""
     n = min(n, BLOCK)
     for c in range(0, a.shape[1], 4):
         x = b[c * BLOCK : (c + 4) * BLOCK]
@@ -122,7 +122,7 @@ def products(a: np.ndarray, i: int, b: np.ndarray, out: np.ndarray, n: int) -> N
 
 @compiled
 def add_weighted(p: np.ndarray, b: np.ndarray, out: np.ndarray, i: int, n: int) -> None:
-    """out[i : i + 4] (rows, D) += p bᵀ, with p (4, n) and b (D, n)."""
+    """Add p bᵀ to out[i : i + 4], for p (4, n), b (D, n) and out (rows, D)."""
     n = min(n, BLOCK)
     for c in range(0, out.shape[1], 2):
         x = b[c * BLOCK : (c + 2) * BLOCK]
@@ -150,7 +150,7 @@ def add_weighted(p: np.ndarray, b: np.ndarray, out: np.ndarray, i: int, n: int) 
 
 @compiled
 def add_spread(p: np.ndarray, a: np.ndarray, i: int, out: np.ndarray, n: int) -> None:
-    """Out (D, n) += a[i : i + 4]ᵀ p, with a (rows, D) and p (4, n)."""
+    """Add a[i : i + 4]ᵀ p to out (D, n), for a (rows, D) and p (4, n)."""
     n = min(n, BLOCK)
     for c in range(0, a.shape[1], 4):
         x = out[c * BLOCK : (c + 4) * BLOCK]
@@ -168,7 +168,7 @@ def add_spread(p: np.ndarray, a: np.ndarray, i: int, out: np.ndarray, n: int) ->
 
 @compiled
 def table(rows: int) -> np.ndarray:
-    """Zeros, from the start of a line of the cache on: registers that cross two lines cost twice as much."""
+    """Make a table of zeros, from the start of a line of the cache on: registers that cross two lines cost twice as much."""
     memory = np.zeros(rows * BLOCK + LANES, np.float32)
     start = (-np.int64(memory.ctypes.data) % (4 * LANES)) // 4
     return memory[start : start + rows * BLOCK]
@@ -176,13 +176,13 @@ def table(rows: int) -> np.ndarray:
 
 @compiled
 def row(x: np.ndarray, g: int) -> np.ndarray:
-    """Row of a table."""
+    """Return a row of a table."""
     return x[g * BLOCK : (g + 1) * BLOCK]
 
 
 @compiled
 def turn(x: np.ndarray, first: int, out: np.ndarray) -> None:
-    """Out (D, BLOCK) ← the transpose of x (L, d) from a row on, padded by zeros."""
+    """Fill out (D, BLOCK) with the transpose of x (L, d) from a row on, padded by zeros."""
     out[:] = 0
     for j in range(min(BLOCK, x.shape[0] - first)):
         for c in range(x.shape[1]):

@@ -168,7 +168,7 @@ def add_spread(p: np.ndarray, a: np.ndarray, i: int, out: np.ndarray, n: int) ->
 
 @compiled
 def table(rows: int) -> np.ndarray:
-    """Make a table of zeros, from the start of a line of the cache on: registers that cross two lines cost twice as much."""
+    """Make a table of zeros, from the start of a line of the cache: registers across two lines cost twice as much."""
     memory = np.zeros(rows * BLOCK + LANES, np.float32)
     start = (-np.int64(memory.ctypes.data) % (4 * LANES)) // 4
     return memory[start : start + rows * BLOCK]

@@ -31,9 +31,8 @@ lint: $(READY)
 	$(BIN)/snakemake --dry-run --quiet all
 
 # make benchmark PARTS="attention step" QUICK=--quick
-PARTS ?= attention step loop embedding generation vocabulary growth dag pages packaged
+PARTS ?= attention step loop embedding generation vocabulary growth dag packaged
 QUICK ?=
-benchmark: export GLIBC_TUNABLES := glibc.malloc.hugetlb=1
 benchmark: $(READY)
 	for part in $(PARTS); do $(BIN)/python benchmarks/$$part.py $(QUICK) || exit 1; done
 	$(BIN)/python benchmarks/report.py $(QUICK)

@@ -86,8 +86,8 @@ def attention(tables: Tables) -> list[str]:
     if len(times):
         parts.append(
             f"Values and gradients equal those of the softmax written out: largest relative difference "
-            f"{times['error'].max():.1g} in the precision that is timed, {times['error_float64'].max():.1g} in float64 (on a "
-            "CPU by PyTorch's kernels, the rest by `gest.cpu_attention`)."
+            f"{times['error'].max():.1g} in the precision that is timed, {times['error_float64'].max():.1g} in float64 "
+            "(on a CPU by PyTorch's kernels, the rest by `gest.cpu_attention`)."
         )
     rows = []
     if len(memory):
@@ -255,21 +255,7 @@ def vocabulary(tables: Tables) -> list[str]:
     return ["## The vocabulary beside scanpy and scikit-learn", table(head, rows)]
 
 
-def pages(tables: Tables) -> list[str]:
-    """Compare huge pages with ordinary ones."""
-    rows = [
-        [row["work"], number(row["ordinary_s"]), number(row["huge_s"]), spread(row)]
-        for _, row in get(tables, "pages").iterrows()
-    ]
-    return [
-        "## Huge pages",
-        "`gest` starts with its memory on huge pages, and all above was measured so. In a notebook, or a program of "
-        "one's own, `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` in the environment does the same.",
-        table(["work", "seconds, ordinary pages", "seconds, huge pages", "times as long"], rows),
-    ]
-
-
-SECTIONS = (aims, attention, step, loop, embedding, generation, growth, dag, pages, vocabulary)
+SECTIONS = (aims, attention, step, loop, embedding, generation, growth, dag, vocabulary)
 
 
 def page(tables: Tables) -> str:

@@ -45,7 +45,8 @@ def lines(ax: Axes, table: pd.DataFrame, key: str, x: str, y: str) -> None:
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if table[y].max() < 1000 * table[y].min() else (1,)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     ax.minorticks_off()
-    ax.legend(fontsize=6, frameon=False)
+    above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncol": 3, "handlelength": 1, "columnspacing": 1}
+    ax.legend(fontsize=6, frameon=False, **above)
 
 
 def bars(ax: Axes, table: pd.DataFrame, key: str, y: str) -> None:

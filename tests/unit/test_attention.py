@@ -199,10 +199,9 @@ print(hash(b"".join(x.detach().numpy().tobytes() for x in (out, q.grad, k.grad, 
 
 def test_threads_change_no_bit_and_stay_as_they_are():
     told = {
-        n: subprocess.run(
-            *([sys.executable, "-c", THREADS, n],),
-            **{"env": os.environ | {"PYTHONHASHSEED": "0"}, "check": True, "capture_output": True, "text": True},
-        ).stdout
+        n: subprocess.check_output(
+            [sys.executable, "-c", THREADS, n], env=os.environ | {"PYTHONHASHSEED": "0"}, text=True
+        )
         for n in ("1", "2", "7")
     }
     assert len(set(told.values())) == 1, told
@@ -211,7 +210,6 @@ def test_threads_change_no_bit_and_stay_as_they_are():
 
 WITHOUT_NUMBA = """
 import sys
-from multiprocessing import get_context
 sys.modules["numba"] = None
 import torch
 from gest import attention

@@ -54,9 +54,10 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Return the model of the processor."""
+    """Return the model of the processor, as far as it is told, and the widest instructions that PyTorch finds there."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
+    model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
+    return f"{model}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def autocast(device: torch.device) -> torch.autocast:

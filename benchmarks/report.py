@@ -49,17 +49,17 @@ def on_gpu(*needed: pd.DataFrame) -> str:
 
 
 def machines(tables: Tables) -> str:
-    """Describe the machine or machines."""
+    """Describe the machine; where parts were measured on several, each with its parts."""
     keys = ["processor", "cores", "threads", "torch", "device"]
-    found = [one[keys] for one in tables.values() if set(keys) <= set(one)]
+    found = [one[keys].assign(part=part.partition("_")[0]) for part, one in tables.items() if set(keys) <= set(one)]
     if not found:
         return f"Machine: {MISSING}."
-    kinds = pd.concat(found).drop_duplicates()
-    lines = [
-        f"- {row.processor}, {row.cores} cores, {row.threads} threads, torch {row.torch}"
-        + ("" if row.device == "cpu" else f", {row.device}")
-        for row in kinds.itertuples()
-    ]
+    lines = []
+    kinds = pd.concat(found).drop_duplicates().groupby(keys, sort=False)
+    for (processor, cores, threads, torch, device), one in kinds:
+        lines.append(f"- {processor}, {cores} cores, {threads} threads, torch {torch}")
+        lines[-1] += "" if device == "cpu" else f", {device}"
+        lines[-1] += f": {', '.join(one['part'].unique())}" if len(kinds) > 1 else ""
     return "\n".join(["Machine:", "", *lines])
 
 

@@ -220,6 +220,17 @@ def test_the_page_says_what_was_not_measured(tmp_path):
     assert "not measured" not in first
 
 
+def test_parts_of_several_machines_are_told_apart():
+    one = {"processor": "p", "cores": 2, "threads": 2, "torch": "2", "device": "cpu"}
+    tables = {name: pd.DataFrame([one]) for name in ("loop", "step", "step_peak")}
+    assert report.machines(tables).splitlines()[2:] == ["- p, 2 cores, 2 threads, torch 2"]
+    tables["embedding"] = pd.DataFrame([one, one | {"device": "A800"}])
+    assert report.machines(tables).splitlines()[2:] == [
+        "- p, 2 cores, 2 threads, torch 2: loop, step, embedding",
+        "- p, 2 cores, 2 threads, torch 2, A800: embedding",
+    ]
+
+
 def test_where_memory_is_full():
     """What grows as the square of the cells and takes 100 MB at 1,000 takes 10 GB at 10,000."""
     sizes = pd.DataFrame({"cells": [500, 1000, 3000, 10_000], "peak_mb": [90.0, 100.0, 900.0, np.nan]})

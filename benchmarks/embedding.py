@@ -9,7 +9,7 @@ The training graph is both streams of Eq. 6 without gradients, of which the last
 import numpy as np
 import torch
 from inputs import default_model, random_section
-from measuring import devices, machine, options, ratio, turns, write
+from measuring import devices, has_bfloat16, machine, options, ratio, turns, write
 from reference import check_equal, largest_error
 
 from gest import GeST
@@ -43,8 +43,9 @@ def measure(device: torch.device, n_cells: int, repeats: int) -> list[dict]:
     works = {
         "training graph": lambda: training_graph(model, section),
         "gest": lambda: embed_tokens(model, section),
-        "gest, bfloat16": lambda: halved(model, section),
     }
+    if has_bfloat16(device):
+        works["gest, bfloat16"] = lambda: halved(model, section)
     expected = works["training graph"]()
     times, rows = turns(works, repeats), []
     for name, taken in times.items():

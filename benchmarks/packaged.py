@@ -4,17 +4,20 @@ Sections are simulated, 1,850 cells per mm² and 1,122 genes; niches of 600 µm;
 trained, which does not change the work; the training on the section that the others cannot do without is in their
 seconds. The methods run in their environments in `.venvs` (`snakemake .venvs/NAME` makes one), on one thread as in the
 workflow; GeST has the machine's threads, and a row on one. A method that ran out of memory or time at one size is not
-tried at a larger one.
+tried at a larger one. Rows of methods that are not named stay as they were.
 
     python benchmarks/packaged.py --cells 1000 3000 10000 --limit 30
+    python benchmarks/packaged.py --methods nichecompass --limit 120
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 import torch
 from inputs import DENSITY, GENES, METACELLS, default_model
-from measuring import in_process, machine, machine_memory_mb, options, write
+from measuring import in_process, machine, machine_memory_mb, options, results, write
 
 from gest.clustering import PACKAGED, represent
 from gest.isolated import ENVIRONMENTS, FOLDER
@@ -42,6 +45,12 @@ def measure(method: str, n_cells: int) -> dict:
     return {"seconds": made.seconds, "peak_mb": made.peak_mb, "status": made.status}
 
 
+def of_others(methods: Sequence[str], path: Path) -> list[dict]:
+    """Take the rows of an earlier run that are not of these methods."""
+    earlier = pd.read_csv(path) if path.exists() else pd.DataFrame({"method": []})
+    return earlier[~earlier["method"].isin(methods)].to_dict("records")
+
+
 def main() -> None:
     """Measure every method at every size, each in a process of its own."""
     parser = options(__doc__)
@@ -53,7 +62,7 @@ def main() -> None:
     if given.part:
         print(json.dumps(measure(given.part[0], int(given.part[1]))))
         return
-    rows = []
+    rows = of_others(given.methods, results(given.quick) / "packaged.csv")
     for method in given.methods:
         python = FOLDER / ENVIRONMENTS[method] / "bin" / "python" if method in PACKAGED else Path()
         status = "ok"

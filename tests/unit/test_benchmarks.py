@@ -12,6 +12,7 @@ import growth
 import loop
 import measuring
 import numpy as np
+import packaged
 import pandas as pd
 import pytest
 import reference
@@ -241,6 +242,15 @@ def test_half_precision_is_left_out_where_the_processor_has_none(monkeypatch):
     _, _, peaks = step.measure(cpu, windows=1, length=12, repeats=1)
     assert [row["dtype"] for row in peaks] == ["float32"]
     assert measuring.has_bfloat16(torch.device("cuda"))
+
+
+def test_rows_of_methods_not_measured_again_stay(tmp_path):
+    table = pd.DataFrame({"method": ["gest", "stagate", "stagate"], "cells": [1, 1, 3], "seconds": [1.0, 2.0, np.nan]})
+    table.to_csv(tmp_path / "packaged.csv", index=False)
+    assert packaged.of_others(["stagate"], tmp_path / "packaged.csv") == [
+        {"method": "gest", "cells": 1, "seconds": 1.0}
+    ]
+    assert packaged.of_others(["gest"], tmp_path / "none.csv") == []
 
 
 def test_where_memory_is_full():

@@ -159,6 +159,8 @@ MISTAKES = {
     "batch size": (None, "embed good.h5ad --model m --batch-size 0 --out o.h5ad", "Invalid value for '--batch-size'"),
     "device": (None, "embed good.h5ad --model m --device tpu --out o.h5ad", "auto, cpu or cuda"),
     "out is a folder": (None, "embed good.h5ad --model m --out m", "this is a folder"),
+    "out of another kind": (None, "embed good.h5ad --model m --out o.csv", "is of the kind .h5ad"),
+    "vocabulary of another kind": (None, "vocabulary good.h5ad --out v.json", "is of the kind .npz"),
     "out below a file": (None, "embed good.h5ad --model m --out v.npz/o.h5ad", "nothing can be written in"),
     "nothing unseen": (None, GENERATE, "give either --unseen or --unseen-circle"),
     "no such column": (None, f"{GENERATE} --unseen hidden", "obs has no column 'hidden'"),

@@ -113,7 +113,7 @@ def annotate(
     from gest.given import open_given
     from gest.plans import plan
 
-    writable(out)
+    writable(out, ".h5ad")
     section, tuned = open_given(adata), load_annotator(annotator).to(device)
     with naming(adata):
         if dry_run:

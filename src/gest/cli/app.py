@@ -113,11 +113,13 @@ def check_keys(settings: dict[str, Any], function: Callable[..., Any], path: Pat
         raise UserError(f"{path}: the key '{missing[0]}' is missing.")
 
 
-def writable(out: Path) -> Path:
-    """Check that a file of this name can be written, before the work is done that it is to hold."""
+def writable(out: Path, suffix: str = "") -> Path:
+    """Check that a file of this name, and of this kind, can be written, before the work is done that it is to hold."""
     there = next(folder for folder in out.absolute().parents if folder.exists())
     if out.is_dir():
         raise UserError(f"{out}: this is a folder, where the name of a file to write is expected; give another --out.")
+    if suffix and out.suffix not in ("", suffix):
+        raise UserError(f"{out}: the file to write is of the kind {suffix}; give an --out that ends so.")
     if not (there.is_dir() and os.access(there, os.W_OK)):
         raise UserError(f"{out}: nothing can be written in {there}; give another --out, or make that folder writable.")
     return out

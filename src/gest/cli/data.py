@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from gest.cli.app import DatasetConfig, Out, SectionName, app, check_keys, examples, log, read_config, write_whole
+from gest.cli.app import (
+    DatasetConfig,
+    Out,
+    SectionName,
+    app,
+    check_keys,
+    examples,
+    log,
+    read_config,
+    writable,
+    write_whole,
+)
 from gest.errors import UserError
 
 SOURCES = ("anndata", "visium", "stereo_seq", "stroke")
@@ -162,6 +173,7 @@ def simulate(
 
     from gest.sources.simulate import simulate as simulated
 
+    writable(out, ".h5ad")
     given = {"donor": "donor_1"} | read_config(dataset_config).get("simulation", {})
     described = given.pop("sections", {name: {"slice": i / len(section)} for i, name in enumerate(section)})
     made = []

@@ -44,7 +44,7 @@ def vocabulary(
     from gest.vocabulary import fit_sections
 
     settings = read_config(config).get("vocabulary", {})
-    writable(out)
+    writable(out, ".npz")
     if dry_run:
         log.info("%s would hold %s", out, plan_vocabulary(sections, settings))
         return
@@ -151,7 +151,7 @@ def generate(
 
     if (unseen is None) == (unseen_circle is None):
         raise UserError("generate: give either --unseen or --unseen-circle.")
-    writable(out)
+    writable(out, ".h5ad")
     section, trained = open_given(adata), load(model).to(device)
     check_mode(mode, trained)
     with naming(adata):

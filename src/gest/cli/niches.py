@@ -54,7 +54,7 @@ def embed(
     from gest.niche import embed as embedded
     from gest.plans import plan
 
-    writable(out)
+    writable(out, ".h5ad")
     section, trained = open_given(adata), load(model).to(device)
     with naming(adata):
         if dry_run:

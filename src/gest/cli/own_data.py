@@ -101,7 +101,7 @@ def cluster(
     section = open_h5ad(adata)
     if "X_gest" not in section.obsm:
         raise UserError(f"{adata}: obsm has no 'X_gest'; make it with `gest embed`.")
-    writable(out)
+    writable(out, ".h5ad")
     groups = clustered(section.obsm["X_gest"], n_clusters, algorithm=algorithm, seed=seed)
     section.obs["gest_cluster"] = pd.Categorical(groups.astype(str))
     write_whole(out, section.write_h5ad)

@@ -61,7 +61,9 @@ def goals(tables: Tables) -> list[Goal]:
             "share of the loop around the step",
             False,
             0.05,
-            loop.loc[loop["part"] != "step", "share"].sum() if len(loop) else np.nan,
+            loop.loc[(loop["part"] != "step") & (loop["device"] == "cpu"), "share"].sum(min_count=1)
+            if len(loop)
+            else np.nan,
         ),
         Goal(
             "zero-shot embedding against the training graph",

@@ -1,8 +1,9 @@
 """The loop around the training step: what `gest.pretrain` spends outside it, in real steps of the default model.
 
-A step is what lies between the call for its losses and the optimiser's end; everything else (drawing windows, ordering
-them, binning, copying, logging, saving) is around it. States are saved, and rows logged, every few steps, so that they
-can be timed; in the share each counts as often as the configuration has it. On a GPU the step's share is its
+A step is what lies between the call for its losses and the optimiser's end; everything else (waiting for windows,
+copying, logging, saving) is around it. Windows are drawn, ordered and binned by a thread while the step before theirs
+runs; their time is told as if nothing else had run meanwhile. States are saved, and rows logged, every few steps, so
+that they can be timed; in the share each counts as often as the configuration has it. On a GPU the step's share is its
 utilisation.
 
     python benchmarks/loop.py
@@ -99,11 +100,11 @@ def account(seconds: dict[str, list[float]], *, save_every: int) -> list[dict]:
     between = np.diff(seconds["ended"])  # from the end of one step to that of the next
     around = between - seconds["step"][1:]
     saved = np.arange(1, len(between) + 1) % save_every == 0  # what step i saves falls in before step i + 1 ends
-    step, windows = np.median(seconds["step"][1:]), np.median(seconds["windows"][1 : len(between) + 1])
     usual = np.median(around[~saved])
     at_intervals = (np.median(around[saved]) - usual) / plan.checkpoint_every
-    parts = {"step": step, "windows": windows, "other": usual - windows, "saving and logging": at_intervals}
+    parts = {"step": np.median(seconds["step"][1:]), "around it": usual, "saving and logging": at_intervals}
     total = sum(parts.values())
+    parts["windows, in a thread"] = np.median(seconds["windows"][1 : len(between) + 1])
     return [{"part": name, "ms": 1e3 * value, "share": value / total} for name, value in parts.items()]
 
 

@@ -131,7 +131,9 @@ def loop(tables: Tables) -> list[str]:
     rows = [[row.device, row.part, number(row.ms), f"{row.share:.1%}"] for row in parts.itertuples()]
     told = ["## 3. The loop around the step", table(["device", "part", "ms per step", "share"], rows)]
     if len(parts):
-        told.append(f"Outside the step: {parts.loc[parts['part'] != 'step', 'share'].sum():.1%}.")
+        share = parts.set_index("part")["share"].drop("step")
+        beside = share.drop("windows, in a thread")
+        told.append(f"Around the step: {beside.sum():.1%}; with the thread, as if it ran alone: {share.sum():.1%}.")
     return [*told, on_gpu(parts)]
 
 

@@ -146,13 +146,16 @@ def test_growth_scales_a_part_to_all():
 
 
 def test_the_loop_is_accounted_for():
-    # Steps of 90 ms, windows of 6 ms, 4 ms besides; after every second step 500 ms of saving, in a run every 500th.
+    # Steps of 90 ms, 10 ms around them; after every second step 500 ms of saving, in a run every 500th. Drawing takes
+    # 20 ms while a step runs, so that it is no part of what is around it.
     ended = np.cumsum([0.1, 0.1, 0.6, 0.1, 0.6, 0.1])
-    seconds = {"step": [0.09] * 6, "windows": [0.006] * 6, "ended": list(ended)}
+    seconds = {"step": [0.09] * 6, "windows": [0.02] * 6, "ended": list(ended)}
     parts = {row["part"]: row for row in loop.account(seconds, save_every=2)}
-    values = [parts[name]["ms"] for name in ("step", "windows", "other", "saving and logging")]
-    assert values == pytest.approx([90, 6, 4, 1])
-    assert sum(row["share"] for row in parts.values()) == pytest.approx(1)
+    values = {name: row["ms"] for name, row in parts.items()}
+    assert values == pytest.approx({"step": 90, "around it": 10, "saving and logging": 1, "windows, in a thread": 20})
+    shares = {name: row["share"] for name, row in parts.items()}
+    assert shares["step"] + shares["around it"] + shares["saving and logging"] == pytest.approx(1)
+    assert shares["windows, in a thread"] == pytest.approx(20 / 101)
 
 
 def test_turns_are_taken():
@@ -215,6 +218,12 @@ def test_the_page_says_what_was_not_measured(tmp_path):
     assert re.search(r"600: 6, 1200: 12, 2400: 24 +\| 1\.00 ", first)
     assert "p, 2 cores, 2 threads, torch 2" in report.page(tables)
     assert first.rstrip().endswith("GPU: not measured.")
+
+    shares = {"step": 0.9, "around it": 0.07, "saving and logging": 0.03, "windows, in a thread": 0.2}
+    tables["loop"] = pd.DataFrame([{"part": part, "ms": 1, "share": share} | ABOUT for part, share in shares.items()])
+    shown = report.page(tables)
+    assert "Around the step: 10.0%; with the thread, as if it ran alone: 30.0%." in shown
+    assert re.search(r"share of the loop around the step +\| ≤ 0\.05 +\| 0\.3 +\| no", shown)
 
     tables["attention"] = pd.DataFrame([row, row | {"device": "H100"}])
     first = report.page(tables).split("## 2.")[0].split("## 1.")[1]

@@ -6,8 +6,8 @@ seconds. The methods run in their environments in `.venvs` (`snakemake .venvs/NA
 workflow; GeST has the machine's threads, and a row on one. A method that ran out of memory or time at one size is not
 tried at a larger one. Rows of methods that are not named stay as they were.
 
-    python benchmarks/packaged.py --cells 1000 3000 10000 --limit 30
-    python benchmarks/packaged.py --methods nichecompass --limit 120
+    python benchmarks/packaged.py --cells 1000 3000 10000 --limit 180
+    python benchmarks/packaged.py --methods nichecompass
 """
 
 import json
@@ -56,7 +56,7 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--cells", type=int, nargs="+", default=[1000, 3000, 10_000], help="sizes of the section")
     parser.add_argument("--methods", nargs="+", default=["gest", ONE_THREAD, *PACKAGED], help="which (default: all)")
-    parser.add_argument("--limit", type=float, default=30, help="minutes that a method may take (default: 30)")
+    parser.add_argument("--limit", type=float, default=180, help="minutes that a method may take (default: 180)")
     parser.add_argument("--part", nargs=2, metavar=("METHOD", "CELLS"), help="measure one alone")
     given = parser.parse_args()
     if given.part:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import dag
 import embedding
@@ -229,6 +230,12 @@ def test_the_page_says_what_was_not_measured(tmp_path):
     first = report.page(tables).split("## 2.")[0].split("## 1.")[1]
     assert "| H100" in first
     assert "not measured" not in first
+
+
+def test_the_page_is_of_the_rows_that_are_kept():
+    folder = Path(__file__).parents[2]
+    tables = report.read(folder / "benchmarks" / "measured")
+    assert (folder / "docs" / "performance.md").read_text() == report.page(tables)
 
 
 def test_parts_of_several_machines_are_told_apart():

@@ -1,5 +1,9 @@
-"""Write `docs/performance.md` and a figure out of `results/benchmarks/*.csv`; what is missing is "not measured"."""
+"""Write `docs/performance.md` and a figure out of `results/benchmarks/*.csv`; what is missing is "not measured".
 
+The rows are kept in `benchmarks/measured` beside the page: put back into `results/benchmarks`, they make it again.
+"""
+
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +16,7 @@ from measuring import options, results
 from gest.plots.saving import save
 from gest.plots.table import aligned
 
-PAGE = Path("docs/performance.md")
+PAGE, KEPT = Path("docs/performance.md"), Path("benchmarks/measured")
 MISSING = "not measured"
 
 
@@ -280,6 +284,9 @@ def main() -> None:
     path = folder / PAGE.name if given.quick else PAGE
     tables = read(folder)
     path.write_text(page(tables), encoding="utf-8")
+    if not given.quick:
+        shutil.rmtree(KEPT, ignore_errors=True)
+        shutil.copytree(folder, KEPT, ignore=shutil.ignore_patterns("performance.*", "quick"))
     save(draw(tables), folder / "performance.png", folder / "performance.pdf")
     print(f"{path}, {folder}/performance.png, .pdf")
 

@@ -31,7 +31,8 @@ def make(folder: Path, passed: int, seed: int = 0) -> None:
     halves = rng.integers(10**18, 9 * 10**18, (n, 2))
     labels = np.array([f"{high}{low}" for high, low in halves.tolist()], dtype=object)
     share = rng.dirichlet(np.full(SECTIONS, 5.0))
-    section = np.sort(rng.choice(SECTIONS, passed, p=share))
+    drawn = rng.choice(SECTIONS, passed - SECTIONS, p=share)
+    section = np.sort(np.concatenate([np.arange(SECTIONS), drawn]))  # none is empty
     names = np.array([f"{DATASET}.{i:03d}" for i in range(1, SECTIONS + 1)], dtype=object)
 
     order = rng.permutation(n)

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import abc_reader
 import dag
 import embedding
 import full_run
@@ -136,6 +137,13 @@ def test_hours_of_the_full_run():
     assert (training["gpu"], training["gpus"]) == pytest.approx((168 / 3600, 42 / 3600))
     assert rows["tokens"]["cpu"] == pytest.approx(40.67392 / 3600)  # the rate of the most cells
     assert np.isnan([rows["import"]["cpu"], rows["embedding, one seed"]["cpu"], rows["tokens"]["gpu"]]).all()
+
+
+def test_no_section_of_a_small_atlas_is_empty(tmp_path):
+    abc_reader.make(tmp_path, 300)
+    sections = pd.read_csv(tmp_path / "cell_metadata.csv")["brain_section_label"]
+    assert len(sections) == 300
+    assert sections.nunique() == 147
 
 
 def test_growth_scales_a_part_to_all():

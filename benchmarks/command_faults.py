@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,8 +103,12 @@ class Pair(NamedTuple):
         """Kill one of the three, where there are three yet, and say what was killed."""
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         number = rng.randrange(-1, len(children))
-        os.kill(process.pid if number < 0 else int(children[number]), signal.SIGKILL)
-        return "launcher of two processes" if number < 0 else f"process {number} of two"
+        if number >= 0:
+            with suppress(ProcessLookupError):  # it may have ended by itself
+                os.kill(int(children[number]), signal.SIGKILL)
+                return f"process {number} of two"
+        os.kill(process.pid, signal.SIGKILL)
+        return "launcher of two processes"
 
 
 def kill_commands(

@@ -85,7 +85,7 @@ def test_launch_takes_every_gpu_that_slurm_granted(monkeypatch):
 
 def test_a_process_whose_launcher_was_killed_while_it_started_ends(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("GEST_LAUNCHER", "1")
+    monkeypatch.setenv("GEST_LAUNCHER", str(os.getpid()))  # whoever is its parent, it is not itself
     prctl = distributed.ctypes.CDLL(None).prctl
     try:
         with pytest.raises(SystemExit, match="75"):

@@ -381,9 +381,10 @@ def test_what_gest_computes_has_a_gpu_on_the_cluster():
 def test_short_jobs_of_one_dataset_are_one_job_on_the_cluster(folder):
     (folder / "slurm").symlink_to(ROOT / "profiles" / "slurm")
     said = snakemake(folder, "--profile", "slurm", "--dry-run", "all").stdout
-    groups = [re.findall(r"Crops .*/crops/(\w+)/", text) for text in re.split(r"Group job .*\n", said)[1:]]
-    assert sorted(len(datasets) for datasets in groups if datasets) == [1, 1, 3, *[8] * 8]
-    assert all(len(set(datasets)) <= 1 for datasets in groups), "the files of one may be missing"
+    for rule in ("crops", "spatially_variable_genes"):
+        groups = [re.findall(rf"log in .*/{rule}/(\w+)/", text) for text in re.split(r"Group job .*\n", said)[1:]]
+        assert sorted(len(datasets) for datasets in groups if datasets) == [1, 1, 3, *[8] * 8], rule
+        assert all(len(set(datasets)) <= 1 for datasets in groups), "the files of one may be missing"
 
 
 def test_documents_name_files_that_the_toy_makes(folder):

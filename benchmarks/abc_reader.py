@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from gest.data.sources.abc_atlas import TERMS, read
 from gest.sections import write_section
-from gest.sources.abc_atlas import TERMS, read
 
 CELLS, PASSED, GENES, SECTIONS, CHUNK = 4_167_870, 2_846_908, 1_122, 147, (16_281, 5)
 PATTERNS = 300  # distinct chunks; as many again would differ no more

@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import anndata
 
-from gest.sources.simulate import simulate
-from gest.vocabulary import fit_sections
+from gest.data.sources.simulate import simulate
+from gest.training.vocabulary import fit_sections
 
 REPOSITORY = Path(__file__).parents[1]
 VOCABULARY = {"n_metacells": 20, "n_components": 10, "hierarchy": [6, 4, 2]}

@@ -28,9 +28,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import gest
 from gest import Vocabulary
+from gest.data.tokenize import tokenize
 from gest.errors import Interrupted, exit_code
-from gest.tokens import tokenize
-from gest.vocabulary import fit_sections
+from gest.training.vocabulary import fit_sections
 
 INTERVAL = 10  # steps between two states
 CONFIG = {

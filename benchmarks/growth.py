@@ -22,12 +22,12 @@ from inputs import DENSITY, GENES, default_model, random_section
 from measuring import in_process, machine, memory_mb, options, write
 from scipy.sparse import csr_matrix
 
-from gest.batches import Windows
-from gest.generate import generate_tokens
-from gest.generation_scores import score_predictions
-from gest.niche import Niches
+from gest.data.tokenize import tokenize
+from gest.paper.scores.generation import score_predictions
 from gest.sections import read_section
-from gest.tokens import tokenize
+from gest.tasks.embed import Niches
+from gest.tasks.generate import generate_tokens
+from gest.training.batches import Windows
 from gest.vocabulary import Vocabulary
 
 SECTION = 20_000  # cells of a section, about what the paper's have
@@ -71,7 +71,7 @@ def training_data(n_cells: int, folder: Path) -> Done:
 
 @torch.no_grad()
 def embedding(n_cells: int, folder: Path) -> Done:
-    """Embed niches out of a section that holds all cells, as `gest.niche.embed_tokens` does."""
+    """Embed niches out of a section that holds all cells, as `gest.tasks.embed.embed_tokens` does."""
     model = default_model().to(DEVICE).eval()
     niches = Niches(random_section(n_cells), model.config)
     chosen = np.random.default_rng(0).choice(n_cells, min(NICHES, n_cells), replace=False)

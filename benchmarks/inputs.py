@@ -43,7 +43,7 @@ def default_model(config: Any = None, *, vocabulary: Vocabulary | None = None, s
 
 
 def random_windows(model: GeST, size: int, length: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw a batch as `gest.batches.Windows` gives it: tokens (B, N), bins (B, N, 2), lengths (B,), nothing padded."""
+    """Draw a batch as `gest.training.batches.Windows` gives it: tokens (B, N), bins (B, N, 2), lengths (B,), nothing padded."""
     rng = np.random.default_rng(seed)
     tokens = rng.integers(len(model.vocabulary), size=(size, length))
     bins = rng.integers(model.config.model.position_bins + 1, size=(size, length, 2))

@@ -23,10 +23,10 @@ from measuring import devices, machine, options, write
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import gest
-from gest import training
-from gest.batches import Windows
-from gest.checkpoint import Checkpoints
 from gest.config import PretrainingConfig
+from gest.training import loop as training
+from gest.training.batches import Windows
+from gest.training.checkpoint import Checkpoints
 
 SECTIONS, CELLS = 4, 20_000
 

@@ -19,10 +19,10 @@ import torch
 from inputs import DENSITY, GENES, METACELLS, default_model
 from measuring import in_process, machine, machine_memory_mb, options, results, write
 
-from gest.clustering import PACKAGED, represent
-from gest.isolated import ENVIRONMENTS, FOLDER
-from gest.sources.simulate import simulate
-from gest.vocabulary import fit_sections
+from gest.baselines.packaged import ENVIRONMENTS, FOLDER
+from gest.data.sources.simulate import simulate
+from gest.paper.methods.clustering import PACKAGED, represent
+from gest.training.vocabulary import fit_sections
 
 ONE_THREAD = "gest, one thread"
 

@@ -57,7 +57,7 @@ def logits(model: GeST, tokens: Tensor, bins: Tensor, attend: Attention) -> Tens
 
 
 def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor, attend: Attention) -> Tensor:
-    """(4,) mean losses of all targets, level by level: those of `gest.objective.window_losses`."""
+    """(4,) mean losses of all targets, level by level: those of `gest.training.objective.window_losses`."""
     targets = tokens[:, 1:]
     real = torch.arange(targets.shape[1], device=tokens.device) < lengths[:, None] - 1
     log_p = logits(model, tokens, bins, attend)[real].float().log_softmax(-1)  # Eq. 8

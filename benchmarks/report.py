@@ -13,8 +13,8 @@ from full_run import NODE, PAPER_GPU_HOURS, hours
 from goals import Tables, exponent, get, goals
 from measuring import options, results
 
-from gest.plots.saving import save
-from gest.plots.table import aligned
+from gest.paper.tables.markdown import aligned
+from gest.pl.save import save
 
 PAGE, KEPT = Path("docs/performance.md"), Path("benchmarks/measured")
 MISSING = "not measured"
@@ -91,7 +91,7 @@ def attention(tables: Tables) -> list[str]:
         parts.append(
             f"Values and gradients equal those of the softmax written out: largest relative difference "
             f"{times['error'].max():.1g} in the precision that is timed, {times['error_float64'].max():.1g} in float64 "
-            "(on a CPU by PyTorch's kernels, the rest by `gest.cpu_attention`)."
+            "(on a CPU by PyTorch's kernels, the rest by `gest.kernels.cpu`)."
         )
     rows = []
     if len(memory):

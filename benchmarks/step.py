@@ -20,7 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from gest import GeST
 from gest.config import ModelConfig
-from gest.objective import window_losses as gest_losses
+from gest.training.objective import window_losses as gest_losses
 
 WINDOWS, LENGTH = 4, 676
 TOLERANCE = 1e-3  # of gradients in float32, each relative to its largest value: sums of thousands of terms

@@ -23,7 +23,7 @@ from anndata import AnnData
 from measuring import done, in_process, machine, memory_mb, options, write
 
 from gest import vocabulary
-from gest.metacells import cluster, covariance, principal_components, project
+from gest._metacells import cluster, covariance, principal_components, project
 from gest.sections import read_section, write_section
 from gest.vocabulary import Vocabulary, normalise
 

@@ -10,27 +10,15 @@ import pandas as pd
 import pytest
 import torch
 from anndata import AnnData
+from helpers import TINY
 
 from gest import GeST, Vocabulary, cli
-from gest.generation_scores import METRICS
-from gest.paper import read_paper_values
-from gest.scores import COLUMNS
-from gest.sources.simulate import simulate
-from gest.tokens import tokenize
-from gest.vocabulary import fit_sections
-
-TINY = {
-    "window": 300,
-    "model": {"layers": 2, "heads": 2, "width": 16},
-    "pretraining": {
-        "steps": 12,
-        "batch_size": 4,
-        "learning_rate": 3e-3,
-        "warmup_steps": 2,
-        "validate_every": 4,
-        "checkpoint_every": 4,
-    },
-}
+from gest.data.sources.simulate import simulate
+from gest.data.tokenize import tokenize
+from gest.paper.reported import read_paper_values
+from gest.paper.scores.generation import METRICS
+from gest.paper.scores.table import COLUMNS
+from gest.training.vocabulary import fit_sections
 
 
 @pytest.hookimpl(tryfirst=True)

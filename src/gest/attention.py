@@ -3,7 +3,7 @@
 A sequence of 2L tokens holds L cell tokens, then L position tokens. Cell token i sees cells 1..i, as in GPT (decision
 11). The position token of x_{i+1} sees cells 1..i and itself, and no other position token.
 
-On a CPU, in single and half precision, all of this is one compiled kernel (`gest.cpu_attention`). Elsewhere, and where
+On a CPU, in single and half precision, all of this is one compiled kernel (`gest.kernels.cpu`). Elsewhere, and where
 Numba is missing, PyTorch's fused kernels do it.
 
 Shapes: B batch, H heads, L cells, U targets, d head width.
@@ -34,7 +34,7 @@ def _has_kernel(q: Tensor) -> bool:
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tensor, n_seen: Tensor) -> Tensor:
     """Attend to the first n_seen (U,) or (B, 1) of the cells, and to the own key, by the CPU's kernel."""
-    from gest.cpu_attention import attend  # compiled now, or as it was compiled before
+    from gest.kernels.cpu import attend  # compiled now, or as it was compiled before
 
     given = (x.float() for x in (q, k, v, k_own, v_own))
     return attend(*given, n_seen.expand(q.shape[0], q.shape[-2])).to(q.dtype)

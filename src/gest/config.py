@@ -47,7 +47,7 @@ class PretrainingConfig:
 
     steps: int = 20_000
     target_cells: int = 0
-    """Train until so many cells were predicted, in as many steps as it takes (`gest.budget`); 0: `steps` decide."""
+    """Train until so many cells were predicted, in as many steps as it takes (`gest.training.schedule`); 0: `steps` decide."""
     batch_size: int = 16
     """Windows per step, over all processes."""
     learning_rate: float = 1e-3

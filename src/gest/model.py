@@ -20,7 +20,7 @@ from gest import position
 from gest.attention import cell_attention, context_attention, target_attention
 from gest.config import Config
 from gest.errors import UserError
-from gest.folders import whole_folder
+from gest.utils.files import whole_folder
 
 if TYPE_CHECKING:  # this file runs where only torch and numpy are
     from gest.vocabulary import Vocabulary
@@ -225,8 +225,8 @@ class GeST(nn.Module):
             self.vocabulary.save(partial / "vocabulary.npz")
 
 
-def load(model_dir: str | os.PathLike) -> GeST:
-    """Read a model, on the CPU and ready to predict, from where `gest.sharing.local_folder` finds it.
+def read_model(folder: Path) -> GeST:
+    """Read a model directory of this machine, on the CPU and ready to predict.
 
     Raises
     ------
@@ -236,10 +236,8 @@ def load(model_dir: str | os.PathLike) -> GeST:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from gest.sharing import local_folder
     from gest.vocabulary import Vocabulary
 
-    folder = local_folder(model_dir)
     for name in ("model.safetensors", "config.json", "vocabulary.npz"):
         if not (folder / name).is_file():
             raise UserError(f"{folder}: '{name}' is missing from the model directory; make it with `gest pretrain`.")

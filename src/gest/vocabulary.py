@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from zipfile import BadZipFile
 
 import numpy as np
 import scipy.sparse as sp
 
-from gest.errors import UserError
-from gest.metacells import (
+from gest._metacells import (
     Blocks,
     Matrix,
     cluster,
@@ -26,9 +25,7 @@ from gest.metacells import (
     project,
     projected,
 )
-
-if TYPE_CHECKING:  # this file runs where only numpy and scipy are
-    from gest.stream import Sections
+from gest.errors import UserError
 
 _CHUNK = 1024  # cells per block, so that memory does not grow with the data, and distances stay in the cache
 
@@ -116,7 +113,7 @@ class Vocabulary:
         UserError
             Fewer distinct cells than meta cells.
         """
-        blocks = expression if callable(expression) else partial(_blocks, expression)
+        blocks = expression if callable(expression) else partial(blocks_of_rows, expression)
         n, mean, spread = covariance(blocks())
         if n_metacells > n:
             raise UserError(f"vocabulary: {n_metacells} meta cells cannot be made of {n} cells; lower 'n_metacells'.")
@@ -165,7 +162,7 @@ class Vocabulary:
         tokens, centres = [np.empty(0, dtype=np.int64)], self.pca.astype(np.float64)
         # Of |p − c|² = |p|² − 2 p·c + |c|², the first is the same for all c, and the last is one more coordinate.
         folded = np.vstack([-2 * centres.T, (centres**2).sum(1)])
-        for block in _blocks(expression):
+        for block in blocks_of_rows(expression):
             points = project(block, self.mean, self.components)
             tokens.append((np.hstack([points, np.ones((len(points), 1))]) @ folded).argmin(1))
         return np.concatenate(tokens)
@@ -250,64 +247,11 @@ class Vocabulary:
         return cls(**arrays)
 
 
-def fit_sections(sections: "Sections", settings: Mapping[str, Any], *, seed: int = 0) -> Vocabulary:
-    """Fit a vocabulary to training sections: genes, normalisation (decisions 32 and 2), then Algorithm 1.
-
-    Parameters
-    ----------
-    sections
-        AnnData, or paths of section files, which are read one at a time, anew for each of four passes. All have the
-        same genes in the same order, and all hold counts or all normalised values.
-    settings
-        `n_metacells` (default 1000), never more than a twentieth of the cells (decision 3); `n_components`;
-        `hierarchy`; `n_genes`, how many of the most variable genes are kept (default null: all), and `markers`, names
-        of genes that are kept with them.
-
-    Raises
-    ------
-    UserError
-        A key of the settings is unknown; `stream` and `variable_genes` list what else may be wrong.
-    """
-    from gest.stream import holds_counts, stream, variable_genes
-
-    given = completed(settings)
-    n_genes, markers = given.pop("n_genes"), given.pop("markers")
-    first = next(stream(sections))
-    genes, counts = first.var_names, holds_counts(first)
-    del first
-    kept = slice(None) if n_genes is None else variable_genes(sections, n_genes, markers)
-
-    def matrices() -> Iterator[sp.csr_matrix]:
-        return (sp.csr_matrix(section.X)[:, kept] for section in stream(sections))
-
-    totals = np.concatenate([np.asarray(x.sum(1, dtype=np.float64)).ravel() for x in matrices()])
-    normalisation = {"target_sum": float(np.median(totals))} if counts else None
-
-    def blocks() -> Iterator[Matrix]:
-        for x in matrices():
-            yield from _blocks(normalise(x, normalisation) if normalisation else x)
-
-    given["n_metacells"] = at_most(given["n_metacells"], len(totals))
-    return Vocabulary.fit(blocks, **given, genes=genes[kept], normalisation=normalisation, seed=seed)
-
-
-def completed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the settings of `fit_sections` that are left out their defaults; raise UserError if one is not known."""
-    if unknown := set(settings) - set(_SETTINGS):
-        raise UserError(f"config: 'vocabulary.{min(unknown)}' is not a key; it takes {', '.join(_SETTINGS)}.")
-    return {"n_metacells": 1000, "n_genes": None, "markers": ()} | dict(settings)
-
-
-def at_most(n_metacells: int, cells: int) -> int:
-    """Bound the number of meta cells by a twentieth of the cells (decision 3)."""
-    return max(min(n_metacells, cells // 20), 1)
-
-
-_SETTINGS = ("n_metacells", "n_components", "hierarchy", "n_genes", "markers")
 _ARRAYS = ("expression", "pca", "levels", "genes", "mean", "components", "sizes")
 
 
-def _blocks(expression: Matrix) -> Iterator[Matrix]:
+def blocks_of_rows(expression: Matrix) -> Iterator[Matrix]:
+    """Cut a matrix (n, T) into blocks of rows, all of them finite."""
     expression = sp.csr_matrix(expression) if sp.issparse(expression) else np.asarray(expression)
     values = expression.data if sp.issparse(expression) else expression
     if not np.isfinite(values).all():

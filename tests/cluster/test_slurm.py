@@ -13,7 +13,7 @@ import anndata
 import pytest
 import yaml
 
-from gest.sources.simulate import simulate
+from gest.data.sources.simulate import simulate
 
 ROOT = Path(__file__).parents[2]
 SLURM = Path("/run/gest-slurm")

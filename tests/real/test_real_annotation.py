@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import gest
-from gest.label_scores import macro_f1
-from gest.sources.anndata import read
-from gest.vocabulary import fit_sections
+from gest.data.sources.anndata import read
+from gest.metrics import macro_f1
+from gest.training.vocabulary import fit_sections
 
 pytestmark = pytest.mark.real
 

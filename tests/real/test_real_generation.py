@@ -5,13 +5,13 @@ import pytest
 from scipy.stats import rankdata
 
 import gest
-from gest.crops import make_crops
-from gest.holdout import predict_crops
+from gest.data.sources.anndata import read
+from gest.data.tokenize import expression, tokenize
 from gest.metrics import rmse_log
-from gest.objective import marginal_loss, validate
-from gest.sources.anndata import read
-from gest.tokens import expression, tokenize
-from gest.vocabulary import fit_sections
+from gest.paper.methods.crops import make_crops
+from gest.paper.methods.generation import predict_crops
+from gest.training.objective import marginal_loss, validate
+from gest.training.vocabulary import fit_sections
 
 pytestmark = pytest.mark.real
 

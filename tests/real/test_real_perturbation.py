@@ -9,10 +9,10 @@ import pytest
 import gest
 import gest.cli.perturbation
 from gest import cli
+from gest.data.sources.anndata import read
+from gest.data.tokenize import expression
 from gest.sections import write_section
-from gest.sources.anndata import read
-from gest.tokens import expression
-from gest.vocabulary import fit_sections
+from gest.training.vocabulary import fit_sections
 
 pytestmark = pytest.mark.real
 

@@ -8,9 +8,9 @@ import anndata as ad
 import numpy as np
 import pytest
 
+from gest.data.sources.anndata import read
 from gest.errors import UserError
 from gest.sections import read_section, write_section
-from gest.sources.anndata import read
 
 FOLDER = os.environ.get("GEST_REAL_DATA")
 pytestmark = [

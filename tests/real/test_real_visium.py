@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
-from gest.fixtures.visium import write
-from gest.sources.visium import read
+from gest.data.sources.visium import read
+from gest.testing.visium import write
 
 FOLDER = os.environ.get("GEST_REAL_DATA")
 pytestmark = [

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
+from helpers import TINY
 
 import gest
 from gest import GeST, Vocabulary

@@ -13,11 +13,12 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from gest import Vocabulary
+from gest._metacells import cluster
+from gest.data.tokenize import expression as expression_of
 from gest.errors import UserError
-from gest.metacells import cluster
 from gest.sections import read_section, write_section
-from gest.tokens import expression as expression_of
-from gest.vocabulary import fit_sections, normalise
+from gest.training.vocabulary import fit_sections
+from gest.vocabulary import normalise
 
 SETTINGS = {"n_metacells": 20, "n_components": 10, "hierarchy": [6, 4, 2]}
 
@@ -192,7 +193,7 @@ def test_files_are_not_held_together(sections, files, monkeypatch):
         alive.append(sum(reference() is not None for reference in made))
         return section
 
-    monkeypatch.setattr("gest.stream.read_section", read)
+    monkeypatch.setattr("gest.data.training_sections.read_section", read)
     fit_sections(files * 3, SETTINGS)
     assert len(made) >= 4 * 6  # four passes
     assert max(alive) <= 2  # the one in use, while the next is read

@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 from gest import Config, Vocabulary
-from gest.clustering import represent
-from gest.deg import differential
-from gest.holdout import predict_crops
-from gest.ischemia_reference import core_degs
-from gest.perturb import perturb
-from gest.supervised import Settings
+from gest.paper.ischemia.reference import core_degs
+from gest.paper.methods.clustering import represent
+from gest.paper.methods.generation import predict_crops
+from gest.tasks.annotation.fit import Settings
+from gest.tasks.perturbation.differential import differential
+from gest.tasks.perturbation.perturb import perturb
 
 
 @pytest.fixture(scope="module")

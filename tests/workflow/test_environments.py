@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import scanpy as sc
 
+from gest.data.sources.simulate import simulate
 from gest.errors import UserError
-from gest.sources.simulate import simulate
-from gest.svg import spatially_variable_genes
+from gest.paper.scores.spatial_genes import spatially_variable_genes
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.workflow

@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 from matplotlib.container import BarContainer, ErrorbarContainer
 
-from gest.comparisons import compare, section_means
 from gest.errors import UserError
-from gest.generation_scores import METRICS
-from gest.paper import beside
-from gest.plots.figure_4 import draw_figure_4, panels
-from gest.plots.figure_4_table import figure_4_markdown, figure_4_table
-from gest.plots.methods import BOUND, CONTROLS, NAMES, PAPER
-from gest.scores import summarise
+from gest.paper.figures.figure_4 import draw_figure_4, panels
+from gest.paper.reported import beside
+from gest.paper.scores.generation import METRICS
+from gest.paper.scores.paired_tests import compare, section_means
+from gest.paper.scores.table import summarise
+from gest.paper.tables.figure_4 import figure_4_markdown, figure_4_table
+from gest.paper.tables.method_names import BOUND, CONTROLS, NAMES, PAPER
 
 PAIRS = [pair for pair, name in NAMES.items() if name in (*PAPER, *CONTROLS, BOUND)]
 

@@ -3,8 +3,9 @@
 import runpy
 from pathlib import Path
 
-from gest import annotation, clustering, holdout
-from gest.isolated import ENVIRONMENTS
+from gest.baselines.packaged import ENVIRONMENTS
+from gest.paper.methods import annotation, clustering
+from gest.paper.methods import generation as holdout
 
 RULES = Path(__file__).parents[2] / "workflow" / "rules"
 

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gest.generation_scores import METRICS
-from gest.holdout import VARIANTS
-from gest.paper import beside
-from gest.plots.generation import draw_generation
-from gest.plots.methods import COLOURS, NAMES
-from gest.plots.table import to_markdown
-from gest.scores import COLUMNS, summarise
+from gest.paper.figures.generated import draw_generation
+from gest.paper.methods.generation import VARIANTS
+from gest.paper.reported import beside
+from gest.paper.scores.generation import METRICS
+from gest.paper.scores.table import COLUMNS, summarise
+from gest.paper.tables.markdown import to_markdown
+from gest.paper.tables.method_names import COLOURS, NAMES
 
 matplotlib.use("Agg")
 

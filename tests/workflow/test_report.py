@@ -14,10 +14,10 @@ import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
-from gest.paper_comparison import compare_with_paper, incomparable
-from gest.plots.page import write_text
-from gest.plots.paper_comparison import paper_comparison_markdown
-from gest.plots.saving import save
+from gest.paper.tables.html import write_text
+from gest.paper.tables.paper_comparison import paper_comparison_markdown
+from gest.paper.verdicts import compare_with_paper, incomparable
+from gest.pl.save import save
 
 matplotlib.use("Agg")
 ROOT = Path(__file__).parents[2]

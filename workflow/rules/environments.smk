@@ -1,7 +1,7 @@
 # Needs: envs/{name}.txt, every package of an isolated environment pinned, and envs/{name}.check.py, which imports the
 # packaged method there and trains something small; the package registry, and a C++ compiler where a package has to be built.
 # Makes: .venvs/{name}, for all runs: a link into the cache of environments (~/.cache/gest/environments), which outlives this
-# folder. A rule of a packaged method has it as input; gest.isolated runs scripts in it.
+# folder. A rule of a packaged method has it as input; gest.baselines.packaged runs scripts in it.
 
 # `gest` itself is installed beside this Python, be its environment activated or not.
 

@@ -118,7 +118,7 @@ def served_fixtures(wildcards):
 
 def serving(wildcards, input):
     """In the toy run, the server that a download runs beside."""
-    return f"python -m gest.fixtures.server {input.fixtures} --" if config["fixtures"] else ""
+    return f"python -m gest.testing.server {input.fixtures} --" if config["fixtures"] else ""
 
 
 def fixture_settings(wildcards):

@@ -2,10 +2,10 @@
 
 import logging
 
-from gest.ablation import by_variant, read_log, read_trainings
-from gest.logs import log_to
-from gest.plots.ablation_cost import ablation_cost, ablation_cost_markdown, ablation_logs_markdown
-from gest.plots.page import write_text
+from gest.paper.ablation import by_variant, read_log, read_trainings
+from gest.paper.tables.ablation_cost import ablation_cost, ablation_cost_markdown, ablation_logs_markdown
+from gest.paper.tables.html import write_text
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

@@ -4,12 +4,12 @@ import logging
 
 import pandas as pd
 
-from gest.ablation import by_variant, of_variant, read_trainings
-from gest.logs import log_to
-from gest.paper import read_paper_values
-from gest.plots.ablation_table import ablation_markdown, ablation_table
-from gest.plots.page import write_text
-from gest.scores import read_scores, write_scores
+from gest.paper.ablation import by_variant, of_variant, read_trainings
+from gest.paper.reported import read_paper_values
+from gest.paper.scores.table import read_scores, write_scores
+from gest.paper.tables.ablation import ablation_markdown, ablation_table
+from gest.paper.tables.html import write_text
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

@@ -3,9 +3,9 @@
 import logging
 
 from gest.attention import spatial_mask
-from gest.logs import log_to
-from gest.plots.mask import draw_mask
-from gest.plots.saving import save
+from gest.paper.figures.attention_mask import draw_mask
+from gest.pl.save import save
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

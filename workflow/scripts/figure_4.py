@@ -4,14 +4,14 @@ import logging
 
 import pandas as pd
 
-from gest.comparisons import compare
-from gest.logs import log_to
-from gest.paper import beside, read_paper_values
-from gest.plots.figure_4 import draw_figure_4
-from gest.plots.figure_4_table import figure_4_markdown, figure_4_table
-from gest.plots.page import write_text
-from gest.plots.saving import save
-from gest.scores import read_scores, summarise
+from gest.paper.figures.figure_4 import draw_figure_4
+from gest.paper.reported import beside, read_paper_values
+from gest.paper.scores.paired_tests import compare
+from gest.paper.scores.table import read_scores, summarise
+from gest.paper.tables.figure_4 import figure_4_markdown, figure_4_table
+from gest.paper.tables.html import write_text
+from gest.pl.save import save
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

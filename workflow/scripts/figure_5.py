@@ -5,11 +5,11 @@ import logging
 import anndata as ad
 import pandas as pd
 
-from gest.ischemia import read_calls
-from gest.ischemia_scores import vote
-from gest.logs import log_to
-from gest.plots.figure_5 import correlation_test, draw_figure_5
-from gest.plots.saving import save
+from gest.paper.figures.figure_5 import correlation_test, draw_figure_5
+from gest.paper.ischemia.experiment import read_calls
+from gest.paper.ischemia.score import vote
+from gest.pl.save import save
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

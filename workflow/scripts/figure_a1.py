@@ -6,20 +6,22 @@ import numpy as np
 import pandas as pd
 
 from gest.cli.app import device_of
+from gest.data.tokenize import expression
 from gest.errors import UserError
-from gest.generate import aggregate, generate_tokens, seen_tokens
-from gest.logs import log_to
-from gest.model import load
-from gest.plots.accumulation import draw_accumulation, errors_by_round
-from gest.plots.page import write_text
-from gest.plots.saving import save
-from gest.plots.table import plain
+from gest.hub.load import load_model
+from gest.paper.figures.accumulation import draw_accumulation, errors_by_round
+from gest.paper.tables.html import write_text
+from gest.paper.tables.markdown import plain
+from gest.pl.save import save
 from gest.sections import read_section
-from gest.tokens import expression
+from gest.tasks.generate import aggregate, generate_tokens, seen_tokens
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 
-quantised, continuous = (load(snakemake.input[name]).to(device_of("auto")) for name in ("quantised", "continuous"))
+quantised, continuous = (
+    load_model(snakemake.input[name]).to(device_of("auto")) for name in ("quantised", "continuous")
+)
 vocabulary = quantised.vocabulary
 section = read_section(snakemake.input.section)
 name, xy, truth = section.obs["section"].iloc[0], section.obsm["spatial"], expression(section, vocabulary)

@@ -6,11 +6,11 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from gest.logs import log_to
-from gest.plots.predictions import first_run
-from gest.plots.rounds import draw_rounds
-from gest.plots.saving import save
+from gest.paper.figures.predictions import first_run
+from gest.paper.figures.rounds import draw_rounds
+from gest.pl.save import save
 from gest.sections import read_section
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

@@ -2,11 +2,11 @@
 
 import logging
 
-from gest.crops import read_crops
-from gest.logs import log_to
-from gest.plots.maps import draw_setting
-from gest.plots.saving import save
+from gest.paper.methods.crops import read_crops
+from gest.pl.maps import draw_setting
+from gest.pl.save import save
 from gest.sections import read_section
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

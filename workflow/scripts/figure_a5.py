@@ -4,13 +4,13 @@ import logging
 
 import pandas as pd
 
-from gest.crops import read_crops
-from gest.logs import log_to
-from gest.plots.generation import draw_markers
-from gest.plots.predictions import predictions_of
-from gest.plots.saving import save
+from gest.data.tokenize import expression
+from gest.paper.figures.generated import draw_markers
+from gest.paper.figures.predictions import predictions_of
+from gest.paper.methods.crops import read_crops
+from gest.pl.save import save
 from gest.sections import read_section
-from gest.tokens import expression
+from gest.utils.logs import log_to
 from gest.vocabulary import Vocabulary
 
 STAND_INS = 5  # genes drawn where the data has none of the markers

@@ -4,10 +4,10 @@ import logging
 
 import anndata as ad
 
-from gest.logs import log_to
-from gest.plots.labels import draw_labels, first_runs
-from gest.plots.methods import clustering_names
-from gest.plots.saving import save
+from gest.paper.figures.labels import draw_labels, first_runs
+from gest.paper.tables.method_names import clustering_names
+from gest.pl.save import save
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

@@ -4,10 +4,10 @@ import logging
 
 import numpy as np
 
-from gest.logs import log_to
-from gest.plots.saving import save
-from gest.plots.serialisation import draw_orders, window_in_the_middle
+from gest.paper.figures.serialisation import draw_orders, window_in_the_middle
+from gest.pl.save import save
 from gest.sections import read_section
+from gest.utils.logs import log_to
 from gest.windows import serialize
 
 log_to(snakemake.log[0])

@@ -4,12 +4,12 @@ import logging
 
 import numpy as np
 
-from gest.logs import log_to
-from gest.metacells import project
-from gest.plots.saving import save
-from gest.plots.umap import draw_umap, embed
+from gest._metacells import project
+from gest.data.tokenize import expression
+from gest.paper.figures.metacells import draw_umap, embed
+from gest.pl.save import save
 from gest.sections import open_h5ad, read_section
-from gest.tokens import expression
+from gest.utils.logs import log_to
 from gest.vocabulary import Vocabulary
 
 log_to(snakemake.log[0])

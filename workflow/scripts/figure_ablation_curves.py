@@ -2,10 +2,10 @@
 
 import logging
 
-from gest.ablation import by_variant, read_log, read_trainings
-from gest.logs import log_to
-from gest.plots.ablation_curves import draw_curves
-from gest.plots.saving import save
+from gest.paper.ablation import by_variant, read_log, read_trainings
+from gest.paper.figures.ablation_curves import draw_curves
+from gest.pl.save import save
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

@@ -4,11 +4,11 @@ import logging
 
 import pandas as pd
 
-from gest.ablation import by_variant, of_variant, read_trainings
-from gest.logs import log_to
-from gest.plots.saving import save
-from gest.plots.scaling import draw_scaling, scaling_table
-from gest.scores import read_scores
+from gest.paper.ablation import by_variant, of_variant, read_trainings
+from gest.paper.figures.scaling import draw_scaling, scaling_table
+from gest.paper.scores.table import read_scores
+from gest.pl.save import save
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

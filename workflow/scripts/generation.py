@@ -2,11 +2,11 @@
 
 import logging
 
-from gest.logs import log_to
-from gest.paper import beside, read_paper_values
-from gest.plots.page import write_text
-from gest.plots.table import to_markdown
-from gest.scores import read_scores, summarise, write_scores
+from gest.paper.reported import beside, read_paper_values
+from gest.paper.scores.table import read_scores, summarise, write_scores
+from gest.paper.tables.html import write_text
+from gest.paper.tables.markdown import to_markdown
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

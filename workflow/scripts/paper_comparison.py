@@ -2,12 +2,12 @@
 
 import logging
 
-from gest.logs import log_to
-from gest.paper import read_paper_values
-from gest.paper_comparison import compare_with_paper, incomparable
-from gest.plots.page import write_text
-from gest.plots.paper_comparison import paper_comparison_markdown
-from gest.scores import read_scores
+from gest.paper.reported import read_paper_values
+from gest.paper.scores.table import read_scores
+from gest.paper.tables.html import write_text
+from gest.paper.tables.paper_comparison import paper_comparison_markdown
+from gest.paper.verdicts import compare_with_paper, incomparable
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

@@ -16,13 +16,20 @@ in `results/paper/tables/paper_comparison.md`. Written by `snakemake --cores 1 -
 """
 FOOT = """
 Figures 1, 2a, 2b, 3 and 5a are drawings of the method, not of data: no target makes them. What they draw is in
-[`model.py`](../src/gest/model.py) (Figures 1, 2a and 2b), [`niche.py`](../src/gest/niche.py) and
-[`annotator.py`](../src/gest/annotator.py) (Figure 3), and [`perturb.py`](../src/gest/perturb.py) (Figure 5a).
+[`model.py`](../src/gest/model.py) (Figures 1, 2a and 2b), [`niche.py`](../src/gest/tasks/embed.py) and
+[`annotator.py`](../src/gest/tasks/annotation/annotator.py) (Figure 3), and [`perturb.py`](../src/gest/tasks/perturbation/perturb.py) (Figure 5a).
 """
 # What only reads, writes or tells is the same for all.
 COMMON = {
-    *("gest.logs", "gest.errors", "gest.paper", "gest.scores", "gest.sections", "gest.cli.app"),
-    *("gest.plots.page", "gest.plots.saving", "gest.plots.table"),
+    *(
+        "gest.utils.logs",
+        "gest.errors",
+        "gest.paper.reported",
+        "gest.paper.scores.table",
+        "gest.sections",
+        "gest.cli.app",
+    ),
+    *("gest.paper.tables.html", "gest.pl.save", "gest.paper.tables.markdown"),
 }
 
 

@@ -6,8 +6,8 @@ from importlib.metadata import distributions
 
 import yaml
 
-from gest.logs import log_to
-from gest.plots.page import write_text
+from gest.paper.tables.html import write_text
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

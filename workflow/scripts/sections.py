@@ -4,10 +4,10 @@ import logging
 
 import pandas as pd
 
-from gest.inventory import COLUMNS, describe, expect, totals
-from gest.logs import log_to
-from gest.plots.page import write_text
-from gest.plots.table import plain
+from gest.data.inventory import COLUMNS, describe, expect, totals
+from gest.paper.tables.html import write_text
+from gest.paper.tables.markdown import plain
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

@@ -2,11 +2,11 @@
 
 import logging
 
-from gest.logs import log_to
-from gest.paper import beside, read_paper_values
-from gest.plots.page import write_text
-from gest.plots.table_a1 import table_a1, table_a1_markdown
-from gest.scores import read_scores, summarise
+from gest.paper.reported import beside, read_paper_values
+from gest.paper.scores.table import read_scores, summarise
+from gest.paper.tables.html import write_text
+from gest.paper.tables.table_a1 import table_a1, table_a1_markdown
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

@@ -2,12 +2,12 @@
 
 import logging
 
-from gest.labellings import read_runs
-from gest.logs import log_to
-from gest.paper import read_paper_values
-from gest.plots.page import write_text
-from gest.plots.table_a2 import table_a2, table_a2_markdown
-from gest.scores import read_scores
+from gest.paper.reported import read_paper_values
+from gest.paper.scores.runs import read_runs
+from gest.paper.scores.table import read_scores
+from gest.paper.tables.html import write_text
+from gest.paper.tables.table_a2 import table_a2, table_a2_markdown
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from gest.ischemia import read_calls
-from gest.ischemia_reference import read_degs
-from gest.ischemia_scores import score_calls
-from gest.logs import log_to
-from gest.paper import read_paper_values
-from gest.plots.page import write_text
-from gest.plots.table_a3 import table_a3, table_a3_markdown
-from gest.scores import read_scores, write_scores
+from gest.paper.ischemia.experiment import read_calls
+from gest.paper.ischemia.reference import read_degs
+from gest.paper.ischemia.score import score_calls
+from gest.paper.reported import read_paper_values
+from gest.paper.scores.table import read_scores, write_scores
+from gest.paper.tables.html import write_text
+from gest.paper.tables.table_a3 import table_a3, table_a3_markdown
+from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 

@@ -25,7 +25,7 @@ from gest.cli.app import (
 from gest.errors import UserError, naming
 
 if TYPE_CHECKING:
-    from gest.supervised import Settings
+    from gest.tasks.annotation.fit import Settings
 
 Training = Annotated[list[Path], Argument(help="Training sections (.h5ad) with labels in obs.")]
 Validation = Annotated[
@@ -37,7 +37,7 @@ OTHERS = ("pools", "training_cells", "methods", "datasets")  # keys of annotatio
 
 def _settings(annotation: dict[str, Any], **others: Any) -> "Settings":
     """Take the settings of fine-tuning among those of annotation, and others; refuse keys that are not known."""
-    from gest.supervised import Settings
+    from gest.tasks.annotation.fit import Settings
 
     known = [*(field.name for field in fields(Settings) if field.name != "pool"), *OTHERS]
     if unknown := sorted(set(annotation) - set(known)):
@@ -64,14 +64,14 @@ def fit_annotator(
     dry_run: DryRun = False,
 ) -> None:
     """Fine-tune a model to annotate cells by their niches (section 3.5)."""
-    from gest.annotate import fit_annotator as fitted
-    from gest.folders import replaceable, whole_folder
-    from gest.labelled import read_labelled
-    from gest.model import load
+    from gest.hub.load import load_model
+    from gest.tasks.annotation.annotate import fit_annotator as fitted
+    from gest.tasks.annotation.labels import read_labelled
+    from gest.utils.files import replaceable, whole_folder
 
     annotation = read_config(config).get("annotation", {})
     settings = asdict(_settings(annotation, pool=pool))
-    trained = load(model).to(device)
+    trained = load_model(model).to(device)
     if dry_run:
         replaceable(out, "annotator.json")
         labels = [of for path in train for of in read_labelled(path, trained, [label])[0].labels if of]
@@ -108,10 +108,10 @@ def annotate(
     dry_run: DryRun = False,
 ) -> None:
     """Label the cells of your own section (section 4.3)."""
-    from gest.annotate import annotate as annotated
-    from gest.annotator import load_annotator
-    from gest.given import open_given
-    from gest.plans import plan
+    from gest.data.checks import open_given
+    from gest.hub.load import load_annotator
+    from gest.tasks.annotation.annotate import annotate as annotated
+    from gest.tasks.dry_run import plan
 
     writable(out, ".h5ad")
     section, tuned = open_given(adata), load_annotator(annotator).to(device)
@@ -127,7 +127,7 @@ def annotate(
 @app.command()
 def learn_labels(
     train: Training,
-    method: Annotated[str, Option(help="One of gest.annotation.METHODS.")],
+    method: Annotated[str, Option(help="One of gest.paper.methods.annotation.METHODS.")],
     out: Annotated[Path, Option(help="Folder to write.")],
     n_seeds: Annotated[int, Option(min=1, help="How many seeds to run it with, from 0.")] = 1,
     config: ConfigFile = None,
@@ -137,9 +137,9 @@ def learn_labels(
     device: Device = "auto",
 ) -> None:
     """Learn every level of labels by one method, once per model and seed."""
-    from gest.annotation import fit
-    from gest.annotator import POOLS
-    from gest.model import load
+    from gest.hub.load import load_model
+    from gest.paper.methods.annotation import fit
+    from gest.tasks.annotation.annotator import POOLS
     from gest.vocabulary import Vocabulary
 
     settings = read_config(config)
@@ -150,7 +150,7 @@ def learn_labels(
         list(settings.get("labels", {})),
         out=out,
         vocabulary=Vocabulary.load(vocabulary) if vocabulary else None,
-        models=[load(folder).to(device) for folder in model],
+        models=[load_model(folder).to(device) for folder in model],
         validation=validation,
         seeds=range(n_seeds),
         pools=annotation.get("pools", POOLS),
@@ -167,8 +167,8 @@ def label(
     device: Device = "auto",
 ) -> None:
     """Label the cells of a section by all runs of one method."""
-    from gest.annotation import label as labelled
-    from gest.labellings import write_labellings
+    from gest.paper.methods.annotation import label as labelled
+    from gest.paper.scores.runs import write_labellings
     from gest.sections import read_section
 
     made = labelled(learnt, section, device=device)

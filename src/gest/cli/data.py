@@ -37,7 +37,7 @@ def download(
     again: Annotated[str, Option(help="Command that goes on, for errors to tell.")] = "the same command",
 ) -> None:
     """Download one upstream file, going on where an earlier run stopped, and verify it."""
-    from gest.download import obtain
+    from gest.data.download import obtain
 
     try:
         about = json.loads(entry) if entry.lstrip().startswith("{") else read_config(Path(entry))
@@ -53,7 +53,7 @@ def import_section(dataset_config: DatasetConfig, section: SectionName, out: Out
     """Read one section of a user's .h5ad, of Space Ranger's folders, of Stereo-seq or of the stroke data."""
     from importlib import import_module
 
-    from gest.inventory import expect
+    from gest.data.inventory import expect
     from gest.sections import write_section
 
     settings = read_config(dataset_config)
@@ -63,7 +63,7 @@ def import_section(dataset_config: DatasetConfig, section: SectionName, out: Out
     expected = settings.pop("expected", None) or {}
     if donors := settings.pop("donors", None):
         settings["donor"] = donors.get(section)
-    read = import_module(f"gest.sources.{source}").read
+    read = import_module(f"gest.data.sources.{source}").read
     settings = {"name": section} | settings
     check_keys(settings, read, dataset_config)
     adata = read(**settings)
@@ -78,7 +78,7 @@ def import_section(dataset_config: DatasetConfig, section: SectionName, out: Out
 @app.command()
 def cut(dataset_config: DatasetConfig, section: SectionName, out: Out) -> None:
     """Cut a section out of the one beside it, as `cut` in the dataset's configuration says."""
-    from gest.regions import cut as cut_out
+    from gest.data.cut import cut as cut_out
     from gest.sections import read_section, write_section
 
     cuts = read_config(dataset_config).get("cut", {})
@@ -101,9 +101,9 @@ def import_atlas(
     """Read all sections of one animal of the ABC Atlas."""
     import pandas as pd
 
-    from gest.inventory import expect
+    from gest.data.inventory import expect
+    from gest.data.sources.abc_atlas import read
     from gest.sections import write_section
-    from gest.sources.abc_atlas import read
 
     settings = read_config(dataset_config)
     if part not in settings.get("parts", {}):
@@ -140,7 +140,7 @@ def fixtures(
     out: Annotated[Path, Option(help="Folder to write.")],
 ) -> None:
     """Simulate small upstream files of all five datasets, as the toy run downloads them."""
-    from gest.fixtures import write_upstream
+    from gest.testing import write_upstream
 
     partial = out.with_name(f".partial-{out.name}")
     shutil.rmtree(partial, ignore_errors=True)
@@ -171,7 +171,7 @@ def simulate(
     """Simulate tissue, to try things on: layers, nuclei, cell types, genes that follow them or their neighbours."""
     import anndata as ad
 
-    from gest.sources.simulate import simulate as simulated
+    from gest.data.sources.simulate import simulate as simulated
 
     writable(out, ".h5ad")
     given = {"donor": "donor_1"} | read_config(dataset_config).get("simulation", {})

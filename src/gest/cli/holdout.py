@@ -12,7 +12,7 @@ from gest.errors import UserError
 @app.command()
 def crops(section: Section, out: Out, config: ConfigFile = None) -> None:
     """Choose the crops whose cells count as unseen."""
-    from gest.crops import make_crops, write_crops
+    from gest.paper.methods.crops import make_crops, write_crops
     from gest.sections import read_section
 
     settings = {"n": 5, "sides": [300, 900], "min_cells": 30} | read_config(config).get("generation", {}).get(
@@ -27,8 +27,8 @@ def crops(section: Section, out: Out, config: ConfigFile = None) -> None:
 @app.command()
 def svg(section: Section, vocabulary: VocabularyFile, out: Out, config: ConfigFile = None) -> None:
     """Rank a section's genes by spatial variation."""
+    from gest.paper.scores.spatial_genes import rank_section
     from gest.sections import read_section
-    from gest.svg import rank_section
     from gest.vocabulary import Vocabulary
 
     method = read_config(config).get("svg", {}).get("method", "morans_i")
@@ -52,9 +52,9 @@ def predict(
     """Predict the unseen cells of a section's crops by one method, once per model and seed."""
     import anndata as ad
 
-    from gest.crops import read_crops
-    from gest.holdout import SEEDED, predict_crops
-    from gest.model import load
+    from gest.hub.load import load_model
+    from gest.paper.methods.crops import read_crops
+    from gest.paper.methods.generation import SEEDED, predict_crops
     from gest.sections import read_section
     from gest.vocabulary import Vocabulary
 
@@ -64,7 +64,7 @@ def predict(
     adata, squares = read_section(section), read_crops(crops)
     runs = []
     for folder in model or [None]:
-        trained = load(folder).to(device) if folder else None
+        trained = load_model(folder).to(device) if folder else None
         words = trained.vocabulary if trained else Vocabulary.load(vocabulary)
         runs += [
             predict_crops(
@@ -96,10 +96,10 @@ def score(
     """Score predictions of unseen cells against the truth, as rows of the tidy table."""
     import pandas as pd
 
-    from gest.generation_scores import score_genes, score_predictions
-    from gest.scores import write_scores
+    from gest.data.tokenize import expression, match_genes
+    from gest.paper.scores.generation import score_genes, score_predictions
+    from gest.paper.scores.table import write_scores
     from gest.sections import open_h5ad, read_section
-    from gest.tokens import expression, match_genes
     from gest.vocabulary import Vocabulary
 
     adata, words, predicted = read_section(section), Vocabulary.load(vocabulary), open_h5ad(predictions)

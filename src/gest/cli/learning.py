@@ -40,8 +40,8 @@ def vocabulary(
     dry_run: DryRun = False,
 ) -> None:
     """Build the vocabulary of meta cells from training sections (Algorithm 1)."""
-    from gest.plans import plan_vocabulary
-    from gest.vocabulary import fit_sections
+    from gest.tasks.dry_run import plan_vocabulary
+    from gest.training.vocabulary import fit_sections
 
     settings = read_config(config).get("vocabulary", {})
     writable(out, ".npz")
@@ -85,11 +85,11 @@ def pretrain(
 
     Ends with code 75 where SIGTERM or SIGUSR1 stopped it: the same command goes on.
     """
-    from gest.distributed import launch
-    from gest.folders import replaceable
     from gest.model import MARKER
-    from gest.plans import plan_training
-    from gest.pretrain import pretrain as trained
+    from gest.tasks.dry_run import plan_training
+    from gest.training.distributed import launch
+    from gest.training.pretrain import pretrain as trained
+    from gest.utils.files import replaceable
     from gest.vocabulary import Vocabulary
 
     known, settings = Vocabulary.load(vocabulary), read_config(config)
@@ -142,17 +142,17 @@ def generate(
     dry_run: DryRun = False,
 ) -> None:
     """Generate the unseen cells of your own section from those around them (A.2)."""
-    from gest.generate import check_mode, mask_of
-    from gest.generate import generate as generated
-    from gest.given import open_given
-    from gest.model import load
-    from gest.plans import plan
+    from gest.data.checks import open_given
+    from gest.hub.load import load_model
     from gest.roi import Circle, Label, cells_of
+    from gest.tasks.dry_run import plan
+    from gest.tasks.generate import check_mode, mask_of
+    from gest.tasks.generate import generate as generated
 
     if (unseen is None) == (unseen_circle is None):
         raise UserError("generate: give either --unseen or --unseen-circle.")
     writable(out, ".h5ad")
-    section, trained = open_given(adata), load(model).to(device)
+    section, trained = open_given(adata), load_model(model).to(device)
     check_mode(mode, trained)
     with naming(adata):
         if unseen_circle is not None:

@@ -25,7 +25,7 @@ from gest.cli.app import (
 from gest.errors import naming
 
 Models = Annotated[list[Path], Option(help="Model directory, for the methods of GeST; once for each model.")]
-Method = Annotated[str, Option(help="One of gest.clustering.METHODS.")]
+Method = Annotated[str, Option(help="One of gest.paper.methods.clustering.METHODS.")]
 
 
 @app.command(
@@ -49,13 +49,13 @@ def embed(
     dry_run: DryRun = False,
 ) -> None:
     """Embed the niche of every cell of your own section, without training on it (section 3.5)."""
-    from gest.given import open_given
-    from gest.model import load
-    from gest.niche import embed as embedded
-    from gest.plans import plan
+    from gest.data.checks import open_given
+    from gest.hub.load import load_model
+    from gest.tasks.dry_run import plan
+    from gest.tasks.embed import embed as embedded
 
     writable(out, ".h5ad")
-    section, trained = open_given(adata), load(model).to(device)
+    section, trained = open_given(adata), load_model(model).to(device)
     with naming(adata):
         if dry_run:
             log.info("%s would hold the niches of %s", out, plan(section, trained, window=window))
@@ -76,13 +76,13 @@ def represent(
     device: Device = "auto",
 ) -> None:
     """Represent every cell of a section by one method, once per model and seed."""
-    from gest.clustering import represent as represented
-    from gest.clustering import write_representations
-    from gest.model import load
+    from gest.hub.load import load_model
+    from gest.paper.methods.clustering import represent as represented
+    from gest.paper.methods.clustering import write_representations
     from gest.sections import read_section
 
     settings = read_config(config)
-    adata, models = read_section(section), [load(folder).to(device) for folder in model]
+    adata, models = read_section(section), [load_model(folder).to(device) for folder in model]
     made = represented(
         adata,
         method,
@@ -105,8 +105,8 @@ def group(
     config: ConfigFile = None,
 ) -> None:
     """Cut representations into as many groups as the section has labels, at every level."""
-    from gest.clustering import groups_of, read_representations
-    from gest.labellings import write_labellings
+    from gest.paper.methods.clustering import groups_of, read_representations
+    from gest.paper.scores.runs import write_labellings
     from gest.sections import read_section
 
     settings = read_config(config)
@@ -131,9 +131,9 @@ def score_labels(
     out: Out,
 ) -> None:
     """Score the labels that methods gave a section's cells, as rows of the tidy table."""
-    from gest.label_scores import score_labellings
-    from gest.labellings import read_labellings
-    from gest.scores import write_scores
+    from gest.paper.scores.labels import score_labellings
+    from gest.paper.scores.runs import read_labellings
+    from gest.paper.scores.table import write_scores
     from gest.sections import read_section
 
     adata = read_section(section)

@@ -45,10 +45,10 @@ def prepare(
     import numpy as np
     import pandas as pd
 
-    from gest.folders import replaceable, whole_folder
-    from gest.given import open_given
+    from gest.data.checks import open_given
+    from gest.data.sources.anndata import names_of, read
     from gest.sections import write_section
-    from gest.sources.anndata import names_of, read
+    from gest.utils.files import replaceable, whole_folder
 
     replaceable(out, "sections.csv")  # an occupied one is refused before the work
     if section_key is None and "section" in open_given(adata, backed=True).obs:
@@ -95,8 +95,8 @@ def cluster(
     """Cluster the niches of your own section."""
     import pandas as pd
 
-    from gest.clusters import cluster as clustered
     from gest.sections import open_h5ad
+    from gest.tasks.cluster import cluster as clustered
 
     section = open_h5ad(adata)
     if "X_gest" not in section.obsm:

@@ -43,20 +43,20 @@ def perturb(
     """Change genes in a region of your own section, and see which genes answer around it."""
     import anndata as ad
 
-    from gest.folders import replaceable, whole_folder
-    from gest.given import open_given
-    from gest.model import load
-    from gest.perturb import compare, settled
-    from gest.perturb_controls import controls, sensitivity
-    from gest.plots.perturbation_map import draw_perturbation, strongest
-    from gest.plots.saving import save
-    from gest.surroundings import Surroundings
+    from gest.data.checks import open_given
+    from gest.hub.load import load_model
+    from gest.pl.perturbation import draw_perturbation, strongest
+    from gest.pl.save import save
+    from gest.tasks.perturbation.controls import controls, sensitivity
+    from gest.tasks.perturbation.perturb import compare, settled
+    from gest.tasks.perturbation.surroundings import Surroundings
+    from gest.utils.files import replaceable, whole_folder
 
     roi = _roi(roi_circle, roi_polygon, roi_label, roi_mask)
     replaceable(out, "summary.json")  # an occupied one is refused before the work
     section = open_given(adata)
     with naming(adata):
-        around = Surroundings(section, load(model).to(device), roi=roi, context=context, seed=seed)
+        around = Surroundings(section, load_model(model).to(device), roi=roi, context=context, seed=seed)
     shown = [around.columns([gene])[0] for gene in show]
     if dry_run:
         settled(around, activate, inhibit, sigma)

@@ -22,7 +22,7 @@ def export(
     licence: Annotated[str, Option(help="Licence of the weights, for the card.")] = "unknown",
 ) -> None:
     """Make a folder to share of a model: weights, vocabulary, hashes, model card (as a Hugging Face repository)."""
-    from gest.sharing import export as exported
+    from gest.hub.export import export as exported
 
     exported(model, out, data=data, licence=licence)
     log.info("%s: written; read %s/README.md before you share it", out, out)

@@ -1,0 +1,195 @@
+"""One upstream file: found where it was placed, or downloaded, and checked before it has its final name.
+
+What is under way lies beside it as ``{name}.part``, owned by one process at a time. What an article of figshare
+resolved to is kept as ``{name}.lock.json``, so that later runs take the same file.
+"""
+
+import datetime
+import fcntl
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import requests
+from urllib3.exceptions import HTTPError as BrokenAnswer
+
+from gest.data.http import fetch, length, reason, session
+from gest.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+class _FileError(Exception):
+    """Why a file cannot be had, or is not the expected one."""
+
+
+def obtain(
+    entry: Mapping[str, Any],
+    name: str,
+    folder: str | Path,
+    *,
+    page: str,
+    again: str,
+    backoff: float = 2.0,
+    timeout: tuple[float, float] = (20.0, 60.0),
+) -> dict[str, Any]:
+    """Make sure that one upstream file is there and is the right one; what is there already is never changed.
+
+    Parameters
+    ----------
+    entry
+        The file in ``config/datasets.yaml``: ``urls`` (tried in turn, environment variables expanded) or ``figshare``
+        (an article in figshare's API), ``size`` in bytes, ``md5``, ``sha256``, and ``otherwise``, names of what may be
+        placed in its stead. Each may be null or missing.
+    name, folder
+        The file's name relative to the folder of its upstream set, and that folder.
+    page, again
+        What errors tell: the page where a person finds the file, and the command that goes on.
+    backoff
+        Seconds that waits between attempts begin with; each wait is twice the one before.
+    timeout
+        Seconds to wait for a connection, and for the next bytes.
+
+    Returns
+    -------
+    dict
+        The receipt: ``file`` (relative to `folder`), ``bytes``, ``sha256``, ``md5`` where one was expected, ``url`` (or
+        "already there") and ``checked``, what was compared with the entry.
+
+    Raises
+    ------
+    UserError
+        If the file in place is a wrong one, no address is known or gives the right one, or it cannot be written.
+    """
+    folder, out = Path(folder), Path(folder, name)
+    part, lock, owner = (out.with_name(out.name + suffix) for suffix in (".part", ".lock.json", ".part.lock"))
+    names = " or ".join((name, *(entry.get("otherwise") or ())))
+    mend = f"get it from {page} and place it in {folder} as {names}"
+    if locked := bool(entry.get("figshare")) and lock.is_file():
+        entry = {**entry, **_read_lock(lock, again)}
+        mend = f"remove {lock} to look the article up anew, or {mend}"
+    if receipt := _find(entry, name, folder, again):
+        return receipt
+    if not (entry.get("urls") or entry.get("figshare")):
+        raise UserError(
+            f"{out}: there is no such file, and no address to download it from is known; {mend}, then run: {again}"
+        )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with owner.open("w") as file:
+            # Waits for another process at the same file, which may then be there.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            receipt = _find(entry, name, folder, again)
+            if receipt is None:
+                get = partial(session(backoff).get, timeout=timeout)
+                if entry.get("figshare") and not locked:
+                    entry = {**entry, **_resolve(entry["figshare"], out.name, get)}
+                receipt = _download(entry, name, part, get, backoff)
+                if entry.get("figshare") and not locked:
+                    _write_lock(lock, entry)
+                os.replace(part, out)
+            owner.unlink(missing_ok=True)
+            return receipt
+    except _FileError as failure:
+        raise UserError(f"{out}: {failure}; run again: {again}, or {mend}") from failure
+    except OSError as error:
+        missing = f"{entry['size'] - length(part)} more" if entry.get("size") else "an unknown number of"
+        raise UserError(
+            f"{out}: it cannot be written ({error.strerror or error}), where {missing} bytes are needed; make room in "
+            f"{out.parent}, or that folder writable, and run again: {again}"
+        ) from error
+
+
+def _find(entry: Mapping[str, Any], name: str, folder: Path, again: str) -> dict[str, Any] | None:
+    """Return the receipt of the file, or of what was placed in its stead; None if there is neither."""
+    for candidate in (name, *(entry.get("otherwise") or ())):
+        path = folder / candidate
+        if path.is_file():
+            try:
+                # Size and hashes are those of `name`: in another format they are others.
+                return _receipt(path, candidate, entry if candidate == name else {}, "already there")
+            except _FileError as failure:
+                raise UserError(f"{path}: the file in place {failure}; remove it and run again: {again}") from failure
+    return None
+
+
+def _receipt(path: Path, name: str, entry: Mapping[str, Any], url: str) -> dict[str, Any]:
+    """Read the file once, compare it with what is known of it, and say what it is."""
+    expected = {key: entry[key] for key in ("size", "md5", "sha256") if entry.get(key) is not None}
+    size = path.stat().st_size
+    if size == 0 or size != expected.get("size", size):
+        raise _FileError(f"has {size} bytes, where {expected.get('size', 'more')} are expected")
+    hashes = {"sha256": hashlib.sha256()}
+    if "md5" in expected:
+        hashes["md5"] = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            for each in hashes.values():
+                each.update(block)
+    digests = {algorithm: each.hexdigest() for algorithm, each in hashes.items()}
+    for algorithm, got in digests.items():
+        if got != expected.get(algorithm, got).lower():
+            raise _FileError(f"has the {algorithm} {got}, where {expected[algorithm]} is expected")
+    return {"file": name, "bytes": size, **digests, "url": url, "checked": list(expected)}
+
+
+def _download(
+    entry: Mapping[str, Any], name: str, part: Path, get: Callable[..., requests.Response], backoff: float
+) -> dict[str, Any]:
+    """Bring the right file under the name of `part`, from the first address that gives it; return its receipt."""
+    if not (entry.get("md5") or entry.get("sha256")):
+        # Without a hash nothing would tell two halves of different files.
+        part.unlink(missing_ok=True)
+    for address in entry["urls"]:
+        url = os.path.expandvars(address)
+        # A wrong file is fetched once more, from nothing: its beginning may be an earlier run's.
+        for _ in range(2):
+            try:
+                fetch(url, part, name, entry.get("size"), get, backoff)
+                return _receipt(part, name, entry, address)
+            except _FileError as error:
+                part.unlink()
+                failure = _FileError(f"the file from {url} {error}")
+                log.warning("%s: %s", name, failure)
+            except (requests.RequestException, BrokenAnswer) as error:
+                failure = _FileError(f"{url} {reason(error)}, where the file is expected")
+                log.warning("%s: %s", name, failure)
+                break
+    raise failure
+
+
+def _resolve(api: str, name: str, get: Callable[..., requests.Response]) -> dict[str, Any]:
+    """Ask figshare for the address, size and md5 of the article's file of this name."""
+    url = os.path.expandvars(api)
+    try:
+        response = get(url)
+        response.raise_for_status()
+        file = {file["name"]: file for file in response.json()["files"]}[name]
+        md5 = file.get("computed_md5") or file.get("supplied_md5") or None
+        return {"urls": [str(file["download_url"])], "size": int(file["size"]), "md5": md5}
+    except requests.RequestException as error:
+        raise _FileError(f"{url} {reason(error)}, where figshare's description of an article is expected") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _FileError(f"{url} describes no {name} with download_url, computed_md5 and size ({error!r})") from error
+
+
+def _read_lock(lock: Path, again: str) -> dict[str, Any]:
+    try:
+        kept = json.loads(lock.read_text())
+        return {key: kept[key] for key in ("urls", "size", "md5")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{lock}: urls, size and md5 of the file are expected here; remove it and run again: {again}"
+        ) from error
+
+
+def _write_lock(lock: Path, entry: Mapping[str, Any]) -> None:
+    kept = {key: entry[key] for key in ("urls", "size", "md5")} | {"date": datetime.date.today().isoformat()}
+    temporary = lock.with_name(f".{lock.name}.tmp")
+    temporary.write_text(json.dumps(kept, indent=2) + "\n")
+    os.replace(temporary, lock)

@@ -1,0 +1,49 @@
+"""Sections for a model without quantisation: their expression lies on disk, and a window reads its own rows.
+
+That model sees in the place of 30 MB of tokens every cell's expression, which for the paper's training sections is
+gigabytes: too much to hold in memory (decision 31).
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+
+from gest.windows import Tokens
+
+
+def on_disk(rows: sp.csr_matrix, folder: Path) -> sp.csr_matrix:
+    """Move a matrix into memory-mapped, nameless files of `folder`: the system removes them with their last user."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = tuple(_mapped(array, folder) for array in (rows.data, rows.indices, rows.indptr))
+    return sp.csr_matrix(arrays, shape=rows.shape, copy=False)
+
+
+def _mapped(array: np.ndarray, folder: Path) -> np.ndarray:
+    if not array.size:
+        return array  # no file of length zero can be mapped
+    with tempfile.TemporaryFile(dir=folder) as file:
+        array.tofile(file)
+        file.flush()
+        return np.memmap(file, dtype=array.dtype, mode="r", shape=array.shape)
+
+
+def error_of_mean(training: Sequence[Tokens], scored: Sequence[Tokens]) -> float:
+    """Mean squared error of the mean training cell: what a model without quantisation has to beat."""
+    usual, _ = _moments(training)
+    mean, mean_square = _moments(scored)
+    return float((mean_square - 2 * mean * usual + usual**2).mean())
+
+
+def _moments(sections: Sequence[Tokens]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (T,) and mean square (T,) of every gene over all cells, one section after the other."""
+    n = sum(section.expression.shape[0] for section in sections)
+    total = sum(np.asarray(section.expression.sum(0, dtype=np.float64)).ravel() for section in sections)
+    squares = sum(_column_sums_of_squares(section.expression) for section in sections)
+    return total / n, squares / n
+
+
+def _column_sums_of_squares(rows: sp.csr_matrix) -> np.ndarray:
+    return np.bincount(rows.indices, weights=np.square(rows.data, dtype=np.float64), minlength=rows.shape[1])

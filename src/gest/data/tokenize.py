@@ -1,0 +1,147 @@
+"""From a section to what the model reads: genes matched, counts normalised, cells tokenised."""
+
+import os
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from anndata import AnnData
+
+from gest.config import Config
+from gest.data.on_disk import on_disk
+from gest.errors import UserError, naming
+from gest.sections import coordinates, read_section, values
+from gest.vocabulary import Vocabulary, normalise
+from gest.windows import Tokens
+
+_FEWEST_SHARED = 0.5  # of the vocabulary's genes; with less, tokens say little of the cell
+_ENSEMBL = re.compile(r"^(ENS[A-Z]*G\d{11})(?:\.\d+)?$")
+
+
+def match_genes(section: AnnData, vocabulary: Vocabulary) -> np.ndarray:
+    """Find the column of each of the vocabulary's T genes in a section, −1 where it is missing: (T,).
+
+    Genes are matched by `var_names`, or by another column of `var` that shares more names with the vocabulary, so that
+    symbols and Ensembl ids both match; the version of an Ensembl id (`.5`) is not looked at.
+
+    Raises
+    ------
+    UserError
+        One of the genes stands in several columns: nothing says which, or whether their sum, is meant.
+    """
+    names, genes = _names(section, vocabulary), _unversioned(vocabulary.genes)
+    place: dict[str, int] = {}
+    for column, name in enumerate(names):
+        if place.setdefault(name, column) != column and name in genes:
+            raise UserError(
+                f"section: {(names == name).sum()} columns are of the gene '{name}', where one is expected; add them "
+                "up or keep one, or rename the others with AnnData.var_names_make_unique."
+            )
+    return np.array([place.get(gene, -1) for gene in genes])
+
+
+def expression(section: AnnData, vocabulary: Vocabulary) -> sp.csr_matrix:
+    """Normalised expression (n, T) of a section, in the vocabulary's order of genes.
+
+    Genes are matched by `match_genes`. A gene the section lacks takes its training mean, so that it says nothing.
+
+    Raises
+    ------
+    UserError
+        Fewer than half of the genes are shared, or counts meet a vocabulary of normalised data (or the reverse).
+    """
+    columns = match_genes(section, vocabulary)
+    found = columns >= 0
+    if found.mean() < _FEWEST_SHARED:
+        raise UserError(
+            f"section: only {found.sum()} of the model's {len(found)} genes are in its var_names or var columns "
+            f"(at least {_FEWEST_SHARED:.0%} are needed); {_why_so_few(_names(section, vocabulary), vocabulary.genes)}."
+        )
+    x = values(section, "section")
+    # What says nothing of itself is counts if it is all integers: log-normalised values never are.
+    kind = section.uns.get("gest", {}).get("x", "counts" if _integers(x.data) else "normalised")
+    wanted = "normalised" if vocabulary.normalisation is None else "counts"
+    if kind != wanted:
+        say = {"counts": "counts", "normalised": "normalised values"}
+        layers = [name for name, layer in section.layers.items() if _integers(layer)] if wanted == "counts" else []
+        mend = f"layers['{layers[0]}'] holds some: copy it to X" if layers else "give it those"
+        raise UserError(f"section: X holds {say[kind]}, and the model was trained on {say[wanted]}; {mend}.")
+    x = sp.csc_matrix(x)[:, columns[found]]
+    if vocabulary.normalisation is not None:
+        x = normalise(x, {"target_sum": vocabulary.total_over(found)})
+    if found.all():
+        return sp.csr_matrix(x)
+    warnings.warn(f"{(~found).sum()} of {len(found)} genes are not in the section and take their mean.", stacklevel=2)
+    filled = np.tile(vocabulary.mean, (section.n_obs, 1))
+    filled[:, found] = x.toarray()
+    return sp.csr_matrix(filled)
+
+
+def _names(section: AnnData, vocabulary: Vocabulary) -> np.ndarray:
+    """Choose among `var_names` and the columns of `var` the names that the vocabulary shares most of."""
+    texts = (section.var[column].astype(str) for column in section.var if section.var[column].dtype.kind not in "fiub")
+    genes = _unversioned(vocabulary.genes)
+    return max(
+        (_unversioned(names) for names in (section.var_names, *texts)), key=lambda names: np.isin(genes, names).sum()
+    )
+
+
+def _unversioned(names: Iterable[str]) -> np.ndarray:
+    return np.array([_ENSEMBL.sub(r"\1", str(name)) for name in names], dtype=str)
+
+
+def _why_so_few(names: np.ndarray, genes: np.ndarray) -> str:
+    """Say in what way a section's genes are others than the model's, and what mends it."""
+    own, wanted = (next((name for name in of if _ENSEMBL.match(name)), None) for of in (names, genes))
+    if bool(own) != bool(wanted):
+        kinds = ("Ensembl ids", "symbols") if own else ("symbols", "Ensembl ids")
+        return f"its genes are {kinds[0]} ({own or names[0]}), the model's {kinds[1]} ({genes[0]}): add a column to var"
+    if own and own.rstrip("0123456789") != wanted.rstrip("0123456789"):
+        return f"{own} is of another species than the model's {wanted}: translate the genes to their orthologues"
+    places = {name.lower(): name for name in names}
+    same = [(places[gene.lower()], gene) for gene in genes if gene.lower() in places]
+    if len(same) >= _FEWEST_SHARED * len(genes):
+        own, wanted = next(pair for pair in same if pair[0] != pair[1])
+        return (
+            f"it has '{own}' for '{wanted}', as other species' symbols are written: rename the genes to those of the "
+            "model's species if they are orthologues"
+        )
+    return f"give gene symbols or Ensembl ids like {genes[0]}, or use a model of this panel"
+
+
+def _integers(layer: np.ndarray | sp.spmatrix) -> bool:
+    stored = layer.data if sp.issparse(layer) else np.asarray(layer)
+    return bool((stored == np.rint(stored)).all())
+
+
+def tokenize(section: AnnData, vocabulary: Vocabulary) -> Tokens:
+    """Replace every cell's profile by its meta cell (Algorithm 2)."""
+    return Tokens(coordinates(section, "section"), vocabulary.tokenize(expression(section, vocabulary)))
+
+
+def streamed(section: AnnData, vocabulary: Vocabulary, folder: Path) -> Tokens:
+    """Tokenise a section, its normalised expression kept on disk in `folder` as `on_disk` does."""
+    rows = expression(section, vocabulary)
+    return Tokens(coordinates(section, "section"), vocabulary.tokenize(rows), on_disk(rows, folder))
+
+
+def as_tokens(sections: Sequence[Any], vocabulary: Vocabulary, config: Config, folder: Path) -> list[Tokens]:
+    """Tokenise one section after the other: neither files nor expression are held in memory together."""
+
+    def one(section: Any) -> Tokens:
+        if isinstance(section, Tokens):
+            if section.expression is None and not config.model.quantised:
+                raise UserError(
+                    "pretrain: a model without quantisation learns from expression, and a section's tokens have none; "
+                    "give the section itself, or `Tokens` with 'expression'."
+                )
+            return section
+        whole = read_section(section) if isinstance(section, str | os.PathLike) else section
+        with naming(section):
+            return tokenize(whole, vocabulary) if config.model.quantised else streamed(whole, vocabulary, folder)
+
+    return [one(section) for section in sections]

@@ -1,0 +1,41 @@
+"""Write a model as a folder to share: its files, a model card and their hashes."""
+
+import os
+import shutil
+from pathlib import Path
+
+from gest.hub.card import model_card
+from gest.hub.load import load
+from gest.hub.locate import SUMS, local_folder, sha256_of
+from gest.utils.files import whole_folder
+
+CARD = "README.md"
+
+
+def export(model_dir: str | os.PathLike, out: str | os.PathLike, *, data: str = "", licence: str = "unknown") -> Path:
+    """Write a model, or an annotator, as a folder that can be put on a web server or a hub as it is.
+
+    It holds the files of the model directory, a model card (`README.md`, with the front matter that the Hugging Face
+    Hub reads) and `SHA256SUMS`, by which `gest.load` verifies it and `sha256sum --check` does too.
+
+    Parameters
+    ----------
+    data
+        What it was trained on, for the card.
+    licence
+        Of the weights, for the card.
+
+    Raises
+    ------
+    UserError
+        `model_dir` is no model, or there is something else in `out`.
+    """
+    source = local_folder(model_dir)
+    text = model_card(load(source), data=data, licence=licence)
+    with whole_folder(out, SUMS) as folder:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        (folder / CARD).write_text(text)
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS)
+        lines = [f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
+        (folder / SUMS).write_text("".join(lines))
+    return Path(out)

@@ -1,0 +1,176 @@
+"""Labels of a section's cells where they lie: the true ones, and those of every method (Figures A.6 and A.7)."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from textwrap import fill
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from matplotlib.axes import Axes
+from matplotlib.colors import hsv_to_rgb, to_hex, to_rgb
+from matplotlib.figure import Figure
+from scipy.optimize import linear_sum_assignment
+
+from gest.paper.scores.labels import METRICS
+from gest.paper.scores.runs import Labelling, read_labellings
+from gest.pl.maps import dots, frame, handle, scale_bar, spacing
+
+# Okabe and Ito's, which everybody tells apart, then those of Tol's muted ones that are not like them.
+PALETTE = (
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"),
+    *("#882255", "#999933", "#332288", "#117733", "#661100", "#AA4499"),
+)
+# Clusters that no label is left for, in turn; none of them as light as cells without a label.
+GREYS = ("0.4", "0.55", "0.7", "0.8")
+NO_LABEL = "0.92"
+SHOWN = {"clustering": "AMI", "annotation": "macro F1"}
+MANY = 30  # labels: more of them would fill the figure
+
+
+def first_runs(
+    paths: Iterable[str | os.PathLike[str]],
+    section: AnnData,
+    *,
+    level: str,
+    names: Callable[[Iterable[tuple[str, str]]], Mapping[tuple[str, str], str]],
+) -> dict[str, Labelling]:
+    """Read every method's first run at one level.
+
+    Parameters
+    ----------
+    paths
+        Of labels, see `gest.paper.scores.runs.read_labellings`.
+    section
+        That they are of.
+    level
+        Of labels.
+    names
+        Gives the names of methods and variants, in order; those without a name are left out.
+
+    Returns
+    -------
+    dict
+        Name to run, in the order of names.
+
+    Raises
+    ------
+    UserError
+        If labels are of other cells than the section's.
+    """
+    runs: dict[tuple[str, str], Labelling] = {}
+    for path in paths:
+        labellings, _ = read_labellings(path, section.obs_names)
+        for labelling in labellings:
+            if labelling.level == level:
+                runs.setdefault((labelling.method, labelling.variant), labelling)
+    return {name: runs[pair] for pair, name in names(runs).items() if pair in runs}
+
+
+def draw_labels(section: AnnData, runs: Mapping[str, Labelling], *, level: str, task: str, title: str) -> Figure:
+    """Draw the true labels of a section, and beside them what every method makes of it.
+
+    A cluster has the colour of the label that it is matched to, one to one, so that most cells agree; a cluster that no
+    label is left for is grey.
+
+    Parameters
+    ----------
+    section
+        n cells, µm; `obs` has the level.
+    runs
+        Name to the run that is drawn.
+    level
+        Of labels.
+    task
+        "clustering": AMI in the titles; "annotation": macro F1, and labels have their own colour.
+    title
+        Of the figure.
+    """
+    xy = np.asarray(section.obsm["spatial"], dtype=np.float64)
+    truth = section.obs[level].astype(object).where(section.obs[level].notna(), "").to_numpy().astype(str)
+    labels, counts = np.unique(truth[truth != ""], return_counts=True)
+    labels = labels[np.argsort(-counts, kind="stable")].tolist()  # the easiest colours to tell go to the most frequent
+    if task == "annotation":
+        labels += sorted({label for run in runs.values() for label in run.labels} - {*labels, ""})
+    colours = dict(zip(labels, palette(len(labels)), strict=True))
+    figure, axes = _panels(xy, len(runs) + 1)
+    _draw(axes[0], xy, truth, colours, f"truth: {level}")
+    scale_bar(axes[0])
+    greys = False
+    for ax, (name, run) in zip(axes[1:], runs.items(), strict=True):
+        own = match(truth, run.labels, colours) if task == "clustering" else colours
+        greys |= not set(own.values()) <= set(colours.values())
+        _draw(ax, xy, run.labels, own, f"{name}\n{_score(truth, run, task)}")
+    handles = [handle(colour, label) for label, colour in list(colours.items())[:MANY]]
+    if len(labels) > MANY:
+        handles.append(handle("white", f"and {len(labels) - MANY} more"))
+    if greys:
+        handles.append(handle(GREYS[1], "cluster without a label"))
+    if "" in truth or not all(run.covered.all() for run in runs.values()):
+        handles.append(handle(NO_LABEL, "no label"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def match(truth: np.ndarray, clusters: np.ndarray, colours: Mapping[str, str]) -> dict[str, str]:
+    """Give clusters the colours of labels, one to one, so that as many cells as can be agree.
+
+    Parameters
+    ----------
+    truth, clusters
+        (n,) text, empty where there is none.
+    colours
+        Of the labels.
+
+    Returns
+    -------
+    dict
+        Cluster to colour: a grey where no label is left that shares a cell with it.
+    """
+    both = (truth != "") & (clusters != "")
+    names, labels = np.unique(clusters[clusters != ""].astype(str)), list(colours)
+    overlap = pd.crosstab(clusters[both].astype(str), truth[both].astype(str))
+    overlap = overlap.reindex(index=names, columns=labels, fill_value=0).to_numpy()
+    taken = zip(*linear_sum_assignment(overlap, maximize=True), strict=True)
+    matched = {str(names[i]): colours[labels[j]] for i, j in taken if overlap[i, j]}
+    left = [str(name) for name in names if name not in matched]
+    return matched | {name: GREYS[i % len(GREYS)] for i, name in enumerate(left)}
+
+
+def palette(n: int) -> list[str]:
+    """Return n colours: `PALETTE`, then hues that are the golden ratio of the circle apart."""
+    more = [to_hex(hsv_to_rgb((0.618 * i % 1, 0.6, 0.9 - 0.25 * (i % 3)))) for i in range(n - len(PALETTE))]
+    return [*PALETTE, *more][:n]
+
+
+def _panels(xy: np.ndarray, n: int) -> tuple[Figure, list[Axes]]:
+    """Make a figure of n panels for cells at xy (n, 2), in rows of four or fewer."""
+    columns = min(4, n)
+    rows = -(-n // columns)
+    width, height = np.ptp(xy, axis=0)
+    side = min(9 / columns, 3.0)
+    figure = Figure(
+        figsize=(max(columns * side, 6.0), rows * (side * height / width + 0.5) + 1.2), layout="constrained"
+    )
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes[n:]:
+        ax.set_axis_off()
+    return figure, list(axes[:n])
+
+
+def _draw(ax: Axes, xy: np.ndarray, labels: np.ndarray, colours: Mapping[str, str], title: str) -> None:
+    """Draw cells at xy (n, 2), µm, in the colours of their labels (n,)."""
+    pitch = spacing(xy)
+    faces = [to_rgb(colours.get(label, NO_LABEL)) for label in labels]
+    dots(ax, xy, 1.15 * pitch, facecolors=faces)  # they touch: what is shown is the area
+    frame(ax, xy, pitch)
+    ax.set_title(title, fontsize=9)
+
+
+def _score(truth: np.ndarray, run: Labelling, task: str) -> str:
+    """Write the score of a run, or why it has none."""
+    scored = (truth != "") & run.covered
+    if not scored.any():
+        return fill(f"no labels: {run.status}", 34, max_lines=2)
+    return f"{SHOWN[task]} {METRICS[task][1](truth[scored], run.labels[scored].astype(str)):.3f}"

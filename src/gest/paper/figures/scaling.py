@@ -1,0 +1,76 @@
+"""Loss and RMSE against the size of the model and against that of its training data (Table 3 as a figure)."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from gest.paper.ablation import seed_means
+
+_COLOUR = "#0072B2"
+
+
+def scaling_table(scores: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame:
+    """Gather what the figure shows.
+
+    Parameters
+    ----------
+    scores
+        Of the variants, each by `gest.paper.ablation.of_variant`.
+    trainings
+        Theirs, as `gest.paper.ablation.read_trainings` returns them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `by` ("parameters" of models that saw all the data, "training_cells" of models of the size that was trained on
+        less), `variant`, `model_seed`, `size`, `measure` ("validation_metacell", or the RMSE's gene set), `value`.
+    """
+    rmse = seed_means(scores[scores["metric"] == "rmse_z"]).rename("value").reset_index()
+    loss = trainings.rename(columns={"validation_metacell": "value"})[["variant", "model_seed", "value"]]
+    measures = pd.concat(
+        [
+            loss.assign(measure="validation_metacell"),
+            *(rows.assign(measure=f"rmse_z, {genes}") for genes, rows in rmse.groupby("gene_set")),
+        ]
+    )[["variant", "model_seed", "measure", "value"]]
+    table = measures.merge(trainings[["variant", "model_seed", "parameters", "training_cells"]])
+    whole = table["training_cells"] == table["training_cells"].max()
+    parts = [table[whole].assign(by="parameters", size=lambda rows: rows["parameters"])]
+    of_size = table["parameters"].isin(table.loc[~whole, "parameters"])
+    parts.append(table[of_size].assign(by="training_cells", size=lambda rows: rows["training_cells"]))
+    return pd.concat(parts, ignore_index=True)[["by", "variant", "model_seed", "size", "measure", "value"]]
+
+
+def draw_scaling(table: pd.DataFrame, *, title: str = "") -> Figure:
+    """Draw `scaling_table`: a row per measure, by parameters on the left and by training cells on the right.
+
+    Returns
+    -------
+    Figure
+        Not shown and not saved. A dot per seed, a line through their means.
+    """
+    measures = list(dict.fromkeys(table["measure"]))
+    figure = Figure(figsize=(7.5, 2.3 * len(measures) + 0.5), layout="constrained")
+    axes = figure.subplots(len(measures), 2, sharex="col", squeeze=False)
+    sides = {"parameters": "parameters of the model", "training_cells": "training cells"}
+    for row, measure in zip(axes, measures, strict=True):
+        for ax, (by, label) in zip(row, sides.items(), strict=True):
+            dots = table[(table["measure"] == measure) & (table["by"] == by)]
+            means = dots.groupby("variant")[["size", "value"]].mean().sort_values("size")
+            ax.plot(dots["size"], dots["value"], "o", color=_COLOUR, alpha=0.4, markersize=4)
+            ax.plot(means["size"], means["value"], color=_COLOUR, linewidth=1)
+            for size, same in means.groupby("size"):  # of one size there can be two: their names stand above both
+                at = (size, same["value"].max())
+                ax.annotate("\n".join(same.index), at, xytext=(3, 4), textcoords="offset points", fontsize=6)
+            ax.set_xscale("log")
+            sizes = means["size"].unique()
+            ax.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
+            ax.minorticks_off()
+            ax.margins(x=0.15, y=0.25)
+            ax.tick_params(labelsize=7)
+            ax.spines[["top", "right"]].set_visible(False)
+            if measure == measures[-1]:
+                ax.set_xlabel(label, fontsize=8)
+        name = "validation loss, first level" if measure == "validation_metacell" else measure.replace("rmse_z", "RMSE")
+        row[0].set_ylabel(name, fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    return figure

@@ -1,0 +1,106 @@
+"""The order in which a window's cells become a sequence (Figure A.8)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from gest.pl.maps import SKY_BLUE, VERMILION, dots, frame, handle, scale_bar, spacing
+from gest.windows import Grid
+
+_MOST = 60  # cells whose numbers can be read
+_AROUND = 0.15  # of the window's side: so much is shown on each side of it
+
+
+def window_in_the_middle(xy: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Choose a window in the middle of a section, smaller than the model's if its cells' numbers could not be read.
+
+    Parameters
+    ----------
+    xy
+        (n, 2) µm.
+    side
+        Of the model's window, µm.
+
+    Returns
+    -------
+    Indices of its cells, its centre (2,) and its side, µm: `side`, or the next multiple of 10 µm with at most 60 cells.
+    """
+    centre = xy[np.linalg.norm(xy - np.median(xy, axis=0), axis=1).argmin()]
+    # A window of this side holds exactly the cells that are nearer than it in x and in y.
+    reach = 2 * np.sort(np.abs(xy - centre).max(axis=1))
+    if len(xy) > _MOST and reach[_MOST] <= side:
+        side = 10 * (np.ceil(reach[_MOST] / 10) - 1)
+    return Grid(xy, side).window(centre, side), centre, float(side)
+
+
+def draw_orders(
+    xy: np.ndarray,
+    sequences: Mapping[str, np.ndarray],
+    *,
+    centre: np.ndarray,
+    side: float,
+    corner: np.ndarray,
+    title: str = "",
+) -> Figure:
+    """Draw where a window lies in its section, and its cells numbered as they stand in each sequence.
+
+    Parameters
+    ----------
+    xy
+        (n, 2) of all cells of the section, µm.
+    sequences
+        Name of an order to (N,) indices into `xy`, from the first cell of the sequence to the last; a panel each.
+    centre, side
+        (2,) and the side of the window, µm.
+    corner
+        (2,) µm, the vertex p whose distance weighs the ordinal order (Eq. 5).
+
+    Returns
+    -------
+    Figure
+        Not shown and not saved.
+    """
+    panel = 4.2  # inches
+    figure = Figure(figsize=(panel * (0.7 + len(sequences)), panel + 0.9), layout="constrained")
+    ratios = [0.7, *[1] * len(sequences)]
+    section, *panels = figure.subplots(1, 1 + len(sequences), width_ratios=ratios)
+    cells = next(iter(sequences.values()))
+    dots(section, xy, spacing(xy), facecolors=SKY_BLUE)
+    dots(section, xy[cells], spacing(xy), facecolors=VERMILION)
+    frame(section, xy, spacing(xy))
+    _draw_window(section, centre, side)
+    section.set_title("section", fontsize=9)
+    scale_bar(section)
+    for ax, (name, sequence) in zip(panels, sequences.items(), strict=True):
+        _draw_order(ax, xy, sequence, centre=centre, side=side)
+        ax.set_title(name, fontsize=9)
+    panels[-1].plot(*corner, marker="*", color="black", markersize=11, linestyle="", clip_on=False)
+    handles = [
+        handle(SKY_BLUE, "cells of the section"),
+        handle(VERMILION, "cells of the window, with their place in the sequence"),
+        handle("black", "corner p: cells far from it tend to come first", marker="*"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _draw_window(ax: Axes, centre: np.ndarray, side: float) -> None:
+    ax.add_patch(Rectangle(centre - side / 2, side, side, fill=False, edgecolor="black", linewidth=1))
+
+
+def _draw_order(ax: Axes, xy: np.ndarray, sequence: np.ndarray, *, centre: np.ndarray, side: float) -> None:
+    """Draw the window's cells with their numbers from 1, and the other cells near it."""
+    shown = side * (0.5 + _AROUND)
+    near = (np.abs(xy - centre) <= shown).all(axis=1)
+    pitch = spacing(xy[sequence])
+    dots(ax, xy[near], 0.35 * pitch, facecolors=SKY_BLUE)
+    dots(ax, xy[sequence], 0.35 * pitch, facecolors=VERMILION)
+    for number, (x, y) in enumerate(xy[sequence], start=1):
+        ax.annotate(str(number), (x, y), xytext=(2.5, 2.5), textcoords="offset points", fontsize=7)
+    frame(ax, centre + np.array([[-shown, -shown], [shown, shown]]), 0)
+    _draw_window(ax, centre, side)
+    scale_bar(ax)

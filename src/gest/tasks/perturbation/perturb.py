@@ -1,0 +1,185 @@
+"""In-silico spatial perturbation: genes changed in a region, and what its surroundings become (section 4.4, A.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from gest.errors import UserError
+from gest.model import GeST
+from gest.roi import ROI
+from gest.tasks.perturbation.differential import HIGH, LOW, differential
+from gest.tasks.perturbation.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@dataclass(frozen=True)
+class PerturbationResult:
+    """What a perturbation of r cells did to the m cells around them."""
+
+    genes: np.ndarray
+    """(T,) names."""
+    roi: np.ndarray
+    """(r,) indices of the cells whose genes were changed."""
+    surroundings: np.ndarray
+    """(m,) indices of the cells that were generated."""
+    control: np.ndarray
+    """(m, T) log-normalised expression, generated from the region as it is."""
+    perturbed: np.ndarray
+    """(m, T) the same from the changed region, with the same random draws."""
+    deg: pd.DataFrame
+    """A row per gene: what `gest.tasks.perturbation.differential.differential` gives, and `changed` ("activated", "inhibited" or ""); `fell`, of an
+    activated gene the share of the region's cells in which it went down, as far from the centre it can;
+    `roi_log2_fold_change`, the mean change in the region as the model sees it, that is after Algorithm 2."""
+    summary: dict[str, Any]
+    """Settings and counts; `metacells_changed`, the share of the region's cells whose meta cell changed (Algorithm 2);
+    `activated_fell`, the mean of `fell`, NaN where nothing was activated."""
+
+
+def perturb(
+    adata: AnnData,
+    model: GeST,
+    *,
+    roi: ROI,
+    activate: Sequence[str] = (),
+    inhibit: Sequence[str] = (),
+    sigma: float | None = None,
+    context: str = "roi",
+    seed: int = 0,
+    q: float = 0.05,
+    min_lfc: float = 0.1,
+) -> PerturbationResult:
+    """Change genes in a region of interest, and generate its surroundings with and without the change.
+
+    The surroundings are the cells outside the region that lie in the model's window of one of its cells; the model
+    never sees their own expression.
+
+    Parameters
+    ----------
+    adata
+        One section: counts in `X`, `obsm["spatial"]` (n, 2) in µm. It is left as it is.
+    roi
+        `gest.roi.Circle`, `Polygon`, `Label` or `Mask`.
+    activate, inhibit
+        Names of genes to raise and to lower (`change`); with none at all the difference is exactly zero.
+    sigma
+        Of the kernel, µm; if not given, half the region's diameter: a circle's radius, else how far the farthest cell
+        lies from the centre (decision 28).
+    context
+        What the surroundings are generated from: `roi`, the region alone, or `tissue`, all cells further out besides.
+        No window holds cells of both, as the surroundings lie between them: tissue adds estimates that the change does
+        not touch, and the mean over estimates (Eq. 11) differs by less, most where the tissue is near.
+    seed
+        Of the random draws, which control and perturbed share.
+    q, min_lfc
+        Thresholds of a call (`gest.tasks.perturbation.differential.differential`).
+
+    Raises
+    ------
+    UserError
+        A gene is not in the panel, or is both activated and inhibited; the region has no cells or no surroundings; the
+        context is unknown; a number is out of range.
+    """
+    around = Surroundings(adata, model, roi=roi, context=context, seed=seed)
+    return compare(around, activate=activate, inhibit=inhibit, sigma=sigma, q=q, min_lfc=min_lfc)
+
+
+def change(
+    profiles: np.ndarray, xy: np.ndarray, *, activated: np.ndarray, inhibited: np.ndarray, sigma: float, maximum: float
+) -> np.ndarray:
+    """Activate and inhibit genes by a Gaussian kernel around the mean of the cells' places (A.5).
+
+    At distance d from there an activated gene becomes a · exp(−d² / 2σ²), whatever it was, and an inhibited one
+    g · (1 − exp(−d² / 2σ²)).
+
+    Parameters
+    ----------
+    profiles
+        (r, T) log-normalised expression g.
+    xy
+        (r, 2) µm.
+    activated, inhibited
+        Columns of genes.
+    sigma
+        σ, µm.
+    maximum
+        a.
+
+    Returns
+    -------
+    (r, T)
+    """
+    kernel = np.exp(-((xy - xy.mean(0)) ** 2).sum(1) / (2 * sigma**2))[:, None]
+    changed = profiles.copy()
+    changed[:, activated] = maximum * kernel
+    changed[:, inhibited] *= 1 - kernel
+    return changed
+
+
+def settled(
+    around: Surroundings, activate: Sequence[str], inhibit: Sequence[str], sigma: float | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Find the columns of the genes to raise and to lower, and settle on σ, µm; `perturb` lists the errors."""
+    activated, inhibited = around.columns(activate), around.columns(inhibit)
+    if len(both := np.intersect1d(activated, inhibited)):
+        raise UserError(f"perturb: the gene '{around.genes[both[0]]}' is to be activated and inhibited; choose one.")
+    sigma = around.half_diameter if sigma is None else sigma
+    if not 0 < sigma < np.inf:
+        raise UserError(f"perturb: sigma is {sigma:g} µm, and must be a finite length above 0; give one.")
+    return activated, inhibited, sigma
+
+
+def compare(
+    around: Surroundings,
+    *,
+    activate: Sequence[str] = (),
+    inhibit: Sequence[str] = (),
+    sigma: float | None = None,
+    q: float = 0.05,
+    min_lfc: float = 0.1,
+) -> PerturbationResult:
+    """Perturb a region and compare its surroundings with their control, which is generated once; see `perturb`.
+
+    The a of A.5, "max g(x), x ∈ {x_1, …, x_n} … the maximum value of all genes", is one number: the largest
+    log-normalised value of any gene in any cell of the section.
+    """
+    activated, inhibited, sigma = settled(around, activate, inhibit, sigma)
+    profiles, maximum = around.profiles, float(around.known.max())
+    changed = change(
+        profiles, around.xy[around.roi], activated=activated, inhibited=inhibited, sigma=sigma, maximum=maximum
+    )
+    perturbed = around.generate(around.roi, changed)
+
+    table = differential(around.control, perturbed, around.genes, q=q, min_lfc=min_lfc)
+    table["changed"] = ""
+    table.loc[activated, "changed"], table.loc[inhibited, "changed"] = "activated", "inhibited"
+    table["fell"] = np.nan
+    table.loc[activated, "fell"] = (changed < profiles)[:, activated].mean(0)
+    vocabulary = around.model.vocabulary
+    before, after = vocabulary.tokenize(profiles), vocabulary.tokenize(changed)
+    book = vocabulary.expression
+    shift = book[after] - book[before] if around.model.quantised else changed - profiles
+    table["roi_log2_fold_change"] = shift.mean(0, dtype=np.float64) / np.log(2)
+    summary = {
+        "context": around.context,
+        "seed": around.seed,
+        "sigma": float(sigma),
+        "q": q,
+        "min_lfc": min_lfc,
+        "maximum": maximum,
+        "n_roi": len(around.roi),
+        "n_surroundings": len(around.cells),
+        "n_activated": len(activated),
+        "n_inhibited": len(inhibited),
+        "n_high": int((table["call"] == HIGH).sum()),
+        "n_low": int((table["call"] == LOW).sum()),
+        "metacells_changed": float((before != after).mean()),
+        "activated_fell": float(table["fell"].mean()),
+    }
+    return PerturbationResult(around.genes, around.roi, around.cells, around.control, perturbed, table, summary)

@@ -1,0 +1,132 @@
+"""What the scripts of NicheCompass, scANVI and CellTypist are asked; those that run need their environments."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+import gest
+
+ROOT = Path(__file__).parents[4]
+SCRIPTS = Path(gest.__file__).parent / "baselines/packaged"
+METHODS = {"nichecompass": "nichecompass", "scanvi": "annotation", "celltypist": "annotation"}
+N_GENES = 12
+
+
+def python(method):
+    return ROOT / ".venvs" / METHODS[method] / "bin" / "python"
+
+
+def runs(*methods):
+    """Mark a test of methods, to be skipped for those whose environment is not there."""
+    return pytest.mark.parametrize(
+        "method",
+        [
+            pytest.param(one, marks=pytest.mark.skipif(not python(one).exists(), reason=f"no {python(one)}"))
+            for one in methods
+        ],
+    )
+
+
+def run(method, place, **arrays):
+    given, made = place / "given.npz", place / "made.npz"
+    np.savez(given, **arrays)
+    command = [python(method), "-I", "-W", "ignore", SCRIPTS / f"{method}.py", given, made]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return dict(np.load(made))
+
+
+def counts_of(groups, rng):
+    """Counts in which each of three groups has four genes of its own."""
+    counts = csr_matrix(rng.poisson(np.where(groups[:, None] == np.arange(N_GENES) // 4, 6, 0.5)).astype(np.float32))
+    return counts, {name: getattr(counts, name) for name in ("data", "indices", "indptr")}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_script_stands_alone(method):
+    tree = ast.parse((SCRIPTS / f"{method}.py").read_text(encoding="utf-8"))
+    imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    pinned = (ROOT / "envs" / f"{METHODS[method]}.txt").read_text(encoding="utf-8").lower().replace("-", "_")
+    for name in sorted({module.split(".")[0] for module in imported} - sys.stdlib_module_names):
+        package = {"sklearn": "scikit_learn", "scvi": "scvi_tools"}.get(name, name)
+        assert f"\n{package}==" in pinned, f"{method}.py imports {name}, which its environment does not pin"
+
+
+@pytest.mark.parametrize("name", sorted(set(METHODS.values())))
+def test_every_package_is_pinned(name):
+    lines = (ROOT / "envs" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert lines[0].startswith("#")
+    assert all(pin.count("==") == 1 and not set(pin) & set("@ +;<>") for pin in pins)
+    assert len({pin.split("==")[0].lower() for pin in pins}) == len(pins)
+    assert "torch==2.13.0" in pins
+
+
+@runs("scanvi", "celltypist")
+def test_labels_of_other_sections_are_carried_over(method, tmp_path):
+    rng = np.random.default_rng(0)
+    groups, others = np.repeat([0, 1, 2], 60), rng.integers(3, size=90)
+    given = {"genes": [f"g{i}" for i in range(N_GENES)], "seeds": [0, 1], "folder": str(tmp_path / "models")}
+    labels = np.char.add("layer ", groups.astype(str))
+    labels[7] = "rare"  # one cell alone
+    labels[groups == 2] = "Unknown"  # a label like any other
+    names = np.array(["layer 0", "layer 1", "Unknown"])
+    reference = {**counts_of(groups, rng)[1], "labels": labels, "sections": np.tile(["a", "b"], 90)}
+    fitted = run(method, tmp_path, **given, **reference)
+    assert sorted(fitted) == ["peak_mb", "seconds", "version"]
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["0", "1"]
+
+    counts, _ = counts_of(others, rng)
+    counts = csr_matrix(counts.toarray() * (np.arange(90) > 0)[:, None])  # the first cell has no counts
+    test = {f"test_{name}": getattr(counts, name) for name in ("data", "indices", "indptr")}
+    made = run(method, tmp_path, **given, **test)
+    assert made["predicted"].shape == (2, 90)
+    assert made["seconds"].shape == (2,)
+    assert (made["seconds"] > 0).all()
+    assert 50 < made["peak_mb"] < 5000
+    assert str(made["version"]).split()[-1][0].isdigit()
+    assert set(made["predicted"].ravel()) <= set(labels)
+    right = made["predicted"] == names[others]
+    assert right[:, 1:].mean() > 0.9
+    np.testing.assert_array_equal(
+        run(method, tmp_path, **{**given, "seeds": [1]}, **test)["predicted"][0], made["predicted"][1]
+    )
+
+
+@runs("scanvi", "celltypist")
+def test_a_single_label_is_all_there_is(method, tmp_path):
+    counts, arrays = counts_of(np.zeros(20), np.random.default_rng(0))
+    given = {"genes": [f"g{i}" for i in range(N_GENES)], "seeds": [0], "folder": str(tmp_path / "models")}
+    run(method, tmp_path, **given, **arrays, labels=np.repeat("façade", 20), sections=np.repeat("a", 20))
+    test = {f"test_{name}": getattr(counts[:5], name) for name in ("data", "indices", "indptr")}
+    assert run(method, tmp_path, **given, **test)["predicted"].tolist() == [["façade"] * 5]
+
+
+@runs("nichecompass")
+def test_niches_come_out_of_the_latent_space(method, tmp_path):
+    rng = np.random.default_rng(0)
+    xy = rng.random((150, 2)) * 1000
+    groups = (xy[:, 0] // 334).astype(int)
+    given = {
+        **counts_of(groups, rng)[1],
+        **{"genes": [f"g{i}" for i in range(N_GENES)], "xy": xy, "ligands": ["g0", "g0", "g4"]},
+        **{"receptors": ["g1", "g2", "g5"]},
+    }
+    made = run(method, tmp_path, **given, seeds=[0, 1])
+    assert made["embedding"].shape == (2, 150, 2 + 100)  # of two ligands, and new ones
+    assert made["embedding"].dtype == np.float32
+    assert made["seconds"].shape == (2,)
+    for embedding in made["embedding"]:
+        centres = np.stack([embedding[groups == group].mean(axis=0) for group in range(3)])
+        nearest = np.linalg.norm(embedding[:, None] - centres, axis=2).argmin(axis=1)
+        assert (nearest == groups).mean() > 0.8
+    assert (made["embedding"][0] != made["embedding"][1]).any()
+    np.testing.assert_array_equal(run(method, tmp_path, **given, seeds=[1])["embedding"][0], made["embedding"][1])

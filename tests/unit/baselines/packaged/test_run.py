@@ -1,0 +1,85 @@
+"""Packaged methods in environments of their own, with a stand-in for the Python there."""
+
+import ast
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gest.baselines import packaged as isolated
+from gest.baselines.packaged import ENVIRONMENTS, run_isolated
+from gest.errors import UserError
+
+
+@pytest.fixture
+def python(tmp_path, monkeypatch):
+    """Write what stands in for the Python of an environment, in a working directory of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(environment, text):
+        path = tmp_path / ".venvs" / environment / "bin" / "python"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+        path.chmod(0o755)
+
+    return write
+
+
+def test_arrays_go_both_ways_through_the_methods_environment(python):
+    python(
+        "spatial",
+        f"#!{sys.executable}\nimport os, sys\nimport numpy as np\nscript, given, made = sys.argv[-3:]\n"
+        "threads = [os.environ[name] for name in os.environ if name.endswith('_NUM_THREADS')]\n"
+        "np.savez(made, script=script, options=sys.argv[1:-3], threads=threads, **np.load(given))\n",
+    )
+    given = {"xy": np.array([[0.5, 2.0]]), "genes": np.array(["Sox2", "Tbr1"]), "k": 3}
+    made = run_isolated("spagcn", **given)
+    for name, array in given.items():
+        np.testing.assert_array_equal(made.pop(name), array)
+    assert made.pop("script") == str(Path(isolated.__file__).with_name("spagcn.py"))
+    assert made.pop("options").tolist() == ["-I", "-W", "ignore"]
+    assert set(made.pop("threads").tolist()) == {"1"}
+    assert not made
+
+
+def test_the_peak_of_memory_is_the_methods_own(python):
+    python(
+        "stagate",
+        f"#!{sys.executable}\nimport resource, sys\nimport numpy as np\n"
+        "np.savez(sys.argv[-1], peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n",
+    )
+    ours = np.ones(2**26)  # 512 MB
+    assert 5 < run_isolated("stagate")["peak_mb"] < 300 < ours.nbytes / 2**20
+
+
+def test_mistakes_are_named(python):
+    with pytest.raises(UserError, match=r"^graphst: it has no .*; make it with `snakemake \.venvs/spatial`\.$"):
+        run_isolated("graphst")
+    python("spatial", "#!/bin/sh\nexit 3\n")
+    with pytest.raises(UserError, match=r"^graphst: it failed in \.venvs/spatial \(exit status 3\)"):
+        run_isolated("graphst")
+
+
+def test_scripts_stand_alone():
+    """None imports gest, which their environments do not hold; each has an environment."""
+    scripts = [path for path in Path(isolated.__file__).parent.glob("*.py") if path.stem != "__init__"]
+    assert {path.stem for path in scripts} <= set(ENVIRONMENTS)
+    for path in scripts:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or "."] if isinstance(node, ast.ImportFrom) else []
+            names += [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            assert not [name for name in names if name.split(".")[0] in ("gest", "")], path
+
+
+@pytest.mark.parametrize("ends", ["kill -TERM $$\nsleep 5", "exit 130"])
+def test_a_method_that_is_told_to_stop_did_not_fail(python, ends):
+    python("spatial", f"#!/bin/sh\n{ends}\n")
+    with pytest.raises(SystemExit, match="graphst: it was ended from outside"):
+        run_isolated("graphst")
+
+
+def test_a_method_that_runs_out_of_memory_says_so(python):
+    python("spatial", "#!/bin/sh\nkill -KILL $$\n")
+    with pytest.raises(UserError, match=r"graphst: it failed in \.venvs/spatial \(killed, as when memory runs out\)"):
+        run_isolated("graphst")

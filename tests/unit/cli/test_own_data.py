@@ -1,0 +1,167 @@
+"""Files as users have them: gene names of all kinds, SpatialData, several sections; and what tools do with results."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scanpy as sc
+
+import gest
+from gest.data.checks import open_given
+from gest.data.sources.anndata import read
+from gest.data.tokenize import match_genes
+from gest.errors import UserError
+from gest.training.vocabulary import fit_sections
+
+
+def with_ids(section, version=""):
+    """A section whose genes are Ensembl ids, of a version."""
+    ids = section.copy()
+    ids.var_names = [f"ENSMUSG{i:011d}{version}" for i in range(section.n_vars)]
+    return ids
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("", ".5"), (".3", ""), (".3", ".5")])
+def test_versions_of_ensembl_ids_do_not_matter(sections, ours, theirs):
+    vocabulary = fit_sections([with_ids(sections[0], ours)], {"n_metacells": 10, "n_components": 5})
+    section = with_ids(sections[1], theirs)[:, ::-1].copy()
+    assert np.array_equal(match_genes(section, vocabulary), np.arange(section.n_vars)[::-1])
+    in_a_column = section.copy()
+    in_a_column.var["ensembl"] = section.var_names
+    in_a_column.var_names = [f"symbol {i}" for i in range(section.n_vars)]
+    assert np.array_equal(match_genes(in_a_column, vocabulary), match_genes(section, vocabulary))
+
+
+def test_ids_of_another_species_are_told(sections, model):
+    vocabulary = fit_sections([with_ids(sections[0])], {"n_metacells": 10, "n_components": 5})
+    human = with_ids(sections[1])
+    human.var_names = human.var_names.str.replace("ENSMUSG", "ENSG")
+    with pytest.raises(UserError, match="ENSG00000000000 is of another species than the model's ENSMUSG00000000000"):
+        gest.embed(human, gest.GeST(model.config, vocabulary))
+
+
+def test_gene_symbols_that_end_like_versions_are_left_alone(sections, vocabulary):
+    section = sections[0].copy()
+    section.var_names = [f"{name}.1" for name in section.var_names]  # such as RP11-34P13.7
+    assert (match_genes(section, vocabulary) == -1).all()
+
+
+def test_prepare_writes_each_section_as_read_does(sections, tmp_path, monkeypatch, verb):
+    monkeypatch.chdir(tmp_path)
+    both = ad.concat(sections)
+    both.obs["slide"] = both.obs["section"].map({"s0": "a/0", "s1": "b"}).astype("category")
+    both.obsm["mm"] = both.obsm.pop("spatial") / 1000
+    both.layers["raw"] = both.X.copy()
+    both.X = both.X.astype(np.float32) * 0.5
+    both.write_h5ad("mine.h5ad")
+    options = ("--section-key", "slide", "--label", "region", "--layer", "raw", "--spatial-key", "mm")
+    options += ("--microns-per-unit", 1000, "--out", "sections")
+    verb("prepare", "mine.h5ad", *options, "--dry-run")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.h5ad"]
+    verb("prepare", "mine.h5ad", *options)
+    assert sorted(path.name for path in (tmp_path / "sections").iterdir()) == ["a_0.h5ad", "b.h5ad", "sections.csv"]
+    written = ad.read_h5ad("sections/a_0.h5ad")
+    assert np.array_equal(written.X.toarray(), sections[0].X.toarray())
+    np.testing.assert_allclose(written.obsm["spatial"], sections[0].obsm["spatial"])
+    assert written.obs["region"].astype(str).tolist() == sections[0].obs["region"].astype(str).tolist()
+    table = pd.read_csv("sections/sections.csv")
+    assert table["cells"].tolist() == [500, 500]
+    np.testing.assert_allclose(table["x_max_um"], [s.obsm["spatial"][:, 0].max() for s in sections], atol=0.06)
+
+
+def test_prepare_counts_cells_of_no_section(sections, tmp_path, monkeypatch, capsys, verb):
+    monkeypatch.chdir(tmp_path)
+    both = ad.concat(sections)
+    both.obs["section"] = both.obs["section"].astype(object)
+    both.obs.iloc[:7, both.obs.columns.get_loc("section")] = np.nan
+    both.write_h5ad("mine.h5ad")
+    verb("prepare", "mine.h5ad", "--out", "sections")
+    assert "warning: mine.h5ad: obs['section'] is missing for 7 of 1000 cells" in capsys.readouterr().err
+    assert pd.read_csv("sections/sections.csv")["cells"].tolist() == [493, 500]
+
+
+def test_verbs_follow_one_another(sections, tmp_path, monkeypatch, caplog, verb):
+    """From two sections in one file to clusters that scanpy takes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(
+        "window: 200\nvocabulary: {n_metacells: 15, n_components: 8}\nmodel: {layers: 1, heads: 2, width: 16}\n"
+        "pretraining: {steps: 3, batch_size: 2, warmup_steps: 1, validate_every: 3, checkpoint_every: 3}\n"
+    )
+    ad.concat(sections).write_h5ad("mine.h5ad")
+    verb("prepare", "mine.h5ad", "--out", "s")
+    learnt = ("vocabulary", "s/s0.h5ad", "--config", "small.yaml", "--out", "v.npz")
+    verb(*learnt, "--dry-run")
+    assert "v.npz would hold 15 meta cells of 500 cells, sections: 1; 40 genes" in caplog.text
+    assert not (tmp_path / "v.npz").exists()
+    verb(*learnt)
+    trained = ("pretrain", "s/s0.h5ad", "--validation", "s/s1.h5ad", "--vocabulary", "v.npz", "--config", "small.yaml")
+    verb(*trained, "--out", "m", "--dry-run")
+    told = (
+        "m would hold a model: 3 steps, 2 windows of 200 µm in a step; 1 training sections with 500 cells, 1 held out"
+    )
+    assert told in caplog.text
+    assert not (tmp_path / "m").exists()
+    assert not (tmp_path / "m.state").exists()
+    verb(*trained, "--out", "m")
+    verb("embed", "s/s1.h5ad", "--model", "m", "--out", "e.h5ad")
+    verb("cluster", "e.h5ad", "--n-clusters", 3, "--algorithm", "kmeans", "--out", "c.h5ad")
+    clustered = ad.read_h5ad("c.h5ad")
+    assert clustered.obs["gest_cluster"].cat.categories.tolist() == ["0", "1", "2"]
+    sc.pp.neighbors(clustered, use_rep="X_gest")
+    sc.tl.leiden(clustered, flavor="igraph", n_iterations=2)
+    assert clustered.obs["leiden"].notna().all()
+    verb("generate", "s/s1.h5ad", "--model", "m", "--unseen-circle", 350, 300, 50, "--out", "g.h5ad")
+    generated = ad.read_h5ad("g.h5ad")
+    inside = np.hypot(*(generated.obsm["spatial"] - (350, 300)).T) <= 50
+    assert np.array_equal(generated.obs["gest_round"] > 0, inside)
+    generated.obs["half"] = np.where(generated.obsm["spatial"][:, 0] < 350, "left", "right")
+    generated.write_h5ad("h.h5ad")
+    verb("generate", "h.h5ad", "--model", "m", "--unseen", "half=left", "--out", "l.h5ad")
+    left = ad.read_h5ad("l.h5ad")
+    assert np.array_equal(left.obs["gest_round"] > 0, left.obs["half"] == "left")
+
+
+def test_help_shows_examples_of_each_verb_for_own_data(capsys, verb):
+    for name in (
+        "prepare",
+        "vocabulary",
+        "pretrain",
+        "embed",
+        "cluster",
+        "fit-annotator",
+        "annotate",
+        "generate",
+        "perturb",
+    ):
+        verb(name, "--help")
+        shown = capsys.readouterr().out
+        assert f"  gest {name} " in shown.split("Examples:")[1]
+    verb()
+    listed = capsys.readouterr().out
+    assert listed.index("\n  embed ") < listed.index("Steps of the workflow") < listed.index("\n  represent ")
+
+
+def test_spatialdata_is_read_as_the_table_with_its_cells_centroids(sections, tmp_path):
+    """With the real package: shapes at twice the scale, in another order, with a transformation that halves them."""
+    spatialdata = pytest.importorskip("spatialdata")
+    geopandas = pytest.importorskip("geopandas")
+    from shapely import Point
+    from spatialdata.models import ShapesModel, TableModel
+    from spatialdata.transformations import Scale
+
+    section = sections[0]
+    table = ad.AnnData(section.X.copy(), obs=section.obs[["cell_type"]].copy(), var=section.var[[]].copy())
+    n = section.n_obs
+    table.obs["cell"] = np.arange(n)[::-1]
+    table.obs["of"] = pd.Categorical(["cells"] * n)
+    table = TableModel.parse(table, region="cells", region_key="of", instance_key="cell")
+    points = [Point(*xy) for xy in section.obsm["spatial"][::-1] * 2]
+    frame = geopandas.GeoDataFrame({"radius": np.full(n, 5.0)}, geometry=points)
+    shapes = ShapesModel.parse(frame, transformations={"global": Scale([0.5, 0.5], axes=("x", "y"))})
+    spatialdata.SpatialData(shapes={"cells": shapes}, tables={"table": table}).write(tmp_path / "mine.zarr")
+
+    read_table = open_given(tmp_path / "mine.zarr")
+    np.testing.assert_allclose(read_table.obsm["spatial"], section.obsm["spatial"])
+    assert np.array_equal(read_table.X.toarray(), section.X.toarray())
+    one = read(tmp_path / "mine.zarr", name="mine", labels={"type": "cell_type"})
+    assert one.obs["type"].astype(str).tolist() == section.obs["cell_type"].astype(str).tolist()

@@ -1,0 +1,349 @@
+"""What goes wrong at a user's desk: each mistake is one sentence and an exit status, and nothing half-written stays."""
+
+import shlex
+import shutil
+import subprocess
+import sys
+import warnings
+
+import anndata as ad
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from helpers import TINY
+
+from gest import GeST, cli
+from gest.hub.export import export
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory, sections, vocabulary):
+    """A folder with a section, a model, and damaged copies of that."""
+    folder = tmp_path_factory.mktemp("desk")
+    sections[0].write_h5ad(folder / "good.h5ad")
+    ad.concat(sections).write_h5ad(folder / "both.h5ad")
+    vocabulary.save(folder / "v.npz")
+    GeST(TINY, vocabulary).save(folder / "m")
+    for name in ("damaged", "misfit"):
+        shutil.copytree(folder / "m", folder / name)
+    (folder / "damaged" / "model.safetensors").write_bytes(b"no weights")
+    config = (folder / "m" / "config.json").read_text()
+    (folder / "misfit" / "config.json").write_text(config.replace('"width": 16', '"width": 32'))
+    export(folder / "m", folder / "tampered")
+    with (folder / "tampered" / "model.safetensors").open("ab") as file:
+        file.write(b"\0")
+    export(folder / "m", folder / "lacking")
+    (folder / "lacking" / "vocabulary.npz").unlink()
+    (folder / "occupied").mkdir()
+    (folder / "occupied" / "thesis.docx").write_text("years of work")
+    (folder / "cells.h5ad").write_text("x,y\n")
+    (folder / "model.zip").write_text("no archive")
+    (folder / "some.zarr").mkdir()
+    (folder / "broken.yaml").write_text("window: [300")
+    (folder / "list.yaml").write_text("- 300\n")
+    (folder / "text.yaml").write_text("pretraining: {learning_rate: 1e-3}\n")
+    (folder / "unknown.yaml").write_text("model: {depth: 3}\n")
+    (folder / "zero.yaml").write_text("pretraining: {steps: 0}\n")
+    (folder / "vocabulary.yaml").write_text("vocabulary: {metacells: 3}\n")
+    return folder
+
+
+def renamed(function):
+    """A change of a section's gene names."""
+
+    def change(adata):
+        adata.var_names = [function(name) for name in adata.var_names]
+
+    return change
+
+
+def values(function):
+    """A change of the values of X."""
+
+    def change(adata):
+        adata.X = sp.csr_matrix(function(adata.X.toarray()))
+        del adata.uns["gest"]
+
+    return change
+
+
+def places(function):
+    """A change of the coordinates."""
+
+    def change(adata):
+        adata.obsm["spatial"] = function(adata.obsm["spatial"])
+
+    return change
+
+
+def one_is(value):
+    """A change of one value."""
+
+    def change(array):
+        array = array.copy()
+        array[3, 1] = value
+        return array
+
+    return change
+
+
+def column(name, make):
+    """A new column of obs."""
+
+    def change(adata):
+        adata.obs[name] = make(adata.n_obs)
+
+    return change
+
+
+def ensembl(name):
+    return f"ENSG{int(name.removeprefix('gene_')):011d}"
+
+
+def declared_counts(adata):
+    adata.X = sp.csr_matrix(np.log1p(adata.X.toarray()))
+
+
+def counts_in_a_layer(adata):
+    adata.layers["raw"] = adata.X.copy()
+    values(np.log1p)(adata)
+
+
+EMBED = "embed bad.h5ad --model m --out o.h5ad"
+GENERATE = "generate good.h5ad --model m --out o.h5ad"
+PERTURB = "perturb good.h5ad --model m --out o"
+CIRCLE = "--roi-circle 350 300 60"
+
+# What is wrong with bad.h5ad (or nothing), what is typed, a part of the answer.
+MISTAKES = {
+    "no such file": (None, "embed absent.h5ad --model m --out o.h5ad", "no such file"),
+    "no h5ad": (None, "embed cells.h5ad --model m --out o.h5ad", "not a readable .h5ad"),
+    "no cells": (lambda a: a._inplace_subset_obs(slice(0)), EMBED, "there are no cells"),
+    "no coordinates": (lambda a: a.obsm.clear(), EMBED, "obsm has no 'spatial'"),
+    "coordinates of other name": (
+        lambda a: a.obsm.update(xy=a.obsm.pop("spatial")),
+        EMBED,
+        "obsm has no 'spatial' (it has xy)",
+    ),
+    "three coordinates": (places(lambda xy: np.column_stack((xy, xy))[:, :3]), EMBED, "keep the two coordinates"),
+    "coordinates missing": (places(one_is(np.nan)), EMBED, "NaN or infinity for 1 cells"),
+    "pixels": (lambda a: a.uns.update(spatial_units="pixel"), EMBED, "coordinates are in pixels"),
+    "millimetres": (places(lambda xy: xy / 1000), EMBED, "(1000 if it is mm)"),
+    "nanometres": (places(lambda xy: xy * 1000), EMBED, "1 to 500 µm is plausible"),
+    "several sections": (None, "embed both.h5ad --model m --out o.h5ad", "names 2 sections (s0, s1, …)"),
+    "other species": (renamed(str.upper), EMBED, "it has 'GENE_1' for 'gene_1', as other species' symbols"),
+    "ids for symbols": (renamed(ensembl), EMBED, "are Ensembl ids (ENSG00000000001), the model's symbols (gene_1)"),
+    "a gene twice": (
+        renamed(lambda name: {"gene_2": "gene_1"}.get(name, name)),
+        EMBED,
+        "bad.h5ad: 2 columns are of the gene 'gene_1', where one is expected",
+    ),
+    "other genes": (renamed(lambda name: f"other {name}"), EMBED, "only 0 of the model's 40 genes"),
+    "log-normalised": (values(np.log1p), EMBED, "X holds normalised values, and the model was trained on counts"),
+    "log-normalised after prepare": (declared_counts, EMBED, "where counts are expected; put them back"),
+    "counts in a layer": (counts_in_a_layer, EMBED, "layers['raw'] holds some"),
+    "scaled": (values(lambda x: x - x.mean(0)), EMBED, "X goes down to -"),
+    "NaN": (values(one_is(np.nan)), EMBED, "1 values that are NaN"),
+    "no X": (lambda a: delattr(a, "X"), EMBED, "X is missing"),
+    "no X to perturb": (lambda a: delattr(a, "X"), f"perturb bad.h5ad --model m --out o {CIRCLE}", "X is missing"),
+    "no model": (None, "embed good.h5ad --model nothing --out o.h5ad", "'model.safetensors' is missing"),
+    "damaged model": (None, "embed good.h5ad --model damaged --out o.h5ad", "the model directory is damaged"),
+    "model of parts": (None, "embed good.h5ad --model misfit --out o.h5ad", "do not fit"),
+    "wrong hash": (None, "embed good.h5ad --model tampered --out o.h5ad", "model.safetensors: has the sha256"),
+    "file lost": (None, "embed good.h5ad --model lacking --out o.h5ad", "vocabulary.npz: this file is missing"),
+    "no archive": (None, "embed good.h5ad --model model.zip --out o.h5ad", "cannot be unpacked"),
+    "no hub": (None, "embed good.h5ad --model hf://a/b --out o.h5ad", "pip install 'gest[hub]'"),
+    "no SpatialData": (None, "embed some.zarr --model m --out o.h5ad", "pip install 'gest[spatialdata]'"),
+    "window": (None, "embed good.h5ad --model m --window 900 --out o.h5ad", "at most the model's 300"),
+    "window, dry run": (None, "embed good.h5ad --model m --window 900 --out o.h5ad --dry-run", "the model's 300"),
+    "batch size": (None, "embed good.h5ad --model m --batch-size 0 --out o.h5ad", "Invalid value for '--batch-size'"),
+    "device": (None, "embed good.h5ad --model m --device tpu --out o.h5ad", "auto, cpu or cuda"),
+    "out is a folder": (None, "embed good.h5ad --model m --out m", "this is a folder"),
+    "out of another kind": (None, "embed good.h5ad --model m --out o.csv", "is of the kind .h5ad"),
+    "vocabulary of another kind": (None, "vocabulary good.h5ad --out v.json", "is of the kind .npz"),
+    "out below a file": (None, "embed good.h5ad --model m --out v.npz/o.h5ad", "nothing can be written in"),
+    "nothing unseen": (None, GENERATE, "give either --unseen or --unseen-circle"),
+    "no such column": (None, f"{GENERATE} --unseen hidden", "obs has no column 'hidden'"),
+    "no such value": (None, f"{GENERATE} --unseen region=moon", "region"),
+    "not boolean": (None, f"{GENERATE} --unseen region", "must hold 500 booleans"),
+    "no unseen cell": (
+        column("hidden", lambda n: np.zeros(n, bool)),
+        "generate bad.h5ad --model m --unseen hidden --out o.h5ad",
+        "no cell is unseen",
+    ),
+    "no seen cell": (
+        column("hidden", lambda n: np.ones(n, bool)),
+        "generate bad.h5ad --model m --unseen hidden --out o.h5ad",
+        "every cell is unseen",
+    ),
+    "no unseen cell, dry run": (
+        column("hidden", lambda n: np.zeros(n, bool)),
+        "generate bad.h5ad --model m --unseen hidden --out o.h5ad --dry-run",
+        "no cell is unseen",
+    ),
+    "no seen cell, dry run": (
+        column("hidden", lambda n: np.ones(n, bool)),
+        "generate bad.h5ad --model m --unseen hidden --out o.h5ad --dry-run",
+        "every cell is unseen",
+    ),
+    "every cell in the circle, dry run": (
+        None,
+        f"{GENERATE} --unseen-circle 350 300 9000 --dry-run",
+        "every cell is unseen",
+    ),
+    "circle elsewhere": (None, f"{GENERATE} --unseen-circle 9000 9000 50", "whose cells lie at x 0 to 699"),
+    "mode": (None, f"{GENERATE} --unseen-circle 350 300 60 --mode best", "must be weighted or picking"),
+    "mode, dry run": (None, f"{GENERATE} --unseen-circle 350 300 60 --mode best --dry-run", "weighted or picking"),
+    "no annotator": (None, "annotate good.h5ad --annotator m --out o.h5ad", "'annotator.json' is missing"),
+    "no such label": (None, "fit-annotator good.h5ad --model m --label layer --out o", "has no column 'layer'"),
+    "pool, dry run": (
+        None,
+        "fit-annotator good.h5ad --model m --label region --pool sum --out o --dry-run",
+        "'pool' is 'sum', and must be mean or max",
+    ),
+    "one label": (None, "fit-annotator good.h5ad --model m --label donor --out o", "donor"),
+    "occupied folder": (None, "fit-annotator good.h5ad --model m --label region --out occupied", "is left alone"),
+    "gene": (None, f"{PERTURB} {CIRCLE} --activate gene_99", "gene 'gene_99' is not among the model's 40"),
+    "no region": (None, f"{PERTURB} --activate gene_1", "give one of --roi-circle"),
+    "region elsewhere": (None, f"{PERTURB} --roi-circle 9000 0 5", "move or widen it"),
+    "label without value": (None, f"{PERTURB} --roi-label region", "must be COLUMN=VALUE"),
+    "polygon": (None, f"{PERTURB} --roi-polygon [[0,", "not JSON"),
+    "up and down": (None, f"{PERTURB} {CIRCLE} --activate gene_1 --inhibit gene_1", "choose one"),
+    "up and down, dry run": (
+        None,
+        f"{PERTURB} {CIRCLE} --activate gene_1 --inhibit gene_1 --dry-run",
+        "choose one",
+    ),
+    "sections with other genes, dry run": (
+        renamed(str.upper),
+        "vocabulary good.h5ad bad.h5ad --out o.npz --dry-run",
+        "other genes",
+    ),
+    "key, dry run": (
+        None,
+        "pretrain good.h5ad --vocabulary v.npz --config unknown.yaml --out o --dry-run",
+        "'model.depth' is not a key",
+    ),
+    "trained over a thesis, dry run": (
+        None,
+        "pretrain good.h5ad --vocabulary v.npz --out occupied --dry-run",
+        "is left alone",
+    ),
+    "nothing embedded": (None, "cluster good.h5ad --n-clusters 4 --out o.h5ad", "make it with `gest embed`"),
+    "wrong vocabulary": (None, "pretrain good.h5ad --vocabulary cells.h5ad --out o", "not a vocabulary"),
+    "key": (None, "pretrain good.h5ad --vocabulary v.npz --config unknown.yaml --out o", "'model.depth' is not a key"),
+    "number as text": (None, "pretrain good.h5ad --vocabulary v.npz --config text.yaml --out o", "write 1.0e-3"),
+    "no steps": (None, "pretrain good.h5ad --vocabulary v.npz --config zero.yaml --out o", "must be at least 1"),
+    "no YAML": (None, "vocabulary good.h5ad --config broken.yaml --out o.npz", "cannot be read as YAML"),
+    "no keys": (None, "vocabulary good.h5ad --config list.yaml --out o.npz", "holds no keys"),
+    "key of vocabulary": (None, "vocabulary good.h5ad --config vocabulary.yaml --out o.npz", "'vocabulary.metacells'"),
+    "sections with other genes": (renamed(str.upper), "vocabulary good.h5ad bad.h5ad --out o.npz", "other genes"),
+    "unsplit": (None, "vocabulary both.h5ad --out o.npz", "split it with `gest prepare`"),
+    "section key": (None, "prepare good.h5ad --section-key slide --out o", "obs has no 'slide'"),
+    "no cell of any section": (
+        column("slide", lambda n: np.full(n, np.nan)),
+        "prepare bad.h5ad --section-key slide --out o",
+        "obs['slide'] is missing for 500 of 500 cells",
+    ),
+    "two sections, one file": (
+        column("slide", lambda n: np.where(np.arange(n) % 2, "a/b", "a_b")),
+        "prepare bad.h5ad --section-key slide --out o",
+        "would both be written to a_b.h5ad",
+    ),
+    "label to keep": (None, "prepare good.h5ad --label tissue --out o", "(`gest prepare --label`)"),
+    "layer": (None, "prepare good.h5ad --layer raw --out o", "layers has no 'raw'"),
+    "unit": (None, "prepare good.h5ad --microns-per-unit 0 --out o", "microns_per_unit is 0"),
+    "prepared over a thesis": (None, "prepare good.h5ad --out occupied", "is left alone"),
+    "second of two sections": (
+        lambda a: a.X.data.__setitem__(-1, np.nan),
+        "prepare bad.h5ad --section-key region --out o",
+        "NaN",
+    ),
+    "nothing to share": (None, "export occupied o", "'model.safetensors' is missing"),
+    "unknown verb": (None, "embedd good.h5ad", "No such command 'embedd'"),
+    "unknown option": (None, "embed good.h5ad --modell m", "No such option"),
+    "forgotten option": (None, "embed good.h5ad --out o.h5ad", "Missing option '--model'"),
+    "no number": (None, f"{GENERATE} --unseen-circle 1 2 wide", "Invalid value for '--unseen-circle'"),
+}
+
+
+@pytest.fixture
+def tried(desk, sections, tmp_path, monkeypatch):
+    """Type a command at the desk, and return its exit status, what it said, and what is there that was not."""
+
+    def run(spoil, typed, call):
+        if spoil:
+            bad = sections[0].copy()
+            spoil(bad)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                bad.write_h5ad(desk / "bad.h5ad")
+        before = {path: path.stat().st_mtime_ns for path in desk.rglob("*")}
+        status, said = call(shlex.split(typed))
+        after = {path: path.stat().st_mtime_ns for path in desk.rglob("*")}
+        (desk / "bad.h5ad").unlink(missing_ok=True)
+        return status, said, {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+
+    monkeypatch.chdir(desk)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for package in ("huggingface_hub", "spatialdata"):
+        monkeypatch.setitem(sys.modules, package, None)  # as where it is not installed
+    return run
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_sentence_and_leaves_nothing(tried, capsys, monkeypatch, mistake):
+    spoil, typed, answer = MISTAKES[mistake]
+
+    def call(arguments):
+        monkeypatch.setattr(sys, "argv", ["gest", *arguments])
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return stopped.value.code, capsys.readouterr().err
+
+    status, said, changed = tried(spoil, typed, call)
+    assert status == 2
+    errors = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert answer in errors[0]
+    assert "Traceback" not in said
+    assert "section: " not in said  # but the file that was given
+    assert said.splitlines()[-1] == errors[0]
+    assert not changed
+
+
+@pytest.mark.parametrize("mistake", ["several sections", "wrong hash", "forgotten option"])
+def test_it_is_so_in_a_process_of_its_own(tried, mistake):
+    spoil, typed, answer = MISTAKES[mistake]
+
+    def call(arguments):
+        command = [sys.executable, "-m", "gest.cli", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert not done.stdout
+        return done.returncode, done.stderr
+
+    status, said, changed = tried(spoil, typed, call)
+    assert status == 2
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    assert answer in said
+    assert not changed
+
+
+def test_there_are_at_least_thirty():
+    assert len(MISTAKES) >= 30
+
+
+def test_the_same_desk_without_a_mistake(tried, caplog, monkeypatch):
+    """What the mistakes above are made of works where nothing is spoilt."""
+
+    def call(arguments):
+        monkeypatch.setattr(sys, "argv", ["gest", *arguments])
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return stopped.value.code or 0, caplog.text
+
+    status, said, changed = tried(lambda adata: None, f"{EMBED} --dry-run", call)
+    assert status == 0
+    assert "500 cells, 40 of the model's 40 genes" in said
+    assert not changed

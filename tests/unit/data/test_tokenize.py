@@ -1,0 +1,102 @@
+"""Matching genes, and refusing what cannot be matched."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from helpers import TINY
+
+import gest
+from gest import Vocabulary
+from gest.data.tokenize import expression, match_genes, tokenize
+from gest.errors import UserError
+from gest.sections import write_section
+from gest.vocabulary import normalise
+
+
+def test_order_of_genes_does_not_matter(sections, vocabulary):
+    straight, reversed_ = expression(sections[0], vocabulary), expression(sections[0][:, ::-1].copy(), vocabulary)
+    np.testing.assert_allclose(straight.toarray(), reversed_.toarray(), rtol=1e-6)
+    np.testing.assert_allclose(
+        straight.toarray(), normalise(sections[0].X, vocabulary.normalisation).toarray(), rtol=1e-6
+    )
+
+
+def test_ids_in_another_column_match(sections, vocabulary):
+    adata = sections[0].copy()
+    adata.var["symbol"] = adata.var_names
+    adata.var_names = [f"ENSMUSG{i:011d}" for i in range(adata.n_vars)]
+    np.testing.assert_array_equal(match_genes(adata, vocabulary), np.arange(adata.n_vars))
+
+
+def test_missing_genes_take_their_mean_and_are_counted(sections, vocabulary):
+    fewer = sections[0][:, 4:].copy()
+    with pytest.warns(UserWarning, match="4 of 40 genes"):
+        filled = expression(fewer, vocabulary).toarray()
+    np.testing.assert_allclose(filled[:, :4], np.broadcast_to(vocabulary.mean[:4], (fewer.n_obs, 4)), rtol=1e-6)
+    whole = expression(sections[0], vocabulary).toarray()
+    assert np.abs(filled[:, 4:].mean(0) - whole[:, 4:].mean(0)).max() < 0.1  # still on the same scale
+
+
+def test_a_gene_in_two_columns_is_refused_where_the_model_knows_it(sections, vocabulary):
+    adata = sections[0].copy()
+    names = adata.var_names.to_numpy(dtype=str)
+    adata.var["symbol"] = np.concatenate((names[:1], names[:1], names[2:]))  # matched: it shares more than var_names
+    adata.var_names = [f"ENSMUSG{i:011d}" for i in range(adata.n_vars)]
+    with pytest.raises(UserError, match=f"section: 2 columns are of the gene '{names[0]}', where one is expected"):
+        match_genes(adata, vocabulary)
+    adata.var["symbol"] = np.concatenate((["other", "other"], names[2:]))  # a name that the model does not know
+    np.testing.assert_array_equal(match_genes(adata, vocabulary), [-1, -1, *range(2, len(names))])
+
+
+def test_too_few_shared_genes(sections, vocabulary):
+    with pytest.raises(UserError, match="only 10 of the model's 40 genes"):
+        expression(sections[0][:, :10].copy(), vocabulary)
+
+
+def test_counts_and_normalised_values_do_not_mix(sections, vocabulary):
+    adata = sections[0].copy()
+    adata.uns["gest"] = {"x": "normalised"}
+    with pytest.raises(UserError, match="holds normalised values, and the model was trained on counts"):
+        expression(adata, vocabulary)
+
+
+def test_undeclared_values_are_what_they_look_like(sections, vocabulary):
+    adata = sections[0].copy()
+    del adata.uns["gest"]
+    np.testing.assert_array_equal(
+        expression(adata, vocabulary).toarray(), expression(sections[0], vocabulary).toarray()
+    )
+    normalised = Vocabulary.fit(expression(sections[0], vocabulary), n_metacells=5, genes=vocabulary.genes)
+    with pytest.raises(UserError, match="holds counts, and the model was trained on normalised values"):
+        expression(adata, normalised)
+    adata.X = expression(sections[0], vocabulary)
+    np.testing.assert_array_equal(expression(adata, normalised).toarray(), adata.X.toarray())
+
+
+@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (-1.0, "down to -1"), (0.5, "trained on counts")])
+def test_bad_values(sections, vocabulary, value, word):
+    adata = sections[0].copy()
+    del adata.uns["gest"]
+    adata.X = sp.csr_matrix(adata.X)
+    adata.X.data[3] = value
+    with pytest.raises(UserError, match=word):
+        expression(adata, vocabulary)
+
+
+def test_tokens_are_those_of_the_vocabulary(sections, vocabulary):
+    made = tokenize(sections[0], vocabulary)
+    np.testing.assert_array_equal(made.xy, sections[0].obsm["spatial"])
+    np.testing.assert_array_equal(made.tokens, vocabulary.tokenize(normalise(sections[0].X, vocabulary.normalisation)))
+
+
+def test_a_model_is_trained_on_files_as_on_sections(sections, vocabulary, tmp_path):
+    """The key of a run is a hash of its data, among others."""
+    paths = [tmp_path / "a.h5ad", str(tmp_path / "b.h5ad")]
+    for section, path in zip(sections, paths, strict=True):
+        write_section(section, path)
+    of_files = gest.pretrain(paths, vocabulary, TINY, validation=paths[1:], out=tmp_path / "files")
+    of_sections = gest.pretrain(sections, vocabulary, TINY, validation=sections[1:], out=tmp_path / "sections")
+    assert of_files.metrics["run_key"] == of_sections.metrics["run_key"]
+    with pytest.raises(UserError, match="no such file"):
+        gest.pretrain([tmp_path / "c.h5ad"], vocabulary, TINY, out=tmp_path / "none")
+    assert not (tmp_path / "none").exists()

@@ -1,0 +1,146 @@
+"""Figures A.6 and A.7: clusters wear the colours of the labels they match best, and titles the scores."""
+
+from itertools import permutations
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.collections import EllipseCollection
+from matplotlib.colors import to_hex
+from sklearn.metrics import adjusted_mutual_info_score
+
+from gest.data.sources.simulate import simulate
+from gest.errors import UserError
+from gest.metrics import macro_f1
+from gest.paper.figures.labels import GREYS, NO_LABEL, PALETTE, draw_labels, first_runs, match, palette
+from gest.paper.scores.runs import Labelling, write_labellings
+from gest.paper.tables.method_names import clustering_names
+from gest.pl.save import save
+
+mpl.use("Agg")
+
+
+@pytest.fixture
+def section():
+    section = simulate("S1", donor="a", n_cells=300)
+    section.obs["division"] = section.obs["division"].astype(object)
+    section.obs.iloc[:15, section.obs.columns.get_loc("division")] = np.nan
+    return section
+
+
+def run(labels, method="graphst", variant="default", **changes):
+    base = Labelling(method, variant, "division", None, 0, np.array(labels, dtype=object), 1.0, 1.0, "v", "ok")
+    return base._replace(**changes)
+
+
+def faces(ax):
+    """Colours of a panel's cells."""
+    (dots,) = (part for part in ax.collections if isinstance(part, EllipseCollection))
+    return np.array([to_hex(colour) for colour in dots.get_facecolor()])
+
+
+def truth_of(section):
+    return section.obs["division"].fillna("").to_numpy().astype(str)
+
+
+def test_matched_clusters_agree_with_as_many_cells_as_any_matching(rng):
+    truth, clusters = rng.choice(list("abcd"), 200), rng.choice(list("wxyz"), 200)
+    colours = dict(zip("abcd", PALETTE, strict=False))
+    found = match(truth, clusters, colours)
+    agree = np.mean([found[cluster] == colours[label] for cluster, label in zip(clusters, truth, strict=True)])
+    every = [
+        np.mean([dict(zip("wxyz", o, strict=True))[c] == t for c, t in zip(clusters, truth, strict=True)])
+        for o in permutations("abcd")
+    ]
+    assert agree == max(every)
+
+
+def test_clusters_that_no_label_is_left_for_are_grey():
+    truth = np.array(["a", "a", "b", "b", "", ""])
+    clusters = np.array(["0", "0", "1", "2", "3", ""], dtype=object)
+    colours = {"a": "red", "b": "blue", "c": "green"}
+    found = match(truth, clusters, colours)
+    assert found["0"] == "red"
+    assert sorted([found["1"], found["2"]]) == sorted(["blue", GREYS[0]])
+    assert found["3"] in GREYS  # it holds no labelled cell, so that it matches nothing
+    assert match(truth, np.full(6, "", dtype=object), colours) == {}
+
+
+def test_colours_are_all_different():
+    assert len(set(palette(40))) == 40
+    assert palette(3) == list(PALETTE[:3])
+
+
+def test_a_perfect_clustering_looks_like_the_truth(section):
+    truth = truth_of(section)
+    names = {label: str(i) for i, label in enumerate(sorted(set(truth)))}
+    perfect = run([names[label] for label in truth])
+    figure = draw_labels(section, {"GraphST": perfect}, level="division", task="clustering", title="T")
+    true, found = faces(figure.axes[0]), faces(figure.axes[1])
+    labelled = truth != ""
+    np.testing.assert_array_equal(true[labelled], found[labelled])
+    assert set(true[~labelled]) == {to_hex(NO_LABEL)}
+    assert len(set(true[labelled])) == len(set(truth)) - 1
+    assert figure.axes[1].get_title() == "GraphST\nAMI 1.000"
+    legend = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert legend == {*truth[labelled], "no label", "cluster without a label"}  # the unlabelled cells' own cluster
+
+
+def test_titles_have_the_scores_of_labelled_and_covered_cells(section, rng):
+    truth, labels = truth_of(section), rng.integers(0, 4, 300).astype(str).astype(object)
+    labels[100:150] = ""
+    scored = np.r_[15:100, 150:300]
+    drawn = {"GraphST": run(labels), "STAGATE": run([""] * 300, status="out of memory at 300 cells")}
+    figure = draw_labels(section, drawn, level="division", task="clustering", title="T")
+    by_hand = adjusted_mutual_info_score(truth[scored], labels[scored])
+    assert figure.axes[1].get_title() == f"GraphST\nAMI {by_hand:.3f}"
+    assert "out of memory" in figure.axes[2].get_title()
+    assert set(faces(figure.axes[2])) == {to_hex(NO_LABEL)}
+
+
+def test_annotated_labels_have_their_own_colours(section, rng):
+    truth = truth_of(section)
+    labels = rng.choice(["cortex", "nuclei", "ventricle"], 300)
+    figure = draw_labels(section, {"scANVI": run(labels)}, level="division", task="annotation", title="T")
+    true, given = faces(figure.axes[0]), faces(figure.axes[1])
+    assert set(given[labels == "cortex"]) == set(true[truth == "cortex"])
+    assert len(set(given)) == 3
+    assert not set(given[labels == "ventricle"]) & set(true)
+    labelled = truth != ""
+    assert figure.axes[1].get_title() == f"scANVI\nmacro F1 {macro_f1(truth[labelled], labels[labelled]):.3f}"
+
+
+def test_of_many_labels_the_legend_names_the_most_frequent(section):
+    section.obs["division"] = [f"label {i}" for i in np.minimum(np.arange(300) % 50, 44)]
+    figure = draw_labels(section, {}, level="division", task="clustering", title="T")
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts[0] == "label 44"
+    assert texts[-1] == "and 15 more"
+    assert len(texts) == 31
+
+
+def test_the_same_labels_give_the_same_bytes(section, rng, tmp_path):
+    labels = rng.integers(0, 4, 300).astype(str)
+    for name in ("a.png", "b.png"):
+        figure = draw_labels(section, {"GraphST": run(labels)}, level="division", task="clustering", title="T")
+        save(figure, tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_first_runs_are_of_the_level_and_largest_window_in_order_of_names(section, tmp_path):
+    cells = section.obs_names
+    own = [
+        run(["0"] * 300, "gest", window, level=level, model_seed=0, seed=seed)
+        for window in ("300", "1000")
+        for level in ("region", "division")
+        for seed in (4, 5)
+    ]
+    write_labellings([run(["1"] * 300, "raw")], cells, tmp_path / "raw.csv")
+    write_labellings(own, cells, tmp_path / "gest.csv")
+    paths = [tmp_path / "raw.csv", tmp_path / "gest.csv"]
+    found = first_runs(paths, section, level="division", names=clustering_names)
+    assert list(found) == ["GeST zero-shot", "Raw"]
+    gest = found["GeST zero-shot"]
+    assert (gest.variant, gest.level, gest.seed) == ("1000", "division", 4)
+    with pytest.raises(UserError, match=r"raw\.csv labels 300 cells, which are not the 299"):
+        first_runs(paths, section[1:], level="division", names=clustering_names)

@@ -1,0 +1,179 @@
+"""The methods that are compared in clustering: what each is given, what becomes of what it makes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scanpy as sc
+from scipy.sparse import csr_matrix
+from sklearn.metrics import adjusted_mutual_info_score
+
+from gest.data.tokenize import tokenize
+from gest.errors import UserError
+from gest.paper.methods import clustering
+from gest.paper.methods.clustering import METHODS, groups_of, read_representations, represent, write_representations
+from gest.tasks.embed import embed_tokens
+
+SETTINGS = {"seeds": [0, 1], "levels": ["division", "region"], "windows": [150, 300], "continued_steps": 3}
+
+
+@pytest.fixture
+def packaged(monkeypatch):
+    """Stands in for the isolated environments: returns principal components, and keeps what it was given."""
+    given = {}
+
+    def run_isolated(method, **arrays):
+        given.update(arrays, method=method)
+        n, seeds = len(arrays["xy"]), len(arrays["seeds"])
+        made = {"seconds": np.arange(seeds) + 1.0, "peak_mb": np.array(7.0), "version": np.array("Package 1.0")}
+        if method == "spagcn":
+            return made | {"labels": np.zeros((seeds, len(arrays["n_clusters"]), n), dtype=int)}
+        return made | {"embedding": np.tile(np.arange(n, dtype=np.float32)[None, :, None], (seeds, 1, 3))}
+
+    monkeypatch.setattr(clustering, "run_isolated", run_isolated)
+    return given
+
+
+def test_gest_is_embedded_once_per_window_model_and_seed(sections, model):
+    made = represent(sections[0], "gest", models=[model], **SETTINGS)
+    assert [(one.variant, one.seed) for one in made] == [("150", 0), ("300", 0), ("150", 1), ("300", 1)]
+    expected = embed_tokens(model, tokenize(sections[0], model.vocabulary), window=150, seed=1)
+    np.testing.assert_array_equal(made[2].embedding, expected)
+    assert all(one.seconds > 0 and one.status == "ok" for one in made)
+
+
+def test_continued_training_changes_the_embedding_and_not_the_model(sections, model):
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    zero_shot, continued = (
+        represent(sections[0], method, models=[model], **SETTINGS)[0] for method in ("gest", "gest_continued")
+    )
+    assert np.abs(zero_shot.embedding - continued.embedding).max() > 1e-3
+    assert all((before[name] == weight).all() for name, weight in model.state_dict().items())
+
+
+def test_packages_get_the_counts_and_no_labels(sections, packaged):
+    made = represent(sections[0], "stagate", **SETTINGS)
+    counts = csr_matrix((packaged["data"], packaged["indices"], packaged["indptr"]), shape=sections[0].shape)
+    assert (counts != sections[0].X).nnz == 0
+    np.testing.assert_array_equal(packaged["xy"], sections[0].obsm["spatial"])
+    assert set(packaged) == {"method", "data", "indices", "indptr", "genes", "xy", "seeds"}
+    assert [(one.seed, one.seconds, one.peak_mb, one.version) for one in made] == [
+        (0, 1.0, 7.0, "Package 1.0"),
+        (1, 2.0, 7.0, "Package 1.0"),
+    ]
+
+
+def test_spagcn_is_told_how_many_labels_there_are(sections, packaged):
+    (one, _) = represent(sections[0], "spagcn", **SETTINGS)
+    assert packaged["n_clusters"].tolist() == [sections[0].obs[level].nunique() for level in SETTINGS["levels"]]
+    assert one.embedding is None
+    assert set(one.groups) == set(SETTINGS["levels"])
+
+
+def test_a_section_above_the_limit_is_sub_sampled(sections, packaged):
+    (one, _) = represent(sections[0], "graphst", limits={"graphst": 200}, **SETTINGS)
+    assert len(packaged["xy"]) == 200
+    assert one.status == "sub-sampled to 200 of 500 cells"
+    covered = np.isfinite(one.embedding).all(1)
+    assert covered.sum() == 200
+    np.testing.assert_array_equal(packaged["xy"], sections[0].obsm["spatial"][covered])
+    assert one.embedding[covered][:, 0].tolist() == list(range(200)), "rows go back to their own cells"
+    labels = groups_of([one], sections[0], "graphst", levels=["region"], algorithm="kmeans")[0].labels
+    np.testing.assert_array_equal(labels != "", covered)
+
+
+def test_a_package_that_fails_says_why_in_its_rows(sections, monkeypatch):
+    def fails(method, **arrays):
+        raise UserError(f"{method}: it ran out of memory.")
+
+    monkeypatch.setattr(clustering, "run_isolated", fails)
+    made = represent(sections[0], "graphst", **SETTINGS)
+    assert [one.status for one in made] == ["graphst: it ran out of memory. It was given 500 cells."] * 2
+    labels = groups_of(made, sections[0], "graphst", levels=["region"], algorithm="leiden")
+    assert all((one.labels == "").all() for one in labels)
+
+
+def test_raw_is_the_principal_components_of_log_expression(sections):
+    (one, _) = represent(sections[0], "raw", **SETTINGS)
+    expected = sections[0].copy()
+    sc.pp.normalize_total(expected)
+    sc.pp.log1p(expected)
+    centred = expected.X.toarray() - expected.X.toarray().mean(0)
+    singular = np.linalg.svd(centred, compute_uv=False)
+    assert one.embedding.shape == (500, 39)
+    np.testing.assert_allclose(np.linalg.norm(one.embedding, axis=0), singular[:39], rtol=1e-4)
+
+
+def test_shuffled_labels_agree_with_the_truth_by_chance(sections):
+    section = sections[0].copy()
+    section.obs.loc[section.obs_names[:50], "region"] = np.nan
+    made = represent(section, "shuffled", **SETTINGS)
+    labels = groups_of(made, section, "shuffled", levels=["region"], algorithm="leiden")
+    for one in labels:
+        assert (one.labels[:50] == "").all()
+        assert len(set(one.labels[50:])) == section.obs["region"].nunique()
+        assert abs(adjusted_mutual_info_score(section.obs["region"][50:], one.labels[50:])) < 0.05
+    assert (labels[0].labels != labels[1].labels).any()
+
+
+def test_every_method_but_the_packaged_ones_is_reproducible(sections, model):
+    for method in sorted(set(METHODS) - set(clustering.PACKAGED)):
+        a, b = (represent(sections[0], method, models=[model], **SETTINGS | {"seeds": [3]})[0] for _ in "ab")
+        if a.embedding is None:
+            assert all((a.groups[level] == b.groups[level]).all() for level in a.groups)
+        else:
+            assert a.embedding.tobytes() == b.embedding.tobytes()
+
+
+def test_representations_are_kept_whole(sections, packaged, tmp_path):
+    failed = clustering.Representation("default", None, 2, None, {}, np.nan, np.nan, "", "it failed.")
+    made = [
+        *represent(sections[0], "graphst", limits={"graphst": 200}, **SETTINGS),
+        *represent(sections[0], "spagcn", **SETTINGS),
+        failed,
+    ]
+    write_representations(made, sections[0], tmp_path / "made.h5ad")
+    for one, other in zip(made, read_representations(tmp_path / "made.h5ad", sections[0]), strict=True):
+        np.testing.assert_equal(one._replace(groups=dict(one.groups))._asdict(), other._asdict())
+    with pytest.raises(UserError, match=r"made\.h5ad holds 500 cells, which are not the 500 of the section"):
+        read_representations(tmp_path / "made.h5ad", sections[1])
+
+
+def test_a_level_without_labels_is_not_cut(sections, packaged):
+    section = sections[0].copy()
+    section.obs["region"] = pd.Categorical([None] * 500, categories=["a"])
+    made = represent(section, "spagcn", **SETTINGS)
+    assert packaged["n_clusters"].tolist() == [section.obs["division"].nunique()]
+    of_division, of_region = groups_of(made[:1], section, "spagcn", levels=SETTINGS["levels"], algorithm="leiden")
+    assert (of_division.labels != "").all()
+    assert (of_region.labels == "").all()
+    assert of_region.status == "no cell of the section has a label of 'region'"
+
+
+def test_what_cannot_be_cut_says_why_in_its_row(sections, monkeypatch):
+    def fails(*_, **__):
+        raise UserError("R's mclust did not make 4 clusters.")
+
+    monkeypatch.setattr(clustering, "cluster", fails)
+    made = represent(sections[0], "coordinates", **SETTINGS)
+    labels = groups_of(made, sections[0], "coordinates", levels=["region"], algorithm="mclust")
+    assert [one.status for one in labels] == ["R's mclust did not make 4 clusters."] * 2
+
+
+def test_training_that_diverges_says_so_in_its_rows(sections, model, monkeypatch):
+    def diverges(*_, **__):
+        raise FloatingPointError("the loss is nan")
+
+    monkeypatch.setattr(clustering, "finetune", diverges)
+    made = represent(sections[0], "gest_continued", models=[model], **SETTINGS)
+    assert [(one.variant, one.status) for one in made[:2]] == [("150", "the loss is nan"), ("300", "the loss is nan")]
+
+
+def test_mistakes_are_told(sections):
+    with pytest.raises(UserError, match="obs of section s0 has no level 'layer'"):
+        represent(sections[0], "raw", **SETTINGS | {"levels": ["layer"]})
+    with pytest.raises(UserError, match="the method is 'bayesspace', and must be one of gest, "):
+        represent(sections[0], "bayesspace", **SETTINGS)
+    normalised = sections[0].copy()
+    normalised.uns["gest"] = {"x": "normalised"}
+    with pytest.raises(UserError, match="graphst: it needs counts"):
+        represent(normalised, "graphst", **SETTINGS)

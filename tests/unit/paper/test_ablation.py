@@ -1,0 +1,280 @@
+"""Ablations: what counts as converged, how variants are ordered, and what their tables and figures show."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import TINY
+
+import gest
+from gest.errors import UserError
+from gest.paper.ablation import (
+    by_variant,
+    converged,
+    late_gain,
+    of_variant,
+    orderings,
+    read_log,
+    read_trainings,
+    seed_means,
+)
+from gest.paper.figures.ablation_curves import draw_curves
+from gest.paper.figures.scaling import draw_scaling, scaling_table
+from gest.paper.scores.table import COLUMNS
+from gest.paper.tables.ablation import ablation_markdown, ablation_table
+from gest.paper.tables.ablation_cost import ablation_cost, ablation_cost_markdown
+
+METRICS = [("rmse_z", "all"), ("rmse_z", "svg50"), ("spearman", "all")]
+
+
+def scores(means, *, run="toy", seeds=3, spread=0.001):
+    """Scores of variants: in every metric the mean given, and per seed a step of `spread`, on three crops."""
+    rows = [
+        {"variant": variant, "metric": metric, "gene_set": genes, "model_seed": seed, "crop": crop}
+        | {"value": mean + spread * (seed - (seeds - 1) / 2) + 0.1 * (crop - 1)}
+        for variant, mean in means.items()
+        for metric, genes in METRICS
+        for seed in range(seeds)
+        for crop in range(3)
+    ]
+    about = {"run": run, "task": "ablation", "dataset": "mouse_brain", "section": "a", "method": "gest", "level": ""}
+    return pd.DataFrame(rows).assign(**about, seed=0, n=50, status="ok").astype({"crop": str})[list(COLUMNS)]
+
+
+def trainings(variants, *, seeds=3, **columns):
+    about = {"layers": 8, "heads": 8, "width": 96, "window": 600.0, "parameters": 1_000_000, "training_cells": 5000}
+    about |= {"steps": 70, "target_cells": 9000, "cells_per_second": 500, "hours": 0.005, "device": "cpu"}
+    about |= {"kept_step": 70, "validation_loss": 1.5, "validation_metacell": 2.5, "loss": "cross-entropy"}
+    rows = [about | {"variant": name, "model_seed": seed} for name in variants for seed in range(seeds)]
+    return pd.DataFrame(rows).assign(late_gain_percent=1.0, converged=True, **columns)
+
+
+@pytest.mark.parametrize(
+    ("losses", "gain"),
+    [
+        ([3, 2, 1.2, 1.1, 1.05, 1.0], 100 * 0.2 / 3),  # 4 − 1 was learnt, 0.2 of it in the second half
+        ([3, 2, 1, 1, 1, 1], 0),
+        ([3, 2, 1, 1.5, 2, 2.5], -100 * 0.5 / 3),
+        ([5, 5, 4.9, 4.8, 4.6, 4.5], np.nan),  # flat, and no better than the frequencies
+        ([3, 2, 1, 1], np.nan),
+        ([np.nan] * 6, np.nan),
+    ],
+)
+def test_late_gain(losses, gain):
+    assert late_gain(losses, marginal=4) == pytest.approx(gain, nan_ok=True)
+    assert converged(losses, marginal=4, percent=5) == (gain < 5)
+
+
+def test_a_short_training_has_not_converged_though_its_loss_is_flat_at_the_end():
+    """Half a cosine: the rate, and with it any gain, goes to zero."""
+    learnt = np.cumsum(1 + np.cos(np.pi * np.arange(20) / 20))
+    short, long = 4 - 0.05 * learnt, 4 - 3 * (1 - np.exp(-learnt))
+    assert short[-2] - short[-1] < 0.001
+    assert not converged(short, marginal=4, percent=5)
+    assert converged(long, marginal=4, percent=5)
+
+
+def test_seed_means_are_of_crops_then_sections():
+    table = scores({"a": 1.0}, seeds=1)
+    more = table[table["crop"] == "2"].assign(section="b")  # a section of one crop weighs as much as one of three
+    assert seed_means(pd.concat([table, more]))["a", "rmse_z", "all", 0] == pytest.approx((1.0 + 1.1) / 2)
+
+
+def ordered(table, told, variant="other"):
+    rows = (
+        orderings(table, told, references={"other": "usual"}).set_index(["variant", "metric", "gene_set"]).loc[variant]
+    )
+    return [tuple(rows.loc[at, ["ordering", "why"]]) for at in (("rmse_z", "svg50"), ("spearman", "all"))]
+
+
+def test_a_smaller_error_and_a_larger_correlation_are_better():
+    told = trainings(["usual", "other"])
+    assert ordered(scores({"usual": 1.0, "other": 1.1}), told) == [("worse", ""), ("better", "")]
+    assert ordered(scores({"usual": 1.0, "other": 0.9}), told) == [("better", ""), ("worse", "")]
+
+
+def test_orderings_are_undecided_where_they_must_be():
+    told, names = trainings(["usual", "other"]), ["usual", "other"]
+    close = scores({"usual": 1.0, "other": 1.0015})
+    assert ordered(close, told) == [("undecided", "within the spread of the seeds")] * 2
+    assert ordered(scores({"usual": 1.0, "other": 1.0025}), told)[0] == ("worse", "")
+    far = scores({"usual": 1.0, "other": 2.0})
+    assert ordered(scores({"usual": 1.0, "other": 2.0}, seeds=1), trainings(names, seeds=1))[0][1] == "one seed"
+    for name in names:  # one seed of either
+        told = trainings(names)
+        told.loc[(told["variant"] == name) & (told["model_seed"] == 1), "converged"] = False
+        assert ordered(far, told) == [("undecided", f"not converged: {name}")] * 2
+
+
+def test_variants_are_ordered_on_the_crops_that_both_predicted():
+    """Without the hardest crop any variant looks better: what failed must not pay."""
+    told, table = trainings(["usual", "other"]), scores({"usual": 1.0, "other": 1.01})
+    lost = (table["variant"] == "other") & (table["crop"] == "2")  # the largest error of three
+    one_seed = lost & (table["model_seed"] == 1)
+    for failed in (lost, one_seed):
+        part = table.assign(value=table["value"].mask(failed), status=table["status"].mask(failed, "unreachable"))
+        assert ordered(part, told)[0] == ("worse", "")
+        difference = orderings(part, told, references={"other": "usual"})["difference"]
+        np.testing.assert_allclose(difference, 0.01)
+    nothing = table.assign(value=table["value"].mask(table["variant"] == "other"))
+    assert ordered(nothing, told) == [("undecided", "no crop that both predicted")] * 2
+
+
+def test_the_table_says_so_where_variants_lack_crops(values):
+    table = scores({"baseline": 1.3, "rotate": 1.2})
+    lost = (table["variant"] == "rotate") & (table["crop"] == "2")
+    part = table.assign(value=table["value"].mask(lost), status=table["status"].mask(lost, "unreachable"))
+    laid = []
+    for given in (table, part):
+        none, told = values[values["item"] == "ablation_extra"], trainings(["baseline", "rotate"])
+        variants, references = ["baseline", "rotate"], {"rotate": "baseline"}
+        made = ablation_table(given, none, told, variants=variants, references=references)
+        laid.append(ablation_markdown(made, title="Further variants", run="toy", percent=5))
+    assert "Every variant is scored on the same 3 crops with 150 unseen cells." in laid[0]
+    assert "Every variant" not in laid[1]
+    assert "There are 3 crops with 150 unseen cells, of which scores are missing of rotate. A variant" in laid[1]
+
+
+def test_one_prediction_of_a_model_stands_for_a_variant():
+    table = pd.concat([scores({"weighted": 1.0}), scores({"picking": 2.0}), scores({"codebook": 3.0})])
+    chosen = of_variant(table.assign(task="generation"), "mine", "picking")
+    assert set(chosen["variant"]) == {"mine"}
+    assert set(chosen["task"]) == {"ablation"}
+    assert chosen["value"].mean() == pytest.approx(2.0)
+    assert len(of_variant(scores({"continuous": 1.0}), "mine", "weighted")) == len(scores({"continuous": 1.0}))
+
+
+def test_trainings_are_read_from_model_directories(tokens, vocabulary, tmp_path):
+    for seed in (0, 1):
+        config = TINY | {"pretraining": TINY["pretraining"] | {"target_cells": 3000}}
+        out = tmp_path / "ablation" / "small" / f"model-s{seed}"
+        gest.pretrain(tokens[:1], vocabulary, config, validation=tokens[1:], out=out, seed=seed)
+    models = by_variant(sorted((tmp_path / "ablation" / "small").glob("model-s?")))
+    table = read_trainings(models, percent=5)
+    assert table[["variant", "model_seed"]].to_numpy().tolist() == [["small", 0], ["small", 1]]
+    row, log = table.iloc[0], read_log(models["small"][0])
+    assert row["validation_loss"] == log["validation_loss"].min()
+    assert row["hours"] * 3600 * row["cells_per_second"] == pytest.approx(row["target_cells"]) == pytest.approx(3000)
+    assert row["loss"] == "20 meta cells, weights 0.25 0.25 0.25 0.25, 300 µm, ordinal"
+    settings = json.loads((models["small"][1] / "config.json").read_text())
+    for section, change, kind in (
+        ("model", {"quantised": False}, "squared error, 300 µm, ordinal"),
+        ("serialisation", {"order": "random"}, "20 meta cells, weights 0.25 0.25 0.25 0.25, 300 µm, random"),
+        ("serialisation", {"sharpness": 2.0}, "20 meta cells, weights 0.25 0.25 0.25 0.25, 300 µm, sharpness 2"),
+    ):
+        (models["small"][1] / "config.json").write_text(json.dumps(settings | {section: settings[section] | change}))
+        assert read_trainings(models, percent=5)["loss"][1] == kind
+    (models["small"][0] / "log.csv").unlink()
+    with pytest.raises(UserError, match=r"model-s0: log\.csv cannot be read"):
+        read_trainings(models, percent=5)
+
+
+def table_4(values, run):
+    means = {"window_600": 1.3, "no_quantisation": 1.4, "window_200": 1.2}
+    constant = scores({"no_quantisation": 0.0}, run=run)
+    constant = constant[(constant["metric"] == "rmse_z") & (constant["gene_set"] == "all")]
+    cells, genes = (constant.assign(metric=f"constant_{of}") for of in ("prediction_cells", "predictions"))
+    told = trainings(means)
+    return ablation_table(
+        pd.concat([scores(means, run=run), cells.assign(value=2.0), genes.assign(value=0.0)]),
+        values[values["item"] == "table_4"],
+        told,
+        variants=list(means),
+        references=dict.fromkeys(list(means)[1:], "window_600"),
+    )
+
+
+def test_table_stands_beside_the_papers(values):
+    table = table_4(values, "paper").set_index(["variant", "metric", "gene_set"])
+    assert table.loc["window_600", "rmse_z", "svg50"]["paper"] == 1.214
+    row = table.loc["window_200", "rmse_z", "all"]
+    assert row[["paper", "ordering", "paper_ordering"]].tolist() == [1.376, "better", "worse"]
+    assert row["difference"] == pytest.approx(-0.1)
+    assert row["sd"] == pytest.approx(0.001)
+    assert table.loc["no_quantisation", "spearman", "all"]["paper_ordering"] == ""
+    text = ablation_markdown(table.reset_index(), title="Table 4: window", run="paper", percent=5)
+    assert "1.300 ± 0.001 [1.367]" in text
+    assert "no_quantisation: in the mean over crops 0.0 genes and 2.0 cells were predicted constant" in text
+    assert text.startswith("Table 4: window, ")
+
+
+def test_another_run_compares_orderings_alone(values):
+    table = table_4(values, "toy")
+    assert table["paper"].isna().all()
+    text = ablation_markdown(table, title="Table 4: window", run="toy", percent=5)
+    assert "run toy, not the paper's data" in text.splitlines()[0]
+    assert "[" not in text
+    line = next(line for line in text.splitlines() if line.startswith("| window_200") and "svg50" in line)
+    assert [part.strip() for part in line.split("|")][5:7] == ["better", "worse"]
+
+
+def test_a_default_of_other_size_stands_for_the_papers(values):
+    """Data against the run's own default, sizes against that of the paper's size."""
+    means = {"l8h8": 1.3, "l2h2": 1.4, "baseline": 1.35, "data_half": 1.4}
+    references = {"l2h2": "l8h8", "baseline": "l8h8", "data_half": "baseline"}
+    table = ablation_table(
+        scores(means),
+        values[values["item"] == "table_3"],
+        trainings(means),
+        variants=list(means),
+        references=references,
+    )
+    rows = table[(table["metric"] == "rmse_z") & (table["gene_set"] == "all")].set_index("variant")
+    assert rows["paper_ordering"].to_dict() == {"l8h8": "", "l2h2": "worse", "baseline": "", "data_half": "worse"}
+    assert rows.loc["data_half", "difference"] == pytest.approx(0.05)
+
+
+def test_a_table_that_the_paper_lacks(values):
+    means = {"baseline": 1.3, "rotate": 1.2}
+    none = values[values["item"] == "ablation_extra"]
+    references = {"rotate": "baseline"}
+    table = ablation_table(
+        scores(means, run="paper"), none, trainings(means), variants=list(means), references=references
+    )
+    assert (table["paper_ordering"] == "").all()
+    assert "rotate" in ablation_markdown(table, title="Further variants", run="paper", percent=5)
+
+
+def test_every_table_of_variants_is_the_papers_or_further(values):
+    items = set(values["item"])
+    assert {"table_3", "table_4", "table_a4"} <= items
+    assert "ablation_extra" not in items
+
+
+def test_cost_is_of_one_seed():
+    told = trainings(["a", "b"])
+    told.loc[(told["variant"] == "b") & (told["model_seed"] == 2), ["hours", "converged"]] = [0.008, False]
+    cost = ablation_cost(told).set_index("variant")
+    assert cost.loc["b", "hours"] == pytest.approx(0.006)
+    assert cost["converged"].tolist() == [True, False]
+    assert cost["seeds"].tolist() == [3, 3]
+    assert "| 1,000,000 " in ablation_cost_markdown(cost.reset_index(), run="toy", percent=5)
+
+
+def test_scaling_takes_models_by_parameters_and_data_by_cells():
+    told = trainings(["l8h8", "l2h2", "data_half"])
+    told.loc[told["variant"] == "l2h2", "parameters"] = 300_000
+    told.loc[told["variant"] == "data_half", "training_cells"] = 2500
+    table = scaling_table(scores({"l8h8": 1.0, "l2h2": 1.1, "data_half": 1.2}), told)
+    by = table.groupby("by")["variant"].agg(set).to_dict()
+    assert by == {"parameters": {"l8h8", "l2h2"}, "training_cells": {"l8h8", "data_half"}}
+    figure = draw_scaling(table)
+    assert len(figure.axes) == 3 * 2
+    line = figure.axes[2].lines[1]  # RMSE of all genes by parameters: the means
+    np.testing.assert_allclose(line.get_xydata(), [[300_000, 1.1], [1_000_000, 1.0]])
+
+
+def test_curves_show_every_seed_and_the_reference_where_losses_compare():
+    log = pd.DataFrame({"cells": [10, 20], "validation_loss": [2.0, 1.0]})
+    told = trainings(["usual", "other", "no_quantisation"], seeds=2)
+    told.loc[told["variant"] == "no_quantisation", ["loss", "converged"]] = ["squared error", False]
+    logs = {name: [log, log + 1] for name in ("usual", "other", "no_quantisation")}
+    figure = draw_curves(logs, told, reference="usual")
+    drawn = [ax for ax in figure.axes if ax.lines]
+    assert [len(ax.lines) for ax in drawn] == [4, 4, 2]
+    assert [ax.get_title().splitlines()[0] for ax in drawn][1:] == [
+        "other: converged",
+        "no_quantisation: not converged",
+    ]
+    np.testing.assert_array_equal(drawn[1].lines[-1].get_xydata(), [[11, 3.0], [21, 2.0]])

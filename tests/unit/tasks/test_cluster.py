@@ -1,0 +1,142 @@
+"""The one clustering step: known clusters are found, by every algorithm, with their number, and the same every time."""
+
+import random
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+from sklearn.metrics import adjusted_rand_score
+
+from gest.errors import UserError
+from gest.tasks.cluster import R_SCRIPT, cluster
+
+# Stands in for R: nearest of evenly spaced rows, from 1 on; what it was given lies beside its output.
+RSCRIPT = f"""#!{sys.executable}
+import shutil, sys
+from pathlib import Path
+import numpy as np
+vanilla, script, given, k, seed, made = sys.argv[1:]
+Z = np.loadtxt(given, delimiter=",", ndmin=2)
+centres = Z[:: len(Z) // int(k)][: int(k)]
+np.savetxt(made, 1 + ((Z[:, None] - centres) ** 2).sum(2).argmin(1), fmt="%d")
+Path(sys.argv[0]).with_name("seen").write_text(" ".join([vanilla, k, seed, Path(script).read_text()]))
+shutil.copy(given, Path(sys.argv[0]).with_name("given.csv"))
+"""
+
+
+def blobs(rng, sizes=(60, 50, 40, 30), d=8, spread=0.3):
+    truth = np.repeat(np.arange(len(sizes)), sizes)
+    return (4 * np.eye(d)[truth] + rng.normal(0, spread, (len(truth), d))).astype(np.float32), truth
+
+
+@pytest.fixture
+def rscript(tmp_path, monkeypatch):
+    def install(text):
+        (tmp_path / "Rscript").write_text(text)
+        (tmp_path / "Rscript").chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        return tmp_path
+
+    return install
+
+
+@pytest.mark.parametrize("algorithm", ["leiden", "kmeans"])
+def test_known_clusters_are_found(rng, algorithm):
+    embedding, truth = blobs(rng)
+    found = cluster(embedding, 4, algorithm=algorithm, seed=0)
+    assert adjusted_rand_score(truth, found) == 1
+    assert sorted(set(found)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("wanted", [2, 5, 9])
+def test_leiden_finds_as_many_clusters_as_wanted(rng, wanted):
+    embedding = rng.uniform(0, 1, (500, 2))  # one sheet, which can be cut anyhow
+    assert len(set(cluster(embedding, wanted, seed=0))) == wanted
+
+
+def test_leiden_takes_the_nearest_number_where_the_wanted_one_cannot_be_had(rng):
+    embedding, truth = blobs(rng, sizes=(40,) * 6, spread=0.01)
+    found = cluster(embedding, 3, seed=0)  # six islands without a bridge cannot be fewer
+    assert adjusted_rand_score(truth, found) == 1
+
+
+@pytest.mark.parametrize("algorithm", ["leiden", "kmeans"])
+def test_the_seed_alone_decides(rng, algorithm):
+    embedding = rng.normal(size=(400, 10))
+    first = cluster(embedding, 8, algorithm=algorithm, seed=0)
+    random.seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    other = cluster(embedding, 8, algorithm=algorithm, seed=1)
+    assert cluster(embedding, 8, algorithm=algorithm, seed=0).tobytes() == first.tobytes()
+    assert adjusted_rand_score(first, other) < 1
+
+
+@pytest.mark.parametrize("algorithm", ["leiden", "kmeans"])
+def test_cells_without_an_embedding_take_no_part(rng, algorithm):
+    embedding, _ = blobs(rng)
+    covered = rng.random(len(embedding)) < 0.8
+    part = embedding.copy()
+    part[~covered, 3] = np.nan
+    found = cluster(part, 4, algorithm=algorithm, seed=0)
+    assert (found[~covered] == -1).all()
+    np.testing.assert_array_equal(found[covered], cluster(embedding[covered], 4, algorithm=algorithm, seed=0))
+
+
+def test_mclust_is_given_the_embedding_and_its_clusters_come_back(rng, rscript):
+    folder = rscript(RSCRIPT)
+    embedding, _ = blobs(rng, sizes=(30, 30, 30))
+    embedding[7] = np.nan
+    found = cluster(embedding, 3, algorithm="mclust", seed=2020)
+    covered = np.isfinite(embedding).all(1)
+    kept = embedding[covered]
+    np.testing.assert_array_equal(found[covered], cdist(kept, kept[:: len(kept) // 3][:3]).argmin(1))
+    assert found[7] == -1
+    assert (folder / "seen").read_text() == f"--vanilla 3 2020 {R_SCRIPT}"
+    np.testing.assert_array_equal(np.loadtxt(folder / "given.csv", delimiter=",", dtype=np.float32), kept)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "#!/bin/sh\nexit 3\n",
+            r"a package that .*Rscript does not have: install it \(on Debian, `apt-get install r-base",
+        ),
+        ("#!/bin/sh\nexit 4\n", r"did not make 4 clusters of 180 cells in 8 dimensions \(no such model fits\)"),
+        ("#!/bin/sh\necho some words >&2\necho Error: singular >&2\nexit 1\n", r"\(Error: singular\): take another"),
+    ],
+)
+def test_what_mclust_cannot_do_is_told(rng, rscript, text, sentence):
+    rscript(text)
+    with pytest.raises(UserError, match=sentence):
+        cluster(blobs(rng)[0], 4, algorithm="mclust", seed=0)
+
+
+def test_without_r_it_says_what_to_install(rng, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match=r"no Rscript to run it: install R .*r-cran-mclust"):
+        cluster(blobs(rng)[0], 4, algorithm="mclust", seed=0)
+
+
+@pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed")
+def test_mclust_itself_finds_known_clusters(rng):
+    embedding, truth = blobs(rng)
+    found = cluster(embedding, 4, algorithm="mclust", seed=2020)
+    assert adjusted_rand_score(truth, found) == 1
+    assert cluster(embedding, 4, algorithm="mclust", seed=2020).tobytes() == found.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("rows", "wanted", "algorithm", "sentence"),
+    [
+        (5, 2, "louvain", r"clustering\.algorithm is 'louvain', which is none of leiden, kmeans, mclust"),
+        (5, 6, "kmeans", r"5 of 5 cells have an embedding, which cannot make 6 clusters"),
+        (5, 0, "leiden", r"cannot make 0 clusters"),
+        (0, 1, "leiden", r"0 of 0 cells"),
+    ],
+)
+def test_what_cannot_be_clustered_is_told(rng, rows, wanted, algorithm, sentence):
+    with pytest.raises(UserError, match=sentence):
+        cluster(rng.normal(size=(rows, 3)), wanted, algorithm=algorithm, seed=0)

@@ -25,6 +25,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check .
+	$(BIN)/lint-imports
 	@# Software comes from requirements.lock: that rules have no conda or container is the one remark expected.
 	! $(BIN)/snakemake --lint 2>&1 | grep '^ *\* ' | grep -v 'Specify a conda environment or container for each rule'
 	$(BIN)/snakemake --profile toy --dry-run --quiet

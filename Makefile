@@ -18,8 +18,10 @@ toy: $(READY)
 	@echo "Left out: NicheCompass, whose environment takes a quarter of an hour to compile. In config/toy.yaml this brings it in:"
 	@echo "    clustering: {methods: {nichecompass: 2}}"
 
+# make test TESTS="tests/unit -m 'not slow'"
+TESTS ?= tests
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -5,6 +5,8 @@ import sys
 from itertools import product
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: waiting threads must not spin
+
 import numpy as np
 import pandas as pd
 import pytest

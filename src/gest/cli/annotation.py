@@ -108,13 +108,13 @@ def annotate(
     dry_run: DryRun = False,
 ) -> None:
     """Label the cells of your own section (section 4.3)."""
-    from gest.data.checks import open_given
+    from gest.data.sources.open_file import open_file
     from gest.hub.load import load_annotator
     from gest.tasks.annotation.annotate import annotate as annotated
     from gest.tasks.dry_run import plan
 
     writable(out, ".h5ad")
-    section, tuned = open_given(adata), load_annotator(annotator).to(device)
+    section, tuned = open_file(adata), load_annotator(annotator).to(device)
     with naming(adata):
         if dry_run:
             log.info("%s would hold obs['gest_%s'] of %s", out, tuned.label, plan(section, tuned.model))

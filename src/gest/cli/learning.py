@@ -142,7 +142,7 @@ def generate(
     dry_run: DryRun = False,
 ) -> None:
     """Generate the unseen cells of your own section from those around them (A.2)."""
-    from gest.data.checks import open_given
+    from gest.data.sources.open_file import open_file
     from gest.hub.load import load_model
     from gest.roi import Circle, Label, cells_of
     from gest.tasks.dry_run import plan
@@ -152,7 +152,7 @@ def generate(
     if (unseen is None) == (unseen_circle is None):
         raise UserError("generate: give either --unseen or --unseen-circle.")
     writable(out, ".h5ad")
-    section, trained = open_given(adata), load_model(model).to(device)
+    section, trained = open_file(adata), load_model(model).to(device)
     check_mode(mode, trained)
     with naming(adata):
         if unseen_circle is not None:

@@ -49,13 +49,13 @@ def embed(
     dry_run: DryRun = False,
 ) -> None:
     """Embed the niche of every cell of your own section, without training on it (section 3.5)."""
-    from gest.data.checks import open_given
+    from gest.data.sources.open_file import open_file
     from gest.hub.load import load_model
     from gest.tasks.dry_run import plan
     from gest.tasks.embed import embed as embedded
 
     writable(out, ".h5ad")
-    section, trained = open_given(adata), load_model(model).to(device)
+    section, trained = open_file(adata), load_model(model).to(device)
     with naming(adata):
         if dry_run:
             log.info("%s would hold the niches of %s", out, plan(section, trained, window=window))

@@ -45,13 +45,13 @@ def prepare(
     import numpy as np
     import pandas as pd
 
-    from gest.data.checks import open_given
     from gest.data.sources.anndata import names_of, read
+    from gest.data.sources.open_file import open_file
     from gest.sections import write_section
     from gest.utils.files import replaceable, whole_folder
 
     replaceable(out, "sections.csv")  # an occupied one is refused before the work
-    if section_key is None and "section" in open_given(adata, backed=True).obs:
+    if section_key is None and "section" in open_file(adata, backed=True).obs:
         section_key = "section"
     names = names_of(adata, section_key) if section_key else [adata.stem]
     files: dict[str, str] = {}

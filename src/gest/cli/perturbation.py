@@ -43,23 +43,23 @@ def perturb(
     """Change genes in a region of your own section, and see which genes answer around it."""
     import anndata as ad
 
-    from gest.data.checks import open_given
+    from gest.data.sources.open_file import open_file
     from gest.hub.load import load_model
     from gest.pl.perturbation import draw_perturbation, strongest
     from gest.pl.save import save
     from gest.tasks.perturbation.controls import controls, sensitivity
-    from gest.tasks.perturbation.perturb import compare, settled
+    from gest.tasks.perturbation.perturb import compare, resolve_genes
     from gest.tasks.perturbation.surroundings import Surroundings
     from gest.utils.files import replaceable, whole_folder
 
     roi = _roi(roi_circle, roi_polygon, roi_label, roi_mask)
     replaceable(out, "summary.json")  # an occupied one is refused before the work
-    section = open_given(adata)
+    section = open_file(adata)
     with naming(adata):
         around = Surroundings(section, load_model(model).to(device), roi=roi, context=context, seed=seed)
     shown = [around.columns([gene])[0] for gene in show]
     if dry_run:
-        settled(around, activate, inhibit, sigma)
+        resolve_genes(around, activate, inhibit, sigma)
         log.info("%s: would change %d cells of %s and generate %d around them, a dozen times over, on %s",
                  out, len(around.roi), roi, len(around.cells), device)  # fmt: skip
         return

@@ -1,4 +1,4 @@
-"""What a user hands over: a file opened, and checked to be one section in µm before a model looks at it."""
+"""Check that a section is one section with coordinates in µm, before a model reads it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,28 +9,13 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from gest.errors import UserError
-from gest.sections import coordinates, open_h5ad
+from gest.sections import coordinates
 
 # Neighbouring cells, spots or bins lie this far apart on any platform, in µm.
 PLAUSIBLE_SPACING = (1.0, 500.0)
 
 
-def open_given(path: str | Path, *, backed: bool = False) -> ad.AnnData:
-    """Open an ``.h5ad``, with `backed` leaving its X on disk, or the table of a SpatialData ``.zarr``.
-
-    Raises
-    ------
-    UserError
-        It is missing or is neither, or it is SpatialData and the package is not installed.
-    """
-    if Path(path).suffix == ".zarr":
-        from gest.data.sources.spatialdata import read_table
-
-        return read_table(path)
-    return open_h5ad(path, backed=backed)
-
-
-def places(adata: ad.AnnData) -> np.ndarray:
+def check_coordinates(adata: ad.AnnData) -> np.ndarray:
     """Check that an AnnData is one section with coordinates in µm, and return them: float64 (n, 2).
 
     Raises

@@ -44,17 +44,23 @@ def match_genes(section: AnnData, vocabulary: Vocabulary) -> np.ndarray:
     return np.array([place.get(gene, -1) for gene in genes])
 
 
-def expression(section: AnnData, vocabulary: Vocabulary) -> sp.csr_matrix:
+def expression(section: AnnData, vocabulary: Vocabulary, columns: np.ndarray | None = None) -> sp.csr_matrix:
     """Normalised expression (n, T) of a section, in the vocabulary's order of genes.
 
-    Genes are matched by `match_genes`. A gene the section lacks takes its training mean, so that it says nothing.
+    A gene that the section lacks takes its training mean, so that it carries no information.
+
+    Parameters
+    ----------
+    columns
+        (T,) the result of `match_genes`, where it is known already.
 
     Raises
     ------
     UserError
         Fewer than half of the genes are shared, or counts meet a vocabulary of normalised data (or the reverse).
     """
-    columns = match_genes(section, vocabulary)
+    if columns is None:
+        columns = match_genes(section, vocabulary)
     found = columns >= 0
     if found.mean() < _FEWEST_SHARED:
         raise UserError(
@@ -118,21 +124,29 @@ def _integers(layer: np.ndarray | sp.spmatrix) -> bool:
     return bool((stored == np.rint(stored)).all())
 
 
-def tokenize(section: AnnData, vocabulary: Vocabulary) -> Tokens:
-    """Replace every cell's profile by its meta cell (Algorithm 2)."""
-    return Tokens(coordinates(section, "section"), vocabulary.tokenize(expression(section, vocabulary)))
+def tokenize(section: AnnData, vocabulary: Vocabulary, folder: Path | None = None) -> Tokens:
+    """Replace every cell's profile by its meta cell (Algorithm 2).
 
-
-def streamed(section: AnnData, vocabulary: Vocabulary, folder: Path) -> Tokens:
-    """Tokenise a section, its normalised expression kept on disk in `folder` as `on_disk` does."""
+    With a `folder`, the normalised expression is kept as well, on disk in that folder (`on_disk`).
+    """
     rows = expression(section, vocabulary)
-    return Tokens(coordinates(section, "section"), vocabulary.tokenize(rows), on_disk(rows, folder))
+    tokens = vocabulary.tokenize(rows)
+    return Tokens(coordinates(section, "section"), tokens, None if folder is None else on_disk(rows, folder))
 
 
 def as_tokens(sections: Sequence[Any], vocabulary: Vocabulary, config: Config, folder: Path) -> list[Tokens]:
-    """Tokenise one section after the other: neither files nor expression are held in memory together."""
+    """Tokenise one section after the other: neither files nor expression are held in memory together.
 
-    def one(section: Any) -> Tokens:
+    Parameters
+    ----------
+    sections
+        Sections, paths of section files, or `Tokens`, which are passed on.
+    folder
+        Where a model without quantisation keeps the sections' expression.
+    """
+    kept_in = None if config.model.quantised else folder
+
+    def to_tokens(section: Any) -> Tokens:
         if isinstance(section, Tokens):
             if section.expression is None and not config.model.quantised:
                 raise UserError(
@@ -140,8 +154,8 @@ def as_tokens(sections: Sequence[Any], vocabulary: Vocabulary, config: Config, f
                     "give the section itself, or `Tokens` with 'expression'."
                 )
             return section
-        whole = read_section(section) if isinstance(section, str | os.PathLike) else section
+        adata = read_section(section) if isinstance(section, str | os.PathLike) else section
         with naming(section):
-            return tokenize(whole, vocabulary) if config.model.quantised else streamed(whole, vocabulary, folder)
+            return tokenize(adata, vocabulary, kept_in)
 
-    return [one(section) for section in sections]
+    return [to_tokens(section) for section in sections]

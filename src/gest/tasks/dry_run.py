@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gest.config import Config
-from gest.data.checks import places
-from gest.data.tokenize import as_tokens, expression, match_genes
+from gest.data.read_for_model import read_for_model
+from gest.data.tokenize import as_tokens
 from gest.data.training_sections import Sections, stream
 from gest.model import GeST
 from gest.tasks.embed import check_window
 from gest.training.batches import Windows
 from gest.training.pretrain import outline
-from gest.training.vocabulary import at_most, completed
+from gest.training.vocabulary import cap_metacells, with_defaults
 from gest.vocabulary import Vocabulary
 from gest.windows import Grid
 
@@ -43,9 +43,9 @@ def plan(section: AnnData, model: GeST, *, window: float | None = None) -> str:
         What they would raise of the window and of its coordinates, genes and counts.
     """
     check_window(window, model.config.window)
-    xy, side = places(section), window or model.config.window
-    expression(section, model.vocabulary)
-    found = match_genes(section, model.vocabulary) >= 0
+    read = read_for_model(section, model.vocabulary, empty_cells="they tell the model nothing of themselves")
+    xy, side = read.xy, window or model.config.window
+    found = read.columns >= 0
     grid = Grid(xy, side)
     some = xy[:: max(len(xy) // _LOOKED_AT, 1)]
     near = np.median([len(grid.window(centre, side)) for centre in some])
@@ -57,13 +57,13 @@ def plan(section: AnnData, model: GeST, *, window: float | None = None) -> str:
 
 def plan_vocabulary(sections: Sections, settings: Mapping[str, Any]) -> str:
     """Check training sections and settings as `gest.vocabulary.fit_sections` does, and say what comes of them."""
-    given, cells, genes = completed(settings), 0, 0
+    given, cells, genes = with_defaults(settings), 0, 0
     for section in stream(sections):
         cells, genes = cells + section.n_obs, section.n_vars
     kept = (
         f"the {given['n_genes']} most variable of {genes} genes, and markers" if given["n_genes"] else f"{genes} genes"
     )
-    n = at_most(given["n_metacells"], cells)
+    n = cap_metacells(given["n_metacells"], cells)
     return f"{n:,} meta cells of {cells:,} cells, sections: {len(sections)}; {kept}"
 
 

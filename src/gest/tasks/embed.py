@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -127,18 +126,13 @@ def embed(
     UserError
         A window or batch size that cannot be, or too few shared genes.
     """
-    from gest.data.checks import places
-    from gest.data.tokenize import expression
+    from gest.data.read_for_model import to_model_input
 
     trained = model.config.window
     check_window(window, trained)
     if batch_size is not None and batch_size < 1:
         raise UserError(f"embed: the batch size is {batch_size}, and must be at least 1.")
-    xy = places(adata)
-    known = expression(adata, model.vocabulary)
-    if empty := int((np.asarray(adata.X.sum(1)).ravel() == 0).sum()):
-        warnings.warn(f"embed: {empty} cells have no counts; what is told of them is the empty profile.", stacklevel=2)
-    section = Tokens(xy, model.vocabulary.tokenize(known), None if model.quantised else known)
+    section = to_model_input(adata, model, empty_cells="their embedding reflects an empty profile")
     adata.obsm["X_gest"] = embed_tokens(model, section, window=window, batch_size=batch_size, seed=seed)
     adata.uns["X_gest"] = {"window": trained if window is None else float(window), "seed": seed}
     return adata

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -69,29 +68,24 @@ def generate(
         No unseen or no seen cell, a mode that is unknown or not the model's, too few shared genes, or cells that no
         seen cell can reach.
     """
-    from gest.data.checks import places
-    from gest.data.tokenize import expression, match_genes
+    from gest.data.read_for_model import read_for_model
 
     check_mode(mode, model)
     if batch_size is not None and batch_size < 1:
         raise UserError(f"generate: the batch size is {batch_size}, and must be at least 1.")
     hidden = mask_of(adata, unseen)
-    xy = places(adata)
     vocabulary = model.vocabulary
-    known = expression(adata[~hidden], vocabulary)
-    told = hidden.copy()  # cells without counts are neither to be generated nor a context for others
-    told[~hidden] = np.asarray(adata[~hidden].X.sum(1)).ravel() > 0
-    if not told.all():
-        warnings.warn(f"generate: {(~told).sum()} seen cells have no counts and are not looked at.", stacklevel=2)
-    tokens = seen_tokens(model, known, hidden)
-    made = generate_tokens(model, xy[told], tokens[told], batch_size=batch_size, seed=seed)
+    read = read_for_model(adata, vocabulary, empty_cells="they are seen, but not used as context", seen=~hidden)
+    used = hidden.copy()  # cells without counts are neither generated nor a context for others
+    used[~hidden] = read.has_counts
+    tokens = seen_tokens(model, read.expression, hidden)
+    made = generate_tokens(model, read.xy[used], tokens[used], batch_size=batch_size, seed=seed)
     predicted = aggregate(made.means, vocabulary.expression, mode) if model.quantised else made.means
 
-    columns = match_genes(adata, vocabulary)
-    found = columns >= 0
+    found = read.columns >= 0
     layer = np.full(adata.shape, np.nan, dtype=np.float32)
-    layer[np.ix_(hidden, columns[found])] = predicted[:, found]
-    layer[np.ix_(~hidden, columns[found])] = known.toarray()[:, found]
+    layer[np.ix_(hidden, read.columns[found])] = predicted[:, found]
+    layer[np.ix_(~hidden, read.columns[found])] = read.expression.toarray()[:, found]
     adata.layers["gest"] = layer
     adata.obs["gest_round"] = 0
     adata.obs.loc[hidden, "gest_round"] = made.rounds

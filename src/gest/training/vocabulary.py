@@ -30,7 +30,7 @@ def fit_sections(sections: Sections, settings: Mapping[str, Any], *, seed: int =
     UserError
         A key of the settings is unknown; `stream` and `variable_genes` list what else may be wrong.
     """
-    given = completed(settings)
+    given = with_defaults(settings)
     n_genes, markers = given.pop("n_genes"), given.pop("markers")
     first = next(stream(sections))
     genes, counts = first.var_names, holds_counts(first)
@@ -47,18 +47,18 @@ def fit_sections(sections: Sections, settings: Mapping[str, Any], *, seed: int =
         for x in matrices():
             yield from blocks_of_rows(normalise(x, normalisation) if normalisation else x)
 
-    given["n_metacells"] = at_most(given["n_metacells"], len(totals))
+    given["n_metacells"] = cap_metacells(given["n_metacells"], len(totals))
     return Vocabulary.fit(blocks, **given, genes=genes[kept], normalisation=normalisation, seed=seed)
 
 
-def completed(settings: Mapping[str, Any]) -> dict[str, Any]:
+def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Give the settings of `fit_sections` that are left out their defaults; raise UserError if one is not known."""
     if unknown := set(settings) - set(_SETTINGS):
         raise UserError(f"config: 'vocabulary.{min(unknown)}' is not a key; it takes {', '.join(_SETTINGS)}.")
     return {"n_metacells": 1000, "n_genes": None, "markers": ()} | dict(settings)
 
 
-def at_most(n_metacells: int, cells: int) -> int:
+def cap_metacells(n_metacells: int, cells: int) -> int:
     """Bound the number of meta cells by a twentieth of the cells (decision 3)."""
     return max(min(n_metacells, cells // 20), 1)
 

@@ -7,8 +7,8 @@ import pytest
 import scanpy as sc
 
 import gest
-from gest.data.checks import open_given
 from gest.data.sources.anndata import read
+from gest.data.sources.open_file import open_file
 from gest.data.tokenize import match_genes
 from gest.errors import UserError
 from gest.training.vocabulary import fit_sections
@@ -160,7 +160,7 @@ def test_spatialdata_is_read_as_the_table_with_its_cells_centroids(sections, tmp
     shapes = ShapesModel.parse(frame, transformations={"global": Scale([0.5, 0.5], axes=("x", "y"))})
     spatialdata.SpatialData(shapes={"cells": shapes}, tables={"table": table}).write(tmp_path / "mine.zarr")
 
-    read_table = open_given(tmp_path / "mine.zarr")
+    read_table = open_file(tmp_path / "mine.zarr")
     np.testing.assert_allclose(read_table.obsm["spatial"], section.obsm["spatial"])
     assert np.array_equal(read_table.X.toarray(), section.X.toarray())
     one = read(tmp_path / "mine.zarr", name="mine", labels={"type": "cell_type"})

@@ -11,7 +11,7 @@ import gest
 from gest import GeST
 from gest.attention import spatial_mask
 from gest.data.on_disk import error_of_mean, on_disk
-from gest.data.tokenize import expression, streamed, tokenize
+from gest.data.tokenize import expression, tokenize
 from gest.errors import UserError
 from gest.tasks.generate import generate_tokens, seen_tokens
 from gest.training.batches import Windows
@@ -118,7 +118,7 @@ def test_expression_lies_on_disk_and_leaves_no_file(sections, vocabulary, tmp_pa
 
 
 def test_streamed_section(sections, vocabulary, tmp_path):
-    section, plain = streamed(sections[0], vocabulary, tmp_path), tokenize(sections[0], vocabulary)
+    section, plain = tokenize(sections[0], vocabulary, tmp_path), tokenize(sections[0], vocabulary)
     np.testing.assert_array_equal(section.xy, plain.xy)
     np.testing.assert_array_equal(section.tokens, plain.tokens)
     np.testing.assert_array_equal(section.expression.toarray(), expression(sections[0], vocabulary).toarray())

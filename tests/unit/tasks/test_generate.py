@@ -152,7 +152,7 @@ def test_seen_cells_without_counts_are_passed_over(sections, model):
     empty = np.flatnonzero(~unseen)[::3]
     x[empty] = 0
     adata.X = type(adata.X)(x)
-    with pytest.warns(UserWarning, match=f"{len(empty)} seen cells have no counts"):
+    with pytest.warns(UserWarning, match=f"{len(empty)} cells have no counts"):
         result = gest.generate(adata, model, unseen=unseen).layers["gest"][unseen]
     fewer = np.setdiff1d(np.arange(adata.n_obs), empty)
     without = gest.generate(adata[fewer].copy(), model, unseen=unseen[fewer]).layers["gest"][unseen[fewer]]

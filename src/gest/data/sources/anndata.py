@@ -11,7 +11,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from gest.data.checks import check_unit, implausible, open_given
+from gest.data.checks import check_unit, implausible
+from gest.data.sources.open_file import open_file
 from gest.errors import UserError
 from gest.sections import X_KINDS, validate
 
@@ -74,7 +75,7 @@ def read(
         raise UserError(
             f"{path}: microns_per_unit is {microns_per_unit}, where a finite length above 0 is allowed; correct the key"
         )
-    file = open_given(path, backed=True)
+    file = open_file(path, backed=True)
     try:
         rows = _rows(file, path, name, section_key, drop or {})
         _require(layer, file.layers, path, "layers", "layer")
@@ -114,7 +115,7 @@ def names_of(path: str | Path, section_key: str) -> list[str]:
     UserError
         There is no such column, or no value in it.
     """
-    file = open_given(path, backed=True)
+    file = open_file(path, backed=True)
     file.file.close()
     _require(section_key, file.obs, path, "obs", "section_key")
     sections = file.obs[section_key]

@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from gest.baselines.packaged import run_isolated
+from gest.data.read_for_model import to_model_input
 from gest.data.tokenize import match_genes
 from gest.errors import UserError, naming
 from gest.model import GeST
@@ -24,7 +25,7 @@ from gest.sections import read_section, values
 from gest.tasks.annotation.annotate import annotate_tokens
 from gest.tasks.annotation.annotator import read_annotator
 from gest.tasks.annotation.fit import Settings, train_annotator
-from gest.tasks.annotation.labels import as_seen, draw_labels, labels_of, read_labelled
+from gest.tasks.annotation.labels import draw_labels, labels_of, read_labelled
 from gest.vocabulary import Vocabulary
 
 PACKAGED = ("scanvi", "celltypist")
@@ -111,7 +112,7 @@ def _label_gest(section: AnnData, folder: Path, fits: Sequence[Fit], device: str
     for one in fits:
         started = time.perf_counter()
         annotator = read_annotator(folder / one.learnt).to(device)
-        codes = annotate_tokens(annotator, as_seen(section, annotator.model), seed=one.seed).argmax(1)
+        codes = annotate_tokens(annotator, to_model_input(section, annotator.model), seed=one.seed).argmax(1)
         yield Outcome(np.array(annotator.classes)[codes], time.perf_counter() - started, peak_mb())
 
 

@@ -18,12 +18,12 @@ import scanpy as sc
 import scipy.sparse as sp
 
 from gest.baselines.packaged import run_isolated
+from gest.data.read_for_model import to_model_input
 from gest.errors import UserError
 from gest.model import GeST
 from gest.paper.methods.ligand_receptor import ligand_receptor_pairs
 from gest.paper.scores.runs import Labelling, peak_mb
 from gest.sections import open_h5ad, values
-from gest.tasks.annotation.labels import as_seen
 from gest.tasks.cluster import cluster
 from gest.tasks.embed import embed_tokens
 from gest.training.pretrain import finetune
@@ -155,7 +155,7 @@ def _gest(
     section: ad.AnnData, model: GeST, windows: Sequence[float], seed: int, continued_steps: int
 ) -> list[Representation]:
     started = time.perf_counter()
-    tokens = as_seen(section, model)
+    tokens = to_model_input(section, model)
     model_seed, about_us = model.metrics.get("seed", 0), f"gest {version('gest')}"
     try:
         own = finetune([tokens], model, steps=continued_steps, seed=seed) if continued_steps else model

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from gest.data.read_for_model import to_model_input
 from gest.errors import UserError
 from gest.model import GeST
 from gest.tasks.annotation.annotator import Annotator
 from gest.tasks.annotation.fit import Settings, train_annotator
-from gest.tasks.annotation.labels import as_seen, draw_labels, read_labelled
+from gest.tasks.annotation.labels import draw_labels, read_labelled
 from gest.tasks.embed import Niches
 from gest.utils.progress import progress
 from gest.windows import Tokens
@@ -111,7 +112,7 @@ def annotate(test: AnnData, annotator: Annotator, *, batch_size: int | None = No
         raise UserError("annotate: what was given is no annotator; make one of a model with `gest fit-annotator`.")
     if batch_size is not None and batch_size < 1:
         raise UserError(f"annotate: the batch size is {batch_size}, and must be at least 1.")
-    section = as_seen(test, annotator.model)
+    section = to_model_input(test, annotator.model)
     probabilities = annotate_tokens(annotator, section, batch_size=batch_size, seed=seed)
     name = f"gest_{annotator.label}"
     test.obs[name] = pd.Categorical.from_codes(probabilities.argmax(1), categories=annotator.classes)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
-import warnings
 from collections.abc import Sequence
 from numbers import Integral
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from gest.data.tokenize import as_tokens
+from gest.data.read_for_model import to_model_input
 from gest.errors import UserError, naming
 from gest.model import GeST
 from gest.windows import Tokens
@@ -114,19 +111,8 @@ def read_labelled(given: AnnData | str | os.PathLike, model: GeST, levels: Seque
     section = read_section(given) if isinstance(given, str | os.PathLike) else given
     with naming(given):
         labels = [labels_of(section, level) for level in levels]
-        tokens = as_seen(section, model)
+        tokens = to_model_input(section, model)
     return [Labelled(tokens, of) for of in labels]
-
-
-def as_seen(section: AnnData, model: GeST) -> Tokens:
-    """Turn a section into what the model sees of it."""
-    from gest.data.checks import places
-
-    places(section)
-    (tokens,) = as_tokens([section], model.vocabulary, model.config, Path(tempfile.gettempdir()))
-    if empty := int((np.asarray(section.X.sum(1)).ravel() == 0).sum()):
-        warnings.warn(f"section: {empty} cells have no counts; they look like the empty profile.", stacklevel=3)
-    return tokens
 
 
 def labels_of(section: AnnData, level: str) -> np.ndarray:

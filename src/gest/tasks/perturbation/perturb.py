@@ -122,7 +122,7 @@ def change(
     return changed
 
 
-def settled(
+def resolve_genes(
     around: Surroundings, activate: Sequence[str], inhibit: Sequence[str], sigma: float | None
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Find the columns of the genes to raise and to lower, and settle on σ, µm; `perturb` lists the errors."""
@@ -149,7 +149,7 @@ def compare(
     The a of A.5, "max g(x), x ∈ {x_1, …, x_n} … the maximum value of all genes", is one number: the largest
     log-normalised value of any gene in any cell of the section.
     """
-    activated, inhibited, sigma = settled(around, activate, inhibit, sigma)
+    activated, inhibited, sigma = resolve_genes(around, activate, inhibit, sigma)
     profiles, maximum = around.profiles, float(around.known.max())
     changed = change(
         profiles, around.xy[around.roi], activated=activated, inhibited=inhibited, sigma=sigma, maximum=maximum

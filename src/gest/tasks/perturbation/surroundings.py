@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -41,22 +40,20 @@ class Surroundings:
     """
 
     def __init__(self, adata: AnnData, model: GeST, *, roi: ROI, context: str = "roi", seed: int = 0) -> None:
-        from gest.data.checks import places
-        from gest.data.tokenize import expression, match_genes
+        from gest.data.read_for_model import read_for_model
 
         if context not in CONTEXTS:
             raise UserError(f"perturb: context is '{context}', and must be {' or '.join(CONTEXTS)}.")
         self.model, self.context, self.seed = model, context, seed
-        self.xy = places(adata)
-        self.known = expression(adata, model.vocabulary)
+        read = read_for_model(adata, model.vocabulary, empty_cells="they are left out")
+        self.xy = read.xy
+        self.known = read.expression
         """(n, T) log-normalised expression."""
-        inside, filled = cells_of(adata, roi), np.asarray(adata.X.sum(1)).ravel() > 0
+        inside, filled = cells_of(adata, roi), read.has_counts
         self.filled = filled
         """(n,) booleans: which cells have counts; the others take no part."""
         if not filled[inside].any():
             raise UserError(f"ROI: none of the {inside.sum()} cells in {roi} has counts; move or widen it.")
-        if not filled.all():
-            warnings.warn(f"perturb: {(~filled).sum()} cells have no counts and are left out.", stacklevel=3)
         self.roi = np.flatnonzero(inside & filled)
         """(r,) indices of the region's cells."""
         centre = self.xy[self.roi].mean(0)
@@ -76,7 +73,7 @@ class Surroundings:
         """(n,) booleans: what is seen."""
         self._runs = 0  # of generation
         self._tokens = self._read(self.known if model.quantised else self.known.toarray())
-        columns = match_genes(adata, model.vocabulary)
+        columns = read.columns
         names, words = adata.var_names.to_numpy(dtype=str), model.vocabulary.genes
         self.genes = np.where(columns >= 0, names[columns], words)
         """(T,) names as in `var_names`, or the model's where the section lacks a gene."""

@@ -54,7 +54,7 @@ rule predict_variant:
     message:
         "Unseen cells of section {wildcards.section} by the variant {wildcards.variant}; log in {log}"
     shell:
-        "gest predict {input.section:q} --method gest --crops {input.crops:q} {params.models:q} --config {input.config:q}"
+        "gest paper predict {input.section:q} --method gest --crops {input.crops:q} {params.models:q} --config {input.config:q}"
         " --out {output:q} 2> {log:q}"
 
 
@@ -80,7 +80,7 @@ rule score_variant:
     message:
         "Scores of the variant {wildcards.variant} on section {wildcards.section}; log in {log}"
     shell:
-        "gest score {input.predictions:q} --section {input.section:q} --vocabulary {input.vocabulary:q}"
+        "gest paper score {input.predictions:q} --section {input.section:q} --vocabulary {input.vocabulary:q}"
         " --svg {input.svg:q} --top {params.top} --run {params.run} --dataset {wildcards.dataset} --out {output:q} 2> {log:q}"
 
 

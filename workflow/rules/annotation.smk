@@ -30,7 +30,7 @@ rule learn_labels:
     message:
         "Annotators of {wildcards.dataset} by {wildcards.method}; follow it with: tail -f {log}"
     shell:
-        "gest learn-labels {input.train:q} {params.validation:q} --method {wildcards.method} {params.models:q}"
+        "gest paper learn-labels {input.train:q} {params.validation:q} --method {wildcards.method} {params.models:q}"
         " --vocabulary {input.vocabulary:q} --n-seeds {params.seeds} --config {input.config:q} --out {output:q} 2> {log:q}"
 
 
@@ -55,7 +55,7 @@ rule label:
     message:
         "Labels of section {wildcards.section} by {wildcards.method}; log in {log}"
     shell:
-        "gest label {input.section:q} --learnt {input.annotators:q} --out {output.labels:q} 2> {log:q}"
+        "gest paper label {input.section:q} --learnt {input.annotators:q} --out {output.labels:q} 2> {log:q}"
 
 
 rule score_annotations:
@@ -78,5 +78,5 @@ rule score_annotations:
     message:
         "Scores of all annotations of section {wildcards.section}; log in {log}"
     shell:
-        "gest score-labels {input.section:q} {params.labels:q} --task annotation --run {params.run}"
+        "gest paper score-labels {input.section:q} {params.labels:q} --task annotation --run {params.run}"
         " --dataset {wildcards.dataset} --out {output:q} 2> {log:q}"

@@ -28,7 +28,7 @@ rule represent:
     message:
         "Niches of section {wildcards.section} by {wildcards.method}; log in {log}"
     shell:
-        "gest represent {input.section:q} --method {wildcards.method} {params.models:q} --n-seeds {params.seeds}"
+        "gest paper represent {input.section:q} --method {wildcards.method} {params.models:q} --n-seeds {params.seeds}"
         " --config {input.config:q} --out {output:q} 2> {log:q}"
 
 
@@ -53,7 +53,7 @@ rule cluster:
     message:
         "Clusters of section {wildcards.section} by {wildcards.method}; log in {log}"
     shell:
-        "gest group {input.representations:q} --section {input.section:q} --method {wildcards.method}"
+        "gest paper group {input.representations:q} --section {input.section:q} --method {wildcards.method}"
         " --config {input.config:q} --out {output.labels:q} 2> {log:q}"
 
 
@@ -77,5 +77,5 @@ rule score_clusters:
     message:
         "Scores of all clusters of section {wildcards.section}; log in {log}"
     shell:
-        "gest score-labels {input.section:q} {params.labels:q} --task clustering --run {params.run}"
+        "gest paper score-labels {input.section:q} {params.labels:q} --task clustering --run {params.run}"
         " --dataset {wildcards.dataset} --out {output:q} 2> {log:q}"

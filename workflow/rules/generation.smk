@@ -20,7 +20,7 @@ rule crops:
     message:
         "Crops of section {wildcards.section}; log in {log}"
     shell:
-        "gest crops {input.section:q} --config {input.config:q} --out {output:q} 2> {log:q}"
+        "gest paper crops {input.section:q} --config {input.config:q} --out {output:q} 2> {log:q}"
 
 
 rule spatially_variable_genes:
@@ -42,7 +42,7 @@ rule spatially_variable_genes:
     message:
         "Spatially variable genes of section {wildcards.section}; log in {log}"
     shell:
-        "gest svg {input.section:q} --vocabulary {input.vocabulary:q} --config {input.config:q} --out {output:q} 2> {log:q}"
+        "gest paper svg {input.section:q} --vocabulary {input.vocabulary:q} --config {input.config:q} --out {output:q} 2> {log:q}"
 
 
 rule predict:
@@ -66,7 +66,7 @@ rule predict:
     message:
         "Unseen cells of section {wildcards.section} by {wildcards.method}; log in {log}"
     shell:
-        "gest predict {input.section:q} --method {wildcards.method} --crops {input.crops:q} {params.learnt:q}"
+        "gest paper predict {input.section:q} --method {wildcards.method} --crops {input.crops:q} {params.learnt:q}"
         " --config {input.config:q} --out {output:q} 2> {log:q}"
 
 
@@ -93,6 +93,6 @@ rule score:
     message:
         "Scores of {wildcards.method} on section {wildcards.section}; log in {log}"
     shell:
-        "gest score {input.predictions:q} --section {input.section:q} --vocabulary {input.vocabulary:q}"
+        "gest paper score {input.predictions:q} --section {input.section:q} --vocabulary {input.vocabulary:q}"
         " --svg {input.svg:q} --top {params.top} --run {params.run} --dataset {wildcards.dataset} --out {output.scores:q}"
         " --genes {output.genes:q} 2> {log:q}"

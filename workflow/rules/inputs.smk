@@ -200,7 +200,7 @@ def learnt_by(wildcards):
 
 
 def learnt_options(wildcards, input):
-    """The same as options of `gest predict`."""
+    """The same as options of `gest paper predict`."""
     kind = "model" if wildcards.method in MODEL_METHODS else "vocabulary"
     return [f"--{kind}={path}" for path in input.learnt]
 

@@ -57,7 +57,7 @@ def labels_of_section(task, folder):
 
 
 def label_options(wildcards, input):
-    """The same as options of `gest score-labels`."""
+    """The same as options of `gest paper score-labels`."""
     return [f"--labels={path}" for path in input.labels]
 
 

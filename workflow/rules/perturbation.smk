@@ -30,7 +30,7 @@ rule perturb_ischemia:
     message:
         "Ischaemia in a section of {wildcards.dataset}, model {wildcards.model_seed}; log in {log}"
     shell:
-        "gest perturb-ischemia {input.reference:q} {params.tables:q} --model {input.model:q} --config {input.config:q}"
+        "gest paper perturb-ischemia {input.reference:q} {params.tables:q} --model {input.model:q} --config {input.config:q}"
         " --out {params.folder:q} 2> {log:q}"
 
 

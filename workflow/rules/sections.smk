@@ -37,7 +37,7 @@ rule import_section:
     message:
         "Reading section {wildcards.section} of {wildcards.dataset}; log in {log}"
     shell:
-        "gest import --dataset-config {input.config:q} --section {wildcards.section:q} --out {output:q} 2> {log:q}"
+        "gest paper import --dataset-config {input.config:q} --section {wildcards.section:q} --out {output:q} 2> {log:q}"
 
 
 rule cut_section:
@@ -59,7 +59,7 @@ rule cut_section:
     message:
         "Cutting section {wildcards.section} out of {input.whole}; log in {log}"
     shell:
-        "gest cut --dataset-config {input.config:q} --section {wildcards.section:q} --out {output:q} 2> {log:q}"
+        "gest paper cut --dataset-config {input.config:q} --section {wildcards.section:q} --out {output:q} 2> {log:q}"
 
 
 # One job per animal: its matrix is one file, from which all sections are read in one pass.
@@ -89,7 +89,7 @@ for dataset, part, about in atlas_parts():
         message:
             "Reading all sections of {params.part}; follow it with: tail -f {log}"
         shell:
-            "gest import-atlas --dataset-config {input.config:q} --part {params.part} --out {params.folder:q} 2> {log:q}"
+            "gest paper import-atlas --dataset-config {input.config:q} --part {params.part} --out {params.folder:q} 2> {log:q}"
 
 
 rule sections:

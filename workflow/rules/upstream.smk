@@ -27,7 +27,7 @@ rule download:
     message:
         "Upstream file {wildcards.file} of {wildcards.set}: downloaded unless it is there, and verified; log in {log}"
     shell:
-        "{params.serving} gest download {wildcards.file:q} --folder {params.folder:q} --entry {params.entry:q}"
+        "{params.serving} gest paper download {wildcards.file:q} --folder {params.folder:q} --entry {params.entry:q}"
         " --page {params.page:q} --again 'snakemake all' --receipt {output:q} 2> {log:q}"
 
 
@@ -48,4 +48,4 @@ rule fixtures:
     message:
         "Simulating small upstream files; log in {log}"
     shell:
-        "printf '%s\n' {params.settings:q} | gest fixtures --config /dev/stdin --out {output:q} 2> {log:q}"
+        "printf '%s\n' {params.settings:q} | gest paper fixtures --config /dev/stdin --out {output:q} 2> {log:q}"

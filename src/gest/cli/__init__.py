@@ -16,8 +16,11 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     log.setLevel(logging.INFO)
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    arguments = sys.argv[1:]
+    if arguments in ([], ["paper"]):
+        arguments.append("--help")
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+        sys.exit(app(arguments, standalone_mode=False))
     except (UserError, FloatingPointError, Interrupted) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(exit_code(error))

@@ -18,6 +18,7 @@ from gest.cli.app import (
     app,
     examples,
     log,
+    paper,
     read_config,
     writable,
     write_whole,
@@ -124,7 +125,7 @@ def annotate(
     log.info("%s: obs['gest_%s'] holds the labels of %d cells", out, tuned.label, result.n_obs)
 
 
-@app.command()
+@paper.command()
 def learn_labels(
     train: Training,
     method: Annotated[str, Option(help="One of gest.paper.methods.annotation.METHODS.")],
@@ -159,10 +160,10 @@ def learn_labels(
     )
 
 
-@app.command()
+@paper.command()
 def label(
     section: Section,
-    learnt: Annotated[Path, Option(help="Folder, as `gest learn-labels` writes it.")],
+    learnt: Annotated[Path, Option(help="Folder, as `gest paper learn-labels` writes it.")],
     out: Annotated[Path, Option(help="Labels to write (.csv); what is known of each run goes to .runs.csv beside it.")],
     device: Device = "auto",
 ) -> None:

@@ -5,41 +5,69 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from typer import Argument, Context, Option, Typer
+from typer import Argument, Context, Exit, Option, Typer
 from typer.core import TyperGroup
 
 from gest.errors import UserError
 
 log = logging.getLogger("gest")
 
-# In the order in which one comes to need them; all other verbs are steps of the workflow.
-OWN_DATA = ("simulate", "prepare", "vocabulary", "pretrain", "embed", "cluster", "fit-annotator", "annotate")
-OWN_DATA += ("generate", "perturb", "export")
+VERBS = ("simulate", "prepare", "vocabulary", "pretrain", "embed", "cluster", "fit-annotator", "annotate")
+VERBS += ("generate", "perturb", "export", "paper")
 
 
 class _Verbs(TyperGroup):
-    """The verbs, those for one's own data first."""
+    """The verbs in the order in which a user needs them, each with the first line of its description."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        """List their names; the steps of the workflow, as they were defined."""
+        return sorted(self.commands, key=lambda name: VERBS.index(name) if name in VERBS else len(VERBS))
 
     def format_commands(self, ctx: Context, formatter: Any) -> None:
-        """List them under two headings, each with the first line of its description."""
-        others = [name for name in self.commands if name not in OWN_DATA]
-        for title, names in (("Your own data", OWN_DATA), ("Steps of the workflow", others)):
-            with formatter.section(title):
-                formatter.write_dl([(name, self.commands[name].help.splitlines()[0]) for name in names])
+        """Show them under one heading."""
+        with formatter.section("Verbs"):
+            names = self.list_commands(ctx)
+            formatter.write_dl([(name, self.commands[name].help.splitlines()[0]) for name in names])
 
 
+def _version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        print(f"gest {version('gest')}")
+        raise Exit
+
+
+SETTINGS = {
+    "cls": _Verbs,
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,
+    "subcommand_metavar": "VERB [ARGUMENTS]…",
+}
 app = Typer(
-    cls=_Verbs,
-    help="GeST: a generative pre-trained transformer for spatial transcriptomics.",
     epilog="`gest VERB --help` describes a verb. Lengths are in µm. docs/own_data.md leads from your file to results.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    **SETTINGS,
 )
+paper = Typer(
+    help="Run one step of the workflow that reproduces the paper.",
+    epilog="`gest paper VERB --help` describes a step.",
+    **SETTINGS,
+)
+app.add_typer(paper, name="paper")
+
+
+@app.callback()
+def gest(
+    version: Annotated[
+        bool, Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """GeST: a generative pre-trained transformer for spatial transcriptomics."""
 
 
 def examples(*lines: str) -> str:
@@ -65,7 +93,7 @@ OwnSection = Annotated[
         "obsm['spatial']. Genes are matched by var_names or a column of var."
     ),
 ]
-Section = Annotated[Path, Argument(help="Section (.h5ad), as `gest prepare` or `gest import` writes it.")]
+Section = Annotated[Path, Argument(help="Section (.h5ad), as `gest prepare` or `gest paper import` writes it.")]
 SectionName = Annotated[str, Option(help="Name of the section.")]
 DatasetConfig = Annotated[Path, Option(help="YAML or JSON of one dataset's keys in config/config.yaml.")]
 ConfigFile = Annotated[

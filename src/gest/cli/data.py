@@ -15,6 +15,7 @@ from gest.cli.app import (
     check_keys,
     examples,
     log,
+    paper,
     read_config,
     writable,
     write_whole,
@@ -24,7 +25,7 @@ from gest.errors import UserError
 SOURCES = ("anndata", "visium", "stereo_seq", "stroke")
 
 
-@app.command()
+@paper.command()
 def download(
     name: Annotated[str, Argument(help="The file, by its path in its set's folder.")],
     folder: Annotated[Path, Option(help="Folder of the set; a file that is there already is verified and used.")],
@@ -48,7 +49,7 @@ def download(
     log.info("%s: verified (%s)", folder / found["file"], ", ".join(found["checked"]) or "nothing is known of it")
 
 
-@app.command("import")
+@paper.command("import")
 def import_section(dataset_config: DatasetConfig, section: SectionName, out: Out) -> None:
     """Read one section of a user's .h5ad, of Space Ranger's folders, of Stereo-seq or of the stroke data."""
     from importlib import import_module
@@ -75,7 +76,7 @@ def import_section(dataset_config: DatasetConfig, section: SectionName, out: Out
     log.info("%s: %d cells, %d genes", out, adata.n_obs, adata.n_vars)
 
 
-@app.command()
+@paper.command()
 def cut(dataset_config: DatasetConfig, section: SectionName, out: Out) -> None:
     """Cut a section out of the one beside it, as `cut` in the dataset's configuration says."""
     from gest.data.cut import cut as cut_out
@@ -92,7 +93,7 @@ def cut(dataset_config: DatasetConfig, section: SectionName, out: Out) -> None:
     log.info("%s: %d of %d cells", out, part.n_obs, whole.n_obs)
 
 
-@app.command()
+@paper.command()
 def import_atlas(
     dataset_config: DatasetConfig,
     part: Annotated[str, Option(help="Name of the part, e.g. mouse1; its sections are numbered by rank.")],
@@ -134,7 +135,7 @@ def import_atlas(
     log.info("%s: %d sections, %d cells, %d genes", out, *found.values())
 
 
-@app.command()
+@paper.command()
 def fixtures(
     config: Annotated[Path, Option(help="JSON of the simulated tissue and of the sections wanted.")],
     out: Annotated[Path, Option(help="Folder to write.")],

@@ -5,11 +5,11 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from gest.cli.app import ConfigFile, Device, Out, Section, VocabularyFile, app, log, read_config, write_whole
+from gest.cli.app import ConfigFile, Device, Out, Section, VocabularyFile, log, paper, read_config, write_whole
 from gest.errors import UserError
 
 
-@app.command()
+@paper.command()
 def crops(section: Section, out: Out, config: ConfigFile = None) -> None:
     """Choose the crops whose cells count as unseen."""
     from gest.paper.methods.crops import make_crops, write_crops
@@ -24,7 +24,7 @@ def crops(section: Section, out: Out, config: ConfigFile = None) -> None:
         log.info("crop %s: %s, %d cells", crop.crop, crop.shape, len(crop.cells))
 
 
-@app.command()
+@paper.command()
 def svg(section: Section, vocabulary: VocabularyFile, out: Out, config: ConfigFile = None) -> None:
     """Rank a section's genes by spatial variation."""
     from gest.paper.scores.spatial_genes import rank_section
@@ -38,11 +38,11 @@ def svg(section: Section, vocabulary: VocabularyFile, out: Out, config: ConfigFi
     log.info("%s: %d genes in %d cells, %s first (%s)", out, len(ranking), adata.n_obs, ranking["gene"][0], method)
 
 
-@app.command()
+@paper.command()
 def predict(
     section: Section,
     method: Annotated[str, Option(help="gest, gest_continued, gp, mlp, mean_of_seen, nearest_seen or true_metacells.")],
-    crops: Annotated[Path, Option(help="Crops (.json), as `gest crops` writes them.")],
+    crops: Annotated[Path, Option(help="Crops (.json), as `gest paper crops` writes them.")],
     out: Out,
     model: Annotated[list[Path], Option(help="Model directory, for the methods of GeST; once for each model.")] = [],  # noqa: B006
     vocabulary: Annotated[Path | None, Option(help="Vocabulary (.npz), for all other methods.")] = None,
@@ -81,12 +81,12 @@ def predict(
     write_whole(out, ad.concat(runs, uns_merge="same").write_h5ad)
 
 
-@app.command()
+@paper.command()
 def score(
-    predictions: Annotated[Path, Argument(help="Predictions (.h5ad), as `gest predict` writes them.")],
+    predictions: Annotated[Path, Argument(help="Predictions (.h5ad), as `gest paper predict` writes them.")],
     section: Annotated[Path, Option(help="The section (.h5ad) they are of.")],
     vocabulary: VocabularyFile,
-    svg: Annotated[Path, Option(help="Ranking of genes (.csv), as `gest svg` writes it.")],
+    svg: Annotated[Path, Option(help="Ranking of genes (.csv), as `gest paper svg` writes it.")],
     run: Annotated[str, Option(help="Name of the run.")],
     dataset: Annotated[str, Option(help="Name of the dataset.")],
     out: Out,
@@ -110,7 +110,7 @@ def score(
     try:
         ranking = pd.read_csv(svg)
     except (OSError, ValueError) as error:
-        raise UserError(f"{svg}: a ranking cannot be read ({error}); make it with `gest svg`.") from error
+        raise UserError(f"{svg}: a ranking cannot be read ({error}); make it with `gest paper svg`.") from error
     found = match_genes(adata, words) >= 0  # a gene that the section lacks has no truth
     truth, ranking = expression(adata, words)[:, found], ranking[ranking["gene"].astype(str).isin(words.genes[found])]
     scores = score_predictions(predicted[:, found], adata, truth, ranking, run=run, dataset=dataset, top=top)

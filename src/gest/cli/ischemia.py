@@ -5,16 +5,16 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from gest.cli.app import Device, app, log, read_config, write_whole
+from gest.cli.app import Device, log, paper, read_config, write_whole
 from gest.errors import UserError
 
 
-@app.command()
+@paper.command()
 def perturb_ischemia(
     reference: Annotated[list[Path], Argument(help="Sections of the injured and of the sham tissue (.h5ad).")],
     table: Annotated[
         list[Path],
-        Option(help="Table of an animal's sections (.csv), as `gest import-atlas` writes it beside them."),
+        Option(help="Table of an animal's sections (.csv), as `gest paper import-atlas` writes it beside them."),
     ],
     model: Annotated[Path, Option(help="Model directory, as `gest pretrain` writes it.")],
     config: Annotated[Path, Option(help="JSON with the key `perturbation` of config/config.yaml.")],

@@ -18,6 +18,7 @@ from gest.cli.app import (
     app,
     examples,
     log,
+    paper,
     read_config,
     writable,
     write_whole,
@@ -65,7 +66,7 @@ def embed(
     log.info("%s: obsm['X_gest'] holds the niches of %d cells, %d numbers each", out, *result.obsm["X_gest"].shape)
 
 
-@app.command()
+@paper.command()
 def represent(
     section: Section,
     method: Method,
@@ -96,9 +97,9 @@ def represent(
         log.info("%s, %s, seed %d: %.1f s, %s", method, one.variant, one.seed, one.seconds, one.status)
 
 
-@app.command()
+@paper.command()
 def group(
-    representations: Annotated[Path, Argument(help="Representations (.h5ad), as `gest represent` writes them.")],
+    representations: Annotated[Path, Argument(help="Representations (.h5ad), as `gest paper represent` writes them.")],
     section: Annotated[Path, Option(help="The section (.h5ad) they are of.")],
     method: Method,
     out: Annotated[Path, Option(help="Labels to write (.csv); what is known of each run goes to .runs.csv beside it.")],
@@ -121,7 +122,7 @@ def group(
     write_labellings(made, adata.obs_names, out)
 
 
-@app.command()
+@paper.command()
 def score_labels(
     section: Section,
     labels: Annotated[list[Path], Option(help="Labels (.csv) by one method; give the option once for each.")],

@@ -38,12 +38,13 @@ def test_from_simulation_to_scores(configured, verb):
     common = ("--config", "config.json")
     verb("vocabulary", "a.h5ad", *common, "--out", "v.npz")
     verb("pretrain", "a.h5ad", "--validation", "b.h5ad", "--vocabulary", "v.npz", *common, "--out", "m")
-    verb("crops", "b.h5ad", *common, "--out", "crops.json")
-    verb("svg", "b.h5ad", "--vocabulary", "v.npz", "--out", "svg.csv")
+    verb("paper", "crops", "b.h5ad", *common, "--out", "crops.json")
+    verb("paper", "svg", "b.h5ad", "--vocabulary", "v.npz", "--out", "svg.csv")
     for method, learnt in (("gest", ("--model", "m")), ("mean_of_seen", ("--vocabulary", "v.npz"))):
-        verb("predict", "b.h5ad", "--method", method, "--crops", "crops.json", *learnt, *common, "--out", "p.h5ad")
-        verb("score", "p.h5ad", "--section", "b.h5ad", "--vocabulary", "v.npz", "--svg", "svg.csv", "--run", "r",
-             "--dataset", "d", "--out", f"{method}.csv")  # fmt: skip
+        options = ("--method", method, "--crops", "crops.json", *learnt, *common)
+        verb("paper", "predict", "b.h5ad", *options, "--out", "p.h5ad")
+        options = ("--section", "b.h5ad", "--vocabulary", "v.npz", "--svg", "svg.csv", "--run", "r", "--dataset", "d")
+        verb("paper", "score", "p.h5ad", *options, "--out", f"{method}.csv")
         scores = pd.read_csv(f"{method}.csv")
         assert list(scores.columns) == list(COLUMNS)
         assert set(scores["crop"].astype(str)) == {"0", "1"}
@@ -66,7 +67,7 @@ def test_import_of_a_users_file(configured, sections, verb):
     (configured / "mine.json").write_text(
         json.dumps({"source": "anndata", "path": "mine.h5ad", "section_key": "sample"})
     )
-    verb("import", "--dataset-config", "mine.json", "--section", "s1", "--out", "s1.h5ad")
+    verb("paper", "import", "--dataset-config", "mine.json", "--section", "s1", "--out", "s1.h5ad")
     assert ad.read_h5ad("s1.h5ad").n_obs == sections[1].n_obs
 
 
@@ -77,14 +78,23 @@ def test_import_of_a_users_file(configured, sections, verb):
             ("simulate", "--dataset-config", "dataset.json", "--section", "z", "--out", "z.h5ad"),
             "'simulation.sections': a, b",
         ),
-        (("crops", "nothing.h5ad", "--out", "c.json"), "no such file"),
+        (("paper", "crops", "nothing.h5ad", "--out", "c.json"), "no such file"),
         (("generate", "nothing.h5ad", "--model", "m", "--unseen", "u", "--out", "o"), "nothing.h5ad"),
-        (("predict", "a.h5ad", "--method", "gp", "--crops", "c", "--vocabulary", "v.npz", "--out", "p"), "a.h5ad"),
+        (
+            ("paper", "predict", "a.h5ad", "--method", "gp", "--crops", "c", "--vocabulary", "v.npz", "--out", "p"),
+            "a.h5ad",
+        ),
         (("simulate", "--dataset-config", "bad.json", "--section", "a", "--out", "z.h5ad"), "'cells' is not a key"),
-        (("import", "--dataset-config", "bad.json", "--section", "a", "--out", "z.h5ad"), "'simulation' is not a key"),
-        (("import", "--dataset-config", "empty.json", "--section", "a", "--out", "z.h5ad"), "'path' is missing"),
+        (
+            ("paper", "import", "--dataset-config", "bad.json", "--section", "a", "--out", "z.h5ad"),
+            "'simulation' is not a key",
+        ),
+        (
+            ("paper", "import", "--dataset-config", "empty.json", "--section", "a", "--out", "z.h5ad"),
+            "'path' is missing",
+        ),
         (("vocabulary", "nothing.h5ad", "--out", "v"), "nothing.h5ad"),
-        (("download", "f", "--folder", "d", "--entry", "no.json", "--receipt", "r", "--page", "p"), "no.json"),
+        (("paper", "download", "f", "--folder", "d", "--entry", "no.json", "--receipt", "r", "--page", "p"), "no.json"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_leaves_nothing(configured, capsys, arguments, sentence, verb):

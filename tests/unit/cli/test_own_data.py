@@ -1,5 +1,7 @@
 """Files as users have them: gene names of all kinds, SpatialData, several sections; and what tools do with results."""
 
+from importlib.metadata import version
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -136,9 +138,20 @@ def test_help_shows_examples_of_each_verb_for_own_data(capsys, verb):
         verb(name, "--help")
         shown = capsys.readouterr().out
         assert f"  gest {name} " in shown.split("Examples:")[1]
+
+
+def test_the_steps_of_the_workflow_are_listed_apart(capsys, verb):
     verb()
-    listed = capsys.readouterr().out
-    assert listed.index("\n  embed ") < listed.index("Steps of the workflow") < listed.index("\n  represent ")
+    verbs = capsys.readouterr().out
+    assert verbs.index("\n  prepare ") < verbs.index("\n  embed ") < verbs.index("\n  paper ")
+    assert "\n  represent " not in verbs
+    verb("paper")
+    assert "\n  represent " in capsys.readouterr().out
+
+
+def test_the_version_is_that_of_the_package(capsys, verb):
+    verb("--version")
+    assert capsys.readouterr().out == f"gest {version('gest')}\n"
 
 
 def test_spatialdata_is_read_as_the_table_with_its_cells_centroids(sections, tmp_path):

@@ -62,7 +62,16 @@ def atlas(tmp_path, upstream, **changes):
     part = {"path": str(upstream / "zhuang_abca_2"), "sections": 3, "expected": {"cells": 600, "genes": 20}} | changes
     settings = {"source": "abc_atlas", "labels": {"region": "parcellation_structure"}, "parts": {"m": part}}
     (tmp_path / "config.json").write_text(json.dumps(settings))
-    return "import-atlas", "--dataset-config", tmp_path / "config.json", "--part", "m", "--out", tmp_path / "out"
+    return (
+        "paper",
+        "import-atlas",
+        "--dataset-config",
+        tmp_path / "config.json",
+        "--part",
+        "m",
+        "--out",
+        tmp_path / "out",
+    )
 
 
 def test_an_atlas_is_read_section_by_section(upstream, tmp_path, verb):
@@ -106,7 +115,7 @@ def test_sections_that_are_read_one_by_one(upstream, tmp_path, monkeypatch, sett
     monkeypatch.chdir(upstream)
     (tmp_path / "config.json").write_text(json.dumps(settings))
     out = tmp_path / "section.h5ad"
-    verb("import", "--dataset-config", tmp_path / "config.json", "--section", section, "--out", out)
+    verb("paper", "import", "--dataset-config", tmp_path / "config.json", "--section", section, "--out", out)
     obs = ad.read_h5ad(out).obs
     assert set(obs["section"]) == {section}
     assert set(obs["donor"]) == {settings.get("donors", {}).get(section, section)}
@@ -116,6 +125,6 @@ def test_a_section_with_other_numbers_than_upstream_is_known_for(upstream, tmp_p
     settings = {"source": "visium", "path": str(upstream / "liver_cancer"), "expected": {"cells_of": {"HCC-1L": 9}}}
     (tmp_path / "config.json").write_text(json.dumps(settings))
     out = tmp_path / "section.h5ad"
-    verb("import", "--dataset-config", tmp_path / "config.json", "--section", "HCC-1L", "--out", out, expect=2)
+    verb("paper", "import", "--dataset-config", tmp_path / "config.json", "--section", "HCC-1L", "--out", out, expect=2)
     assert "cells, where 9 are expected" in capsys.readouterr().err
     assert not out.exists()

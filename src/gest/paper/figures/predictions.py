@@ -25,7 +25,7 @@ def predictions_of(
     Parameters
     ----------
     paths
-        Files of `gest predict`, one per method.
+        Files of `gest paper predict`, one per method.
     crop
         Its name.
     cells, genes

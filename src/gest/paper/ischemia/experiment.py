@@ -27,7 +27,7 @@ SHUFFLED = "shuffled_names"
 
 
 def read_calls(paths: Sequence[str | os.PathLike]) -> pd.DataFrame:
-    """Read the calls of several models, as `gest perturb-ischemia` writes them, one below the other."""
+    """Read the calls of several models, as `gest paper perturb-ischemia` writes them, one below the other."""
     tables = [pd.read_csv(path, dtype={"gene": str}).fillna({"changed": ""}) for path in paths]
     return pd.concat(tables, ignore_index=True)
 

@@ -115,7 +115,7 @@ def label(folder: str | os.PathLike, section: str | os.PathLike, *, device: str 
         about = json.loads((folder / "fits.json").read_text())
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{folder}: what was learnt cannot be read ({error}); make it with `gest learn-labels`."
+            f"{folder}: what was learnt cannot be read ({error}); make it with `gest paper learn-labels`."
         ) from error
     adata, fits = read_section(section), [Fit(**one) for one in about["fits"]]
     done = [one for one in fits if one.status == "ok"]

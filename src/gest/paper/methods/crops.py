@@ -126,4 +126,4 @@ def read_crops(path: str | os.PathLike) -> list[Crop]:
         read = [Crop(**crop) for crop in json.loads(Path(path).read_text())]
         return [crop._replace(cells=tuple(crop.cells)) for crop in read]
     except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: crops cannot be read ({error}); make them with `gest crops`.") from error
+        raise UserError(f"{path}: crops cannot be read ({error}); make them with `gest paper crops`.") from error

@@ -62,7 +62,7 @@ def score_predictions(
     if (gene_sets[label] < 0).any():
         raise UserError(
             f"{(gene_sets[label] < 0).sum()} of the {len(ranked)} spatially variable genes of section {name!r} are not "
-            "predicted: rank the genes of the same vocabulary with `gest svg`."
+            "predicted: rank the genes of the same vocabulary with `gest paper svg`."
         )
 
     records = []

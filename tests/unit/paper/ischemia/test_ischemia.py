@@ -336,7 +336,7 @@ def arguments(tmp_path, sections, spots, model, **changes):
     (tmp_path / "config.json").write_text(json.dumps({"perturbation": settings}))
     files = [tmp_path / f"{name}.h5ad" for name in NAMES]
     return [
-        *("perturb-ischemia", *files, "--table", tmp_path / "atlas" / "m.csv", "--model", tmp_path / "model"),
+        *("paper", "perturb-ischemia", *files, "--table", tmp_path / "atlas" / "m.csv", "--model", tmp_path / "model"),
         *("--config", tmp_path / "config.json", "--out", tmp_path / "out"),
     ]
 

@@ -217,9 +217,21 @@ def test_verbs(paths, model, tmp_path, monkeypatch, verb):
     verb("annotate", paths[2], "--annotator", "annotator", "--out", "a.h5ad")
     result = gest.sections.read_section("a.h5ad")
     assert set(result.obs["gest_division"]) <= set(result.uns["gest_division"]["classes"])
-    learn = ("learn-labels", *paths[:2], "--method", "gest", "--n-seeds", 2, "--model", "model", "--config", "c.json")
+    learn = (
+        "paper",
+        "learn-labels",
+        *paths[:2],
+        "--method",
+        "gest",
+        "--n-seeds",
+        2,
+        "--model",
+        "model",
+        "--config",
+        "c.json",
+    )
     verb(*learn, "--out", "gest")
-    verb("label", paths[2], "--learnt", "gest", "--out", "labels.csv")
+    verb("paper", "label", paths[2], "--learnt", "gest", "--out", "labels.csv")
     made, cells = read_labellings("labels.csv")
     assert [one.column for one in made] == [f"max/{level}/0/{seed}" for level in labels for seed in (0, 1)]
     assert list(cells) == list(result.obs_names)
@@ -233,18 +245,18 @@ def test_verbs(paths, model, tmp_path, monkeypatch, verb):
         ({"steps": "x"}, "'steps' is 'x', and must be of type int"),
     ],
 )
-@pytest.mark.parametrize("name", ["fit-annotator", "learn-labels"])
+@pytest.mark.parametrize("name", ["fit-annotator", "paper learn-labels"])
 def test_settings_that_cannot_be_are_refused(paths, model, tmp_path, capsys, annotation, sentence, name, verb):
     model.save(tmp_path / "model")
     (tmp_path / "c.json").write_text(json.dumps({"annotation": annotation, "labels": {"region": "region"}}))
-    about = {"fit-annotator": ("--label", "region"), "learn-labels": ("--method", "gest")}[name]
-    given = (name, paths[0], "--model", tmp_path / "model", "--config", tmp_path / "c.json", *about)
+    about = {"fit-annotator": ("--label", "region"), "paper learn-labels": ("--method", "gest")}[name]
+    given = (*name.split(), paths[0], "--model", tmp_path / "model", "--config", tmp_path / "c.json", *about)
     assert sentence in refused(verb, capsys, *given, "--out", tmp_path / "o")
     assert not (tmp_path / "o").exists()
 
 
 def test_learning_needs_levels_and_nothing_else_of_a_config(paths, tmp_path, capsys, verb):
-    learn = ("learn-labels", *paths[:2], "--method", "majority", "--out", tmp_path / "m")
+    learn = ("paper", "learn-labels", *paths[:2], "--method", "majority", "--out", tmp_path / "m")
     assert "no level of labels is named" in refused(verb, capsys, *learn)
     (tmp_path / "c.json").write_text(json.dumps({"labels": {"region": "region"}}))
     verb(*learn, "--config", tmp_path / "c.json")

@@ -1,13 +1,12 @@
 """The table to be read and the figure: do they show what they were given?"""
 
-import re
-from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 
+from gest.baselines import registry
 from gest.paper.figures.generated import draw_generation
 from gest.paper.methods.generation import VARIANTS
 from gest.paper.reported import beside
@@ -67,11 +66,11 @@ def test_table_of_generation_shows_the_papers_value_in_its_run(generated, values
 
 
 def test_every_method_of_the_workflow_has_a_name_and_a_colour():
-    text = (Path(__file__).parents[2] / "workflow" / "rules" / "configuration.smk").read_text()
-    listed = {}
-    exec("\n".join(re.findall(r"^(?:MODEL_)?METHODS = .*$", text, flags=re.M)), listed)  # two tuples
-    variants = {method: VARIANTS if method in listed["MODEL_METHODS"] else ("default",) for method in listed["METHODS"]}
-    pairs = {(method, variant) for method in listed["METHODS"] for variant in variants[method]}
+    pairs = {
+        (method.name, variant)
+        for method in registry.methods("generation")
+        for variant in (VARIANTS if method.needs_model else ("default",))
+    }
     assert pairs <= NAMES.keys()
     assert len(set(NAMES.values())) == len(NAMES)
     assert COLOURS.keys() == set(NAMES.values())

@@ -14,19 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gest.baselines import registry
 from gest.errors import UserError
 
 FOLDER = Path(".venvs")  # in the working directory
-# The environment of each method.
-ENVIRONMENTS = {
-    "somde": "somde",
-    "graphst": "spatial",
-    "spagcn": "spatial",
-    "stagate": "stagate",
-    "nichecompass": "nichecompass",
-    "scanvi": "annotation",
-    "celltypist": "annotation",
-}
+ENVIRONMENTS = registry.environments()
 # One thread adds numbers in one order, so that the same input gives the same bytes (numba would give torch its own
 # number of threads); a bar of progress moves every 10 s.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from gest.baselines import registry
 from gest.errors import UserError
 from gest.model import GeST
 from gest.paper.methods.annotation_methods import (
@@ -31,7 +32,7 @@ from gest.tasks.annotation.fit import Settings
 from gest.utils.files import whole_folder
 from gest.vocabulary import Vocabulary
 
-METHODS = ("gest", *PACKAGED, "majority")
+METHODS = registry.names("annotation")
 
 
 def fit(
@@ -75,8 +76,7 @@ def fit(
         An unknown method, one without what it needs, no level, or a section without one. A run that fails is no error:
         why it failed is told in its status.
     """
-    if method not in METHODS:
-        raise UserError(f"annotation: the method is '{method}', and must be one of {', '.join(METHODS)}.")
+    registry.method("annotation", method)
     if not levels:
         raise UserError("annotation: no level of labels is named; give a config whose 'labels' name columns of obs.")
     if method == "gest" and not models:

@@ -15,6 +15,7 @@ import pandas as pd
 import scipy.sparse as sp
 from anndata import AnnData
 
+from gest.baselines import registry
 from gest.baselines.packaged import run_isolated
 from gest.data.read_for_model import to_model_input
 from gest.data.tokenize import match_genes
@@ -28,7 +29,7 @@ from gest.tasks.annotation.fit import Settings, train_annotator
 from gest.tasks.annotation.labels import draw_labels, labels_of, read_labelled
 from gest.vocabulary import Vocabulary
 
-PACKAGED = ("scanvi", "celltypist")
+PACKAGED = registry.packaged_names("annotation")
 
 log = logging.getLogger(__name__)
 

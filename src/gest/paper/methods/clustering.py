@@ -17,6 +17,7 @@ import pandas as pd
 import scanpy as sc
 import scipy.sparse as sp
 
+from gest.baselines import registry
 from gest.baselines.packaged import run_isolated
 from gest.data.read_for_model import to_model_input
 from gest.errors import UserError
@@ -28,10 +29,10 @@ from gest.tasks.cluster import cluster
 from gest.tasks.embed import embed_tokens
 from gest.training.pretrain import finetune
 
-MODEL_METHODS = ("gest", "gest_continued")
+MODEL_METHODS = registry.model_names("clustering")
 """Zero-shot, and after continued training on the very section, without its labels ("Ours-FT")."""
-PACKAGED = ("graphst", "nichecompass", "spagcn", "stagate")
-METHODS = (*MODEL_METHODS, *PACKAGED, "raw", "coordinates", "shuffled")
+PACKAGED = registry.packaged_names("clustering")
+METHODS = registry.names("clustering")
 
 
 class Representation(NamedTuple):
@@ -90,8 +91,7 @@ def represent(
     UserError
         An unknown method, or no counts for one that needs them.
     """
-    if method not in METHODS:
-        raise UserError(f"represent: the method is '{method}', and must be one of {', '.join(METHODS)}.")
+    registry.method("clustering", method)
     _check_levels(section, levels)
     if method in MODEL_METHODS:
         return [

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 import torch
 from tqdm import tqdm
 
-from gest.baselines import METHODS as BASELINES
+from gest.baselines import registry
 from gest.data.tokenize import expression
 from gest.errors import UserError
 from gest.model import GeST
@@ -25,9 +25,9 @@ from gest.windows import Tokens
 
 VARIANTS = ("weighted", "picking", "codebook")
 """Of the methods of GeST."""
-SEEDED = ("gest", "gest_continued", "gp", "mlp")
+SEEDED = tuple(method.name for method in registry.methods("generation") if method.seeded)
 """Methods whose predictions depend on the seed."""
-METHODS = ("gest", "gest_continued", *BASELINES, "true_metacells")
+METHODS = registry.names("generation")
 """`true_metacells` looks at the answer: no method that predicts meta cells can do better."""
 
 
@@ -65,9 +65,8 @@ def predict_crops(
     UserError
         An unknown method, or one of GeST's without a model.
     """
-    if method not in METHODS:
-        raise UserError(f"predict: the method is '{method}', and must be one of {', '.join(METHODS)}.")
-    if method.startswith("gest") and model is None:
+    entry = registry.method("generation", method)
+    if entry.needs_model and model is None:
         raise UserError(f"predict: the method '{method}' needs a model directory; give one with --model.")
     xy = np.asarray(section.obsm["spatial"], dtype=np.float64)
     normalised = expression(section, vocabulary)
@@ -75,8 +74,9 @@ def predict_crops(
 
     def predict(unseen: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray | int]:
         seen = ~unseen
-        if method in BASELINES:
-            return {"default": BASELINES[method](xy[seen], normalised[seen].toarray(), xy[unseen], seed=seed)}, 0
+        if entry.function:
+            baseline = registry.load_function(entry)
+            return {"default": baseline(xy[seen], normalised[seen].toarray(), xy[unseen], seed=seed)}, 0
         if method == "true_metacells":
             return {"default": vocabulary.expression[tokens[unseen]]}, 0
         own = model

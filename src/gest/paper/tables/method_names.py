@@ -4,44 +4,17 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-# Method and variant, in the order of tables and figures: the paper's four first.
-NAMES = {
-    ("gest", "picking"): "GeST",
-    ("gest", "weighted"): "GeST-W",
-    ("gp", "default"): "GP",
-    ("mlp", "default"): "MLP",
-    ("gest", "codebook"): "GeST-W, re-estimated",
-    ("gest_continued", "picking"): "GeST, continued",
-    ("gest_continued", "weighted"): "GeST-W, continued",
-    ("gest_continued", "codebook"): "GeST-W, continued, re-estimated",
-    ("no_quantisation", "continuous"): "GeST, no quantisation",
-    ("mean_of_seen", "default"): "mean of seen",
-    ("nearest_seen", "default"): "nearest seen",
-    ("true_metacells", "default"): "true meta cells",
-}
-# Of clustering, by method (GeST's variants are windows): the paper's seven of Table 1 in its order, then controls.
-CLUSTERING_NAMES = {
-    "gest": "GeST zero-shot",
-    "graphst": "GraphST",
-    "nichecompass": "NicheCompass",
-    "spagcn": "SpaGCN",
-    "stagate": "STAGATE",
-    "raw": "Raw",
-    "gest_continued": "GeST-FT (transductive)",
-    "coordinates": "coordinates alone",
-    "shuffled": "shuffled labels",
-}
-# Of annotation: the paper's four of Table 2 in its order, then the control.
-ANNOTATION_NAMES = {
-    ("gest", "mean"): "GeST mean",
-    ("gest", "max"): "GeST max",
-    ("scanvi", "default"): "scANVI",
-    ("celltypist", "default"): "CellTypist",
-    ("majority", "default"): "majority class",
-}
-PAPER = ("GeST", "GeST-W", "GP", "MLP")
-CONTROLS = ("mean of seen", "nearest seen")
-BOUND = "true meta cells"
+from gest.baselines import registry
+
+# By method and variant, in the order of tables and figures. Figure A.1 alone draws the model without quantisation.
+NAMES = registry.labels("generation") | {("no_quantisation", "continuous"): "GeST, no quantisation"}
+ANNOTATION_NAMES = registry.labels("annotation")
+# By method, for the variants of GeST are sizes of its window.
+CLUSTERING_NAMES = {method: label for (method, _), label in registry.labels("clustering").items()}
+
+PAPER = tuple(registry.labels("generation", kind="paper").values())
+CONTROLS = tuple(registry.labels("generation", kind="control").values())
+(BOUND,) = registry.labels("generation", kind="bound").values()
 
 # Okabe and Ito's colours, which colour-blind people tell apart; what is no method of the paper is grey.
 COLOURS = dict.fromkeys(NAMES.values(), "0.45") | {

@@ -182,7 +182,7 @@ def test_a_run_that_fails_says_why_and_leaves_the_others(paths, vocabulary, pack
 
 def test_user_errors(paths, model, sections, vocabulary, tmp_path):
     out = tmp_path / "o"
-    with pytest.raises(UserError, match="must be one of gest, scanvi, celltypist, majority"):
+    with pytest.raises(UserError, match="choose gest, scanvi, celltypist or majority"):
         fit("singler", paths[:2], LEVELS, out=out)
     with pytest.raises(UserError, match="'gest' needs a model directory"):
         fit("gest", paths[:2], LEVELS, out=out)

@@ -171,7 +171,7 @@ def test_training_that_diverges_says_so_in_its_rows(sections, model, monkeypatch
 def test_mistakes_are_told(sections):
     with pytest.raises(UserError, match="obs of section s0 has no level 'layer'"):
         represent(sections[0], "raw", **SETTINGS | {"levels": ["layer"]})
-    with pytest.raises(UserError, match="the method is 'bayesspace', and must be one of gest, "):
+    with pytest.raises(UserError, match=r"clustering: unknown method 'bayesspace' \(choose gest, "):
         represent(sections[0], "bayesspace", **SETTINGS)
     normalised = sections[0].copy()
     normalised.uns["gest"] = {"x": "normalised"}

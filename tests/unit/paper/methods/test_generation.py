@@ -159,7 +159,7 @@ def test_true_metacells_are_the_bound(sections, vocabulary, crops):
 
 
 def test_user_errors(sections, vocabulary, crops):
-    with pytest.raises(UserError, match="must be one of gest, gest_continued"):
+    with pytest.raises(UserError, match="choose gest, gest_continued"):
         predict_crops(sections[0], crops, "kriging", vocabulary=vocabulary)
     with pytest.raises(UserError, match="needs a model directory"):
         predict_crops(sections[0], crops, "gest", vocabulary=vocabulary)

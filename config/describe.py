@@ -1,4 +1,4 @@
-"""Write the table of every key into config/README.md, as the schema has it: `python config/describe.py`."""
+"""Write the table of configuration keys in config/README.md from the schema: `python config/describe.py`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,84 +10,83 @@ SCHEMA = yaml.safe_load((CONFIG.parent / "workflow" / "schemas" / "config.schema
 DEFAULTS = yaml.safe_load((CONFIG / "config.yaml").read_text(encoding="utf-8"))
 START, END = "<!-- every key: written by config/describe.py -->\n", "<!-- end of every key -->\n"
 BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-_ABSENT = object()
+TYPES = {"array": "list", "null": "null", "object": "map"}
+SETTINGS = {"window", "vocabulary", "model", "serialisation", "loss", "pretraining", "generation", "svg"}
+SETTINGS |= {"clustering", "annotation"}
+MISSING = object()
 
 
-def resolved(schema: dict) -> dict:
-    """Lay what a reference says under what stands beside it."""
+def resolve(schema: dict) -> dict:
+    """Replace a `$ref` by its definition; keys beside the reference win."""
     while "$ref" in schema:
-        found = SCHEMA
+        definition = SCHEMA
         for name in schema["$ref"].removeprefix("#/").split("/"):
-            found = found[name]
-        schema = found | {key: value for key, value in schema.items() if key != "$ref"}
+            definition = definition[name]
+        schema = definition | {key: value for key, value in schema.items() if key != "$ref"}
     return schema
 
 
-def keys(schema: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict]]:
-    """Every key that holds a value; what datasets and variants take over from the run is left out there.
+def list_keys(schema: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict]]:
+    """Yield every key that holds a value, with its schema.
 
-    A key without a description of its own has that of the map it stands in.
+    Settings of the run that a dataset or variant may override are listed once, at the top level. A key without a
+    description inherits the one of its map.
     """
-    own = {name: about for name, about in schema.get("properties", {}).items() if not path or name not in shared(path)}
-    for name, about in own.items():
-        about = resolved(about)
-        inner = about.get("additionalProperties")
+    in_dataset_or_variant = bool(path) and path[-1] == "NAME"
+    for name, entry in schema.get("properties", {}).items():
+        if in_dataset_or_variant and name in SETTINGS:
+            continue
+        entry = resolve(entry)
+        inner = entry.get("additionalProperties")
+        inner = resolve(inner) if isinstance(inner, dict) else {}
         if (*path, name) == ("upstream",):
-            yield (name,), about  # config/datasets.yaml
-        elif "properties" in about:
-            yield from keys(about, (*path, name))
-        elif isinstance(inner, dict) and "properties" in resolved(inner):
-            yield from keys(resolved(inner), (*path, name, "NAME"))
+            yield (name,), entry  # its keys stand in config/datasets.yaml
+        elif "properties" in entry:
+            yield from list_keys(entry, (*path, name))
+        elif "properties" in inner:
+            yield from list_keys(inner, (*path, name, "NAME"))
         else:
-            yield (*path, name), {"description": schema.get("description", "")} | about
+            yield (*path, name), {"description": schema.get("description", "")} | entry
 
 
-def shared(path: tuple[str, ...]) -> set[str]:
-    """Names of the run's settings, in a dataset or a variant."""
-    settings = {"window", "vocabulary", "model", "serialisation", "loss", "pretraining", "generation", "svg"}
-    return settings | {"clustering", "annotation"} if path[-1] == "NAME" else set()
-
-
-def allowed(schema: dict) -> str:
-    """Say in words what values a key may have."""
+def format_type(schema: dict) -> str:
+    """Describe the allowed values of a key."""
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     types = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", [])
-    bounds = [f"{words} {schema[bound]:g}" for bound, words in BOUNDS.items() if bound in schema]
-    text = " or ".join({"array": "list", "null": "null", "object": "map"}.get(name, name) for name in types)
+    text = " or ".join(TYPES.get(name, name) for name in types)
     if "items" in schema and "array" in types:
-        text += f" ({allowed(resolved(schema['items']))})"
-    return " ".join([text, ", ".join(bounds)]).strip()
+        text += f" ({format_type(resolve(schema['items']))})"
+    bounds = [f"{phrase} {schema[bound]:g}" for bound, phrase in BOUNDS.items() if bound in schema]
+    return f"{text} {', '.join(bounds)}".strip()
 
 
-def default(path: tuple[str, ...]) -> str:
-    """Return the value of config.yaml, in YAML's short form; nothing where every dataset has its own."""
+def format_default(path: tuple[str, ...]) -> str:
+    """Format the value in config.yaml as short YAML; empty if it has none."""
     value = DEFAULTS
     for name in path:
-        value = value.get(name, _ABSENT) if isinstance(value, dict) else _ABSENT
-    if value is _ABSENT:
+        value = value.get(name, MISSING) if isinstance(value, dict) else MISSING
+    if value is MISSING:
         return ""
     text = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
     return f"`{text}`" if len(text) < 60 else "*see there*"
 
 
-def table() -> str:
-    """Lay every key out as Markdown."""
+def format_table() -> str:
+    """Format all keys as a Markdown table."""
     lines = ["| key | allowed | default | meaning |", "|---|---|---|---|"]
-    for path, about in keys(SCHEMA):
-        meaning = about.get("description", "").replace("|", "\\|")
-        lines.append(
-            f"| `{'.'.join(path)}` | {allowed(about)} | {default(path).replace('|', chr(92) + '|')} | {meaning} |"
-        )
+    for path, schema in list_keys(SCHEMA):
+        cells = [f"`{'.'.join(path)}`", format_type(schema), format_default(path), schema.get("description", "")]
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def rendered(text: str) -> str:
-    """Set the table between its marks."""
+def replace_table(text: str) -> str:
+    """Replace the table between its two marks."""
     before, _, rest = text.partition(START)
-    return f"{before}{START}\n{table()}\n{END}{rest.partition(END)[2]}"
+    return f"{before}{START}\n{format_table()}\n{END}{rest.partition(END)[2]}"
 
 
 if __name__ == "__main__":
     readme = CONFIG / "README.md"
-    readme.write_text(rendered(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    readme.write_text(replace_table(readme.read_text(encoding="utf-8")), encoding="utf-8")

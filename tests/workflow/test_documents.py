@@ -1,4 +1,4 @@
-"""Documents that programs write: are they what would be written now, and does the README leave nothing out?"""
+"""Generated documents are current, links resolve, and the README lists every item of the paper."""
 
 import re
 import runpy
@@ -20,7 +20,7 @@ def test_the_map_of_the_paper_is_current(tmp_path):
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "paper_map"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     written, kept = ((folder / "docs" / "paper_map.md").read_text() for folder in (tmp_path, ROOT))
-    assert written == kept, "write it anew: snakemake --cores 1 --force paper_map"
+    assert written == kept, "out of date; run: snakemake --cores 1 --force paper_map"
 
 
 def test_every_table_and_figure_of_the_paper_is_on_the_map():
@@ -48,11 +48,11 @@ def test_links_between_documents_lead_somewhere():
 def test_the_table_of_keys_is_current():
     describe = runpy.run_path(str(ROOT / "config" / "describe.py"))
     readme = (ROOT / "config" / "README.md").read_text()
-    assert describe["rendered"](readme) == readme, "write it anew: python config/describe.py"
+    assert describe["replace_table"](readme) == readme, "out of date; run: python config/describe.py"
 
 
 def test_every_key_of_the_configuration_is_in_the_table():
-    """But those of datasets and of variants, which stand under NAME, and the registry of upstream files."""
+    """Exceptions: keys of datasets and variants, listed under NAME, and the registry of upstream files."""
     described = set(re.findall(r"^\| `([\w.]+)` \|", (ROOT / "config" / "README.md").read_text(), flags=re.M))
 
     def leaves(settings, path):
@@ -68,7 +68,7 @@ def test_every_key_of_the_configuration_is_in_the_table():
 
 
 def test_no_description_of_a_key_was_cut_at_a_comma():
-    """YAML ends an unquoted text in braces there, and takes the rest for a key without a value."""
+    """In braces, YAML ends an unquoted text at a comma and reads the rest as a key without a value."""
 
     def values(node):
         for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else []:

@@ -1,6 +1,7 @@
 """Regions of interest: the cells of a section whose genes are perturbed (section 4.4).
 
-Each is a shape or a rule that says which cells of a section it holds; lengths and places are in µm.
+A region is a `Circle`, a `Polygon`, a `Label` or a `Mask`; `cells_of` marks the cells of a section that lie in it.
+Lengths and coordinates are in µm. `in_polygon` is the package's only point-in-polygon test.
 """
 
 from collections.abc import Sequence
@@ -14,12 +15,19 @@ from matplotlib.path import Path
 from gest.errors import UserError
 from gest.sections import coordinates
 
-_ON_BORDER = 1e-6  # µm; cells on a polygon's border are in it
+_BORDER_UM = 1e-6  # how far outside an edge a cell still counts as on the border
+_MAX_SHOWN = 20  # values of a column that an error lists
 
 
 @dataclass(frozen=True)
 class Circle:
-    """Cells at most `radius` µm from (x, y)."""
+    """The cells at most `radius` µm from (x, y).
+
+    Examples
+    --------
+    >>> print(Circle(1850, 3300, 100))
+    the circle of 100 µm around (1850, 3300)
+    """
 
     x: float
     y: float
@@ -29,15 +37,21 @@ class Circle:
         return f"the circle of {self.radius:g} µm around ({self.x:g}, {self.y:g})"
 
     def holds(self, adata: AnnData) -> np.ndarray:
-        """(n,) booleans."""
+        """Mark the cells in the circle: (n,) booleans."""
         if not self.radius > 0:
-            raise UserError(f"ROI: the radius is {self.radius:g} µm, and must be above 0.")
+            raise UserError(f"ROI: the radius is {self.radius:g} µm (expected a value above 0).")
         return np.linalg.norm(coordinates(adata, "section") - (self.x, self.y), axis=1) <= self.radius
 
 
 @dataclass(frozen=True)
 class Polygon:
-    """Cells in a polygon, or on its border; vertices (k, 2) in µm."""
+    """The cells in a polygon or on its border; vertices (k, 2) in µm.
+
+    Examples
+    --------
+    >>> print(Polygon([[0, 0], [90, 0], [0, 90]]))
+    the polygon of 3 vertices
+    """
 
     vertices: Sequence[Sequence[float]]
 
@@ -45,24 +59,27 @@ class Polygon:
         return f"the polygon of {len(self.vertices)} vertices"
 
     def holds(self, adata: AnnData) -> np.ndarray:
-        """(n,) booleans."""
+        """Mark the cells in the polygon: (n,) booleans."""
         try:
             vertices = np.asarray(self.vertices, dtype=np.float64)
         except (TypeError, ValueError):
             vertices = np.empty(0)
         if vertices.ndim != 2 or vertices.shape[1] != 2 or len(vertices) < 3 or not np.isfinite(vertices).all():
             raise UserError(
-                "ROI: a polygon is three or more vertices [x, y] in µm, such as [[0, 0], [90, 0], [0, 90]]."
+                "ROI: a polygon needs three or more vertices [x, y] in µm, such as [[0, 0], [90, 0], [0, 90]]."
             )
-        outline = Path(vertices)
-        # The sign of the radius that widens a polygon depends on which way its vertices turn.
-        xy = coordinates(adata, "section")
-        return outline.contains_points(xy, radius=_ON_BORDER) | outline.contains_points(xy, radius=-_ON_BORDER)
+        return in_polygon(coordinates(adata, "section"), vertices, border=_BORDER_UM)
 
 
 @dataclass(frozen=True)
 class Label:
-    """Cells whose column of `obs` has a value; numbers are compared as text too."""
+    """The cells whose `obs` column has a value; numbers are also compared as text.
+
+    Examples
+    --------
+    >>> print(Label("layer", "L2/3"))
+    obs['layer'] = 'L2/3'
+    """
 
     column: str
     value: str
@@ -71,19 +88,27 @@ class Label:
         return f"obs['{self.column}'] = '{self.value}'"
 
     def holds(self, adata: AnnData) -> np.ndarray:
-        """(n,) booleans."""
+        """Mark the cells with the value: (n,) booleans."""
         column = _column(adata, self.column)
         mask = (column.notna() & (column.astype(str) == str(self.value))).to_numpy()
         if not mask.any():
-            known = sorted(map(str, column.dropna().unique()))
-            shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
-            raise UserError(f"ROI: no cell has {self}; the column holds {shown or 'nothing'}.")
+            values = sorted(map(str, column.dropna().unique()))
+            shown = ", ".join(values[:_MAX_SHOWN]) or "no values"
+            if len(values) > _MAX_SHOWN:
+                shown += f" and {len(values) - _MAX_SHOWN} more"
+            raise UserError(f"ROI: no cell has {self}; the column holds {shown}.")
         return mask
 
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """Cells marked by (n,) booleans, or by the name of a boolean column of `obs`."""
+    """The cells marked by (n,) booleans, or by the name of a boolean `obs` column.
+
+    Examples
+    --------
+    >>> print(Mask("lesion"))
+    the mask obs['lesion']
+    """
 
     mask: np.ndarray | str
 
@@ -91,11 +116,11 @@ class Mask:
         return f"the mask obs['{self.mask}']" if isinstance(self.mask, str) else "the mask"
 
     def holds(self, adata: AnnData) -> np.ndarray:
-        """(n,) booleans."""
+        """Return the mask, checked: (n,) booleans."""
         mask = np.asarray(_column(adata, self.mask) if isinstance(self.mask, str) else self.mask)
         if mask.dtype != bool or mask.shape != (adata.n_obs,):
             raise UserError(
-                f"ROI: {self} has type {mask.dtype} and shape {mask.shape}, and must hold {adata.n_obs} booleans."
+                f"ROI: {self} has type {mask.dtype} and shape {mask.shape} (expected {adata.n_obs} booleans)."
             )
         return mask
 
@@ -104,25 +129,62 @@ ROI = Circle | Polygon | Label | Mask
 
 
 def cells_of(adata: AnnData, roi: ROI) -> np.ndarray:
-    """Say which cells of a section lie in a region of interest: (n,) booleans.
+    """Mark the cells of a section that lie in a region of interest: (n,) booleans.
 
     Raises
     ------
     UserError
-        No cell does, or the region is described wrongly.
+        The region contains no cell or is not valid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anndata import AnnData
+    >>> section = AnnData(np.ones((3, 1)), obsm={"spatial": np.array([[0, 0], [30, 40], [90, 0]])})
+    >>> cells_of(section, Circle(0, 0, 50))
+    array([ True,  True, False])
+    >>> cells_of(section, Polygon([[0, 0], [90, 0], [0, 90]]))
+    array([ True,  True,  True])
     """
     mask = roi.holds(adata)
     if not mask.any():
         xy = coordinates(adata, "section")
         (x0, y0), (x1, y1) = xy.min(0), xy.max(0)
         raise UserError(
-            f"ROI: {roi} holds no cell of the section, whose cells lie at x {x0:.0f} to {x1:.0f} and y {y0:.0f} to "
-            f"{y1:.0f} µm; move or widen it."
+            f"ROI: {roi} holds no cell; the section's cells lie at x {x0:.0f} to {x1:.0f} and y {y0:.0f} to "
+            f"{y1:.0f} µm. Move or widen the region."
         )
     return mask
 
 
+def in_polygon(points: np.ndarray, vertices: np.ndarray | Sequence[Sequence[float]], *, border: float) -> np.ndarray:
+    """Mark the points in a polygon; points on its border are in it.
+
+    Parameters
+    ----------
+    points
+        (n, 2).
+    vertices
+        (v, 2) in the units of the points, in either direction around the polygon.
+    border
+        Points at most this far outside an edge are also in the polygon; covers rounding.
+
+    Returns
+    -------
+    (n,) booleans.
+
+    Examples
+    --------
+    >>> in_polygon(np.array([[0.5, 0.5], [1.0, 0.5], [1.1, 0.5]]), [[0, 0], [1, 0], [1, 1], [0, 1]], border=1e-9)
+    array([ True,  True, False])
+    """
+    path = Path(vertices)
+    # Whether a positive radius widens or narrows a path depends on the direction of its vertices.
+    return path.contains_points(points, radius=border) | path.contains_points(points, radius=-border)
+
+
 def _column(adata: AnnData, name: str) -> pd.Series:
     if name not in adata.obs:
-        raise UserError(f"section: obs has no column '{name}'; it has {', '.join(adata.obs) or 'none'}.")
+        columns = ", ".join(adata.obs) or "none"
+        raise UserError(f"section: obs has no column '{name}' (columns: {columns}).")
     return adata.obs[name]

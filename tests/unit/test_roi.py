@@ -53,18 +53,18 @@ def test_label_and_mask(grid):
 @pytest.mark.parametrize(
     ("roi", "sentence"),
     [
-        (Circle(500, 500, 20), r"circle of 20 µm around \(500, 500\) holds no cell .* x 0 to 100 and y 0 to 80 µm"),
+        (Circle(500, 500, 20), r"circle of 20 µm around \(500, 500\) holds no cell; .* x 0 to 100 and y 0 to 80 µm"),
         (Circle(50, 50, 0), "radius is 0 µm"),
         (Polygon([[0, 0], [1, 1]]), "three or more vertices"),
         (Polygon([[0, 0], [1, 1], [2]]), "three or more vertices"),
         (Polygon([[0, 0], [1, 1], [np.nan, 2]]), "three or more vertices"),
         (Polygon([[1, 1], [2, 1], [2, 2]]), "polygon of 3 vertices holds no cell"),
-        (Label("depth", "upper"), "no column 'depth'; it has layer, cluster, chosen"),
+        (Label("depth", "upper"), r"no column 'depth' \(columns: layer, cluster, chosen\)"),
         (Label("layer", "lower"), "no cell has obs.'layer'. = 'lower'; the column holds upper"),
         (Label("layer", "nan"), "no cell has"),
-        (Mask("layer"), "must hold 99 booleans"),
+        (Mask("layer"), "expected 99 booleans"),
         (Mask("mine"), "no column 'mine'"),
-        (Mask(np.ones(3, bool)), "must hold 99 booleans"),
+        (Mask(np.ones(3, bool)), "expected 99 booleans"),
         (Mask(np.zeros(99, bool)), "the mask holds no cell"),
     ],
 )

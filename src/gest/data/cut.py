@@ -4,17 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 from anndata import AnnData
-from matplotlib.path import Path
 
 from gest.errors import UserError
+from gest.roi import in_polygon
 
 
 def inside(xy: np.ndarray, polygon: Sequence[Sequence[float]]) -> np.ndarray:
     """Say which cells at xy (n, 2), µm, lie in a polygon (v, 2) given in fractions of their extent: (n,) booleans."""
     fractions = (xy - xy.min(0)) / np.ptp(xy, axis=0)
-    outline = Path(polygon)
-    # The outermost cells lie on the extent's border: a polygon that reaches to it holds them, whichever way it turns.
-    return outline.contains_points(fractions, radius=1e-9) | outline.contains_points(fractions, radius=-1e-9)
+    return in_polygon(fractions, polygon, border=1e-9)  # the outermost cells lie on the border of the extent
 
 
 def cut(section: AnnData, *, name: str, polygon: Sequence[Sequence[float]], keep: str, margin_um: float = 0) -> AnnData:

@@ -74,7 +74,7 @@ class Training:
 
     def partial(self) -> bool:
         """Whether a state is half-written now."""
-        return any(self.folder.glob("state/*/partial"))
+        return any(self.folder.glob("state/*/.partial-*"))
 
     def newest(self) -> int:
         """Step of the newest state."""

@@ -4,7 +4,6 @@
 (n, 2) in µm, ``obs`` holds ``section``, ``donor`` and label columns (NaN = unassigned), and names are unique.
 """
 
-import os
 import warnings
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from gest.errors import UserError, first_line
+from gest.utils.files import whole_file
 
 X_KINDS = ("counts", "normalised")
 
@@ -87,15 +87,9 @@ def read_section(path: str | Path) -> ad.AnnData:
 
 def write_section(adata: ad.AnnData, path: str | Path) -> None:
     """Check one section and write it whole or not at all; see `validate` for the errors."""
-    path = Path(path)
     section = validate(adata, name=str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        section.write_h5ad(temporary, compression="gzip")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as partial:
+        section.write_h5ad(partial, compression="gzip")
 
 
 def _check_unique_names(section: ad.AnnData, name: str) -> None:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Self
 from zipfile import BadZipFile
 
@@ -26,6 +25,7 @@ from gest._metacells import (
     projected,
 )
 from gest.errors import UserError
+from gest.utils.files import whole_file
 
 _CHUNK = 1024  # cells per block, so that memory does not grow with the data, and distances stay in the cache
 
@@ -213,10 +213,8 @@ class Vocabulary:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write one `.npz` with everything in it; the same vocabulary gives the same bytes."""
-        partial = Path(f"{path}.partial")
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(self._bytes())
-        os.replace(partial, path)
+        with whole_file(path) as partial_file:
+            partial_file.write_bytes(self._bytes())
 
     def digest(self) -> bytes:
         """Hash of everything in it."""

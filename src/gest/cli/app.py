@@ -155,14 +155,12 @@ def writable(out: Path, suffix: str = "") -> Path:
 
 def write_whole(out: Path, write: Callable[[Path], None]) -> None:
     """Write under a temporary name, so that nothing half-written bears the final one."""
-    partial = writable(out).with_name(f".partial-{out.name}")
+    from gest.utils.files import whole_file
+
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write(partial)
-        os.replace(partial, out)
+        with whole_file(writable(out)) as partial:
+            write(partial)
     except OSError as error:
         raise UserError(
             f"{out}: it cannot be written ({error.strerror or error}); make room, or give another --out."
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)

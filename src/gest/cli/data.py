@@ -142,15 +142,10 @@ def fixtures(
 ) -> None:
     """Simulate small upstream files of all five datasets, as the toy run downloads them."""
     from gest.testing import write_upstream
+    from gest.utils.files import whole_folder
 
-    partial = out.with_name(f".partial-{out.name}")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with whole_folder(out) as partial:
         write_upstream(partial, read_config(config))
-        shutil.rmtree(out, ignore_errors=True)
-        partial.replace(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 @app.command(

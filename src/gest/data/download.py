@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError as BrokenAnswer
 
 from gest.data.http import fetch, length, reason, session
 from gest.errors import UserError
+from gest.utils.files import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -190,6 +191,5 @@ def _read_lock(lock: Path, again: str) -> dict[str, Any]:
 
 def _write_lock(lock: Path, entry: Mapping[str, Any]) -> None:
     kept = {key: entry[key] for key in ("urls", "size", "md5")} | {"date": datetime.date.today().isoformat()}
-    temporary = lock.with_name(f".{lock.name}.tmp")
-    temporary.write_text(json.dumps(kept, indent=2) + "\n")
-    os.replace(temporary, lock)
+    with whole_file(lock) as partial_lock:
+        partial_lock.write_text(json.dumps(kept, indent=2) + "\n")

@@ -8,6 +8,8 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from gest.utils.files import whole_file
+
 DPI = 300
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # it would tell of every glyph in the log
 # Dates, and names and versions of programs, would differ where the figure does not.
@@ -24,7 +26,5 @@ def save(figure: Figure, *paths: str | os.PathLike) -> None:
         buffer = io.BytesIO()
         with mpl.rc_context({"pdf.fonttype": 42}):  # TrueType: editors of drawings can change the text
             figure.savefig(buffer, format=kind, dpi=DPI, metadata=_METADATA[kind])
-        partial = path.with_name(f".{path.name}.partial")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(buffer.getvalue())
-        os.replace(partial, path)
+        with whole_file(path) as partial:
+            partial.write_bytes(buffer.getvalue())

@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import io
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ import torch
 from gest.config import Config
 from gest.errors import UserError
 from gest.training.distributed import ALONE, Processes
+from gest.utils.files import whole_file
 from gest.windows import Tokens
 
 if TYPE_CHECKING:  # this file runs where only torch and numpy are
@@ -96,15 +96,10 @@ class Checkpoints:
         UserError
             It cannot be written, as when the disk is full; what was there is left as it is.
         """
-        partial = self.folder / "partial"
         try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, self.folder / name)
+            with whole_file(self.folder / name) as partial:
+                partial.write_bytes(content)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise UserError(
                 f"{self.folder / name}: cannot be written ({error.strerror}), and what was saved before is kept; make "
                 "room and start again."

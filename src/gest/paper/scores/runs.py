@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from gest.errors import UserError
+from gest.utils.files import whole_file
 
 # What is known of each run, besides its labels.
 RUN = ["column", "method", "variant", "level", "model_seed", "seed", "seconds", "peak_mb", "version", "status"]
@@ -70,15 +71,9 @@ def write_labellings(labellings: Sequence[Labelling], cells: ArrayLike, path: st
     labels = pd.DataFrame({"cell": cells} | {run.column: run.labels for run in labellings})
     runs = pd.DataFrame([{"column": run.column} | run._asdict() for run in labellings], columns=RUN)
     runs["model_seed"] = runs["model_seed"].astype("Int64")
-    temporary = {path: Path(f"{path}.{os.getpid()}.tmp"), runs_path(path): Path(f"{runs_path(path)}.{os.getpid()}.tmp")}
-    try:
-        for table, partial in zip((labels, runs), temporary.values(), strict=True):
-            table.to_csv(partial, index=False, lineterminator="\n")
-        for final, partial in temporary.items():
-            os.replace(partial, final)
-    finally:
-        for partial in temporary.values():
-            partial.unlink(missing_ok=True)
+    with whole_file(runs_path(path)) as partial_runs, whole_file(path) as partial_labels:
+        labels.to_csv(partial_labels, index=False, lineterminator="\n")
+        runs.to_csv(partial_runs, index=False, lineterminator="\n")
 
 
 def read_labellings(path: str | os.PathLike[str], cells: ArrayLike | None = None) -> tuple[list[Labelling], np.ndarray]:

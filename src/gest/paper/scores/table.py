@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gest.errors import UserError
+from gest.utils.files import whole_file
 
 COLUMNS = (
     *("run", "task", "dataset", "section", "crop", "method", "variant", "level", "gene_set", "model_seed", "seed"),
@@ -36,12 +36,8 @@ def write_scores(scores: pd.DataFrame, path: str | os.PathLike[str]) -> None:
         If columns are missing or unknown.
     """
     _check_columns(scores, str(path))
-    temporary = Path(f"{os.fspath(path)}.{os.getpid()}.tmp")
-    try:
-        scores[list(COLUMNS)].to_csv(temporary, index=False, lineterminator="\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as partial:
+        scores[list(COLUMNS)].to_csv(partial, index=False, lineterminator="\n")
 
 
 def read_scores(paths: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:

@@ -286,7 +286,7 @@ def test_user_errors_of_annotating(sections, model, annotator, tmp_path):
         gest.annotate(few, annotator)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("")
-    with pytest.raises(UserError, match=r"something here without annotator\.json"):
+    with pytest.raises(UserError, match=r"already exists without annotator\.json"):
         annotator.save(tmp_path / "mine")
     annotator.save(tmp_path / "a")
     shutil.copytree(tmp_path / "a", tmp_path / "b")

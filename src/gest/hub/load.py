@@ -1,35 +1,40 @@
-"""Load a model or an annotator from a folder, an archive, an address or a hub."""
+"""Load a model or an annotator from a folder, an archive, a url or the Hugging Face Hub."""
 
 import os
+from typing import TypeVar
 
+from gest import model
 from gest.hub.locate import local_folder
 from gest.model import GeST, read_model
-from gest.tasks.annotation.annotator import Annotator, read_annotator
+from gest.tasks.annotation import annotator
+from gest.tasks.annotation.annotator import Annotator, check_kind, read_annotator
+
+Model = TypeVar("Model", GeST, Annotator)
 
 
-def load(model_dir: str | os.PathLike) -> GeST | Annotator:
-    """Read a model or an annotator, on the CPU and ready to predict.
+def load(model_dir: str | os.PathLike, *, expected: type[Model] | None = None) -> Model:
+    """Load a model or an annotator, on the CPU and in evaluation mode.
 
     Parameters
     ----------
     model_dir
-        A folder, a `.zip` or `.tar` of an exported one, the address of either, or `hf://OWNER/NAME`
-        (`gest.hub.locate.local_folder`). Where there is `SHA256SUMS`, every file is verified.
+        A folder, a `.zip` or `.tar` of an exported one, the url of either, or `hf://OWNER/NAME`
+        (`gest.hub.locate.local_folder`). If it has `SHA256SUMS`, every file is verified.
+    expected
+        The class that the caller needs, `GeST` or `Annotator`; by default either.
 
     Raises
     ------
     UserError
-        The directory or one of its files is missing, or they do not belong together.
+        The directory or one of its files is missing, they do not belong together, or it holds the other class.
     """
     folder = local_folder(model_dir)
-    return read_annotator(folder) if (folder / "annotator.json").is_file() else read_model(folder)
-
-
-def load_model(model_dir: str | os.PathLike) -> GeST:
-    """Load a model that is no annotator; see `load`."""
-    return read_model(local_folder(model_dir))
-
-
-def load_annotator(model_dir: str | os.PathLike) -> Annotator:
-    """Load an annotator; see `load`."""
-    return read_annotator(local_folder(model_dir))
+    holds_model, holds_annotator = (folder / model.MARKER).is_file(), (folder / annotator.MARKER).is_file()
+    # A folder with neither is read as what is expected, and that names the missing file.
+    if holds_annotator or (expected is Annotator and not holds_model):
+        loaded = read_annotator(folder)
+    else:
+        loaded = read_model(folder)
+    if expected is not None:
+        check_kind(loaded, expected, model_dir)
+    return loaded

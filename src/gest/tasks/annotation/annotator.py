@@ -1,4 +1,4 @@
-"""The model that annotates niches: GeST, a pool over a niche's outputs, and a linear layer (section 3.5, Figure 3b).
+"""The model that labels niches: GeST, a pool over a niche's outputs, and a linear layer (section 3.5, Figure 3b).
 
 Shapes: B niches of N cells, D width, C classes.
 """
@@ -18,11 +18,13 @@ from gest.errors import UserError
 from gest.model import GeST, read_model
 from gest.utils.files import whole_folder
 
+MARKER = "annotator.json"
+"""The file by which the directory of an annotator is known."""
 POOLS = ("mean", "max")
 
 
 def pool_outputs(outputs: Tensor, lengths: Tensor, pool: str) -> Tensor:
-    """Aggregate the real outputs of niches, the target's own among them (decision 15): (B, N, D), (B,) -> (B, D)."""
+    """Pool the outputs of niches without their padding (decision 15): (B, N, D), lengths (B,) -> (B, D)."""
     padding = (torch.arange(outputs.shape[1], device=outputs.device) >= lengths[:, None])[..., None]
     if pool == "max":
         return outputs.masked_fill(padding, float("-inf")).amax(1)
@@ -30,16 +32,16 @@ def pool_outputs(outputs: Tensor, lengths: Tensor, pool: str) -> Tensor:
 
 
 class Annotator(nn.Module):
-    """A model with a linear layer over its pooled outputs; `gest.fit_annotator` makes one.
+    """A model with a linear layer over its pooled outputs; `gest.fit_annotator` creates one.
 
     Parameters
     ----------
     model
-        Taken as it is, not copied.
+        Used itself, not copied.
     classes
         C names, in the order of the logits.
     label
-        The column of `obs` that was learnt.
+        The column of `obs` that they are from.
     pool
         `mean` or `max` over the outputs of a niche.
     """
@@ -52,11 +54,11 @@ class Annotator(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Return the device of the weights."""
         return self.model.device
 
     def forward(self, tokens: Tensor, bins: Tensor, lengths: Tensor) -> Tensor:
-        """Logits (B, C) of niches as `GeST.niche` takes them: (B, N), (B, N, 2) and (B,)."""
+        """Compute logits (B, C) of niches in the form of `GeST.niche`: (B, N), (B, N, 2) and (B,)."""
         return self.linear(pool_outputs(self.model.niche(tokens, bins, lengths), lengths, self.pool))
 
     def save(self, folder: str | os.PathLike) -> None:
@@ -65,19 +67,19 @@ class Annotator(nn.Module):
         Raises
         ------
         UserError
-            There is something else of that name.
+            The folder exists and is not an annotator.
         """
         from safetensors.torch import save_file
 
-        about = {"label": self.label, "pool": self.pool, "classes": self.classes, "metrics": self.metrics}
-        with whole_folder(folder, "annotator.json") as partial:
+        description = {"label": self.label, "pool": self.pool, "classes": self.classes, "metrics": self.metrics}
+        with whole_folder(folder, MARKER) as partial:
             self.model.save(partial / "model")
             save_file(self.linear.state_dict(), partial / "annotator.safetensors")
-            (partial / "annotator.json").write_text(json.dumps(about, indent=2) + "\n")
+            (partial / MARKER).write_text(json.dumps(description, indent=2) + "\n")
 
 
 def read_annotator(folder: Path) -> Annotator:
-    """Read the directory of an annotator on this machine, on the CPU and ready to predict.
+    """Read the directory of an annotator on this machine, on the CPU and in evaluation mode.
 
     Raises
     ------
@@ -87,15 +89,39 @@ def read_annotator(folder: Path) -> Annotator:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    for name in ("annotator.json", "annotator.safetensors"):
+    for name in (MARKER, "annotator.safetensors"):
         if not (folder / name).is_file():
-            raise UserError(f"{folder}: '{name}' is missing from the annotator; make it with `gest fit-annotator`.")
+            raise UserError(f"{folder}: '{name}' is missing from the annotator; create it with `gest fit-annotator`.")
     try:
-        about = json.loads((folder / "annotator.json").read_text())
+        description = json.loads((folder / MARKER).read_text())
         weights = load_file(folder / "annotator.safetensors")
-        annotator = Annotator(read_model(folder / "model"), about["classes"], label=about["label"], pool=about["pool"])
+        model = read_model(folder / "model")
+        annotator = Annotator(
+            model, description["classes"], label=description["label"], pool=description["pool"]
+        )
         annotator.linear.load_state_dict(weights)
     except (ValueError, KeyError, SafetensorError, RuntimeError) as error:
-        raise UserError(f"{folder}: the annotator is damaged ({error}); make it anew.") from error
-    annotator.metrics = about["metrics"]
+        raise UserError(
+            f"{folder}: the annotator is damaged ({error}); create it again with `gest fit-annotator`."
+        ) from error
+    annotator.metrics = description["metrics"]
     return annotator.eval()
+
+
+def check_kind(model: object, expected: type[GeST] | type[Annotator], where: str | os.PathLike) -> None:
+    """Raise UserError if a model is not of the expected class.
+
+    Parameters
+    ----------
+    where
+        Where the model is from: the first words of the message.
+    """
+    if isinstance(model, expected):
+        return
+    if expected is Annotator:
+        raise UserError(
+            f"{where}: expected an Annotator, got {type(model).__name__}; create one with `gest fit-annotator`."
+        )
+    raise UserError(
+        f"{where}: expected GeST, got {type(model).__name__}; of an annotator, use the folder 'model' inside it."
+    )

@@ -1,11 +1,12 @@
-"""Labelled sections to learn from: read, drawn from at random, and partly held out."""
+"""Labelled sections to learn from: read them, draw some of their labels, hold out blocks of tissue."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,86 +21,17 @@ if TYPE_CHECKING:
 _HELD_OUT = 0.1  # share of the blocks
 
 
-class Labelled(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class LabelledSection:
     """A section to learn from: all its cells are context, those with a label are targets."""
 
-    section: Tokens
+    tokens: Tokens
     labels: np.ndarray
     """(n,) text, empty where there is no label."""
 
 
-def draw_labels(labels: Sequence[np.ndarray], n: int | None, *, seed: int) -> list[np.ndarray]:
-    """Keep at most n labels of all sections together, drawn at random, and blank the others."""
-    if n is not None and not (isinstance(n, Integral) and n >= 1):
-        raise UserError(
-            f"annotation: 'training_cells' is {n!r}, and must be a whole number of at least 1, or null for all."
-        )
-    has = np.concatenate([of != "" for of in labels])
-    if n is not None and n < has.sum():
-        chosen = np.random.default_rng(seed).choice(np.flatnonzero(has), n, replace=False)
-        has[:] = False
-        has[chosen] = True
-    parts = np.split(has, np.cumsum([len(of) for of in labels])[:-1])
-    return [np.where(kept, of, "") for kept, of in zip(parts, labels, strict=True)]
-
-
-def hold_out_blocks(sections: Sequence[Labelled], side: float, seed: int) -> tuple[list[Labelled], list[Labelled]]:
-    """Take the labels of a tenth of all square blocks out of sections: what is left of each, and what was taken.
-
-    Of every class something is left: a block that holds all that remains of one is not taken, but another.
-
-    Parameters
-    ----------
-    side
-        Of a block, µm. Blocks are counted where they hold labelled cells.
-
-    Raises
-    ------
-    UserError
-        There are fewer than two blocks, or none that could be taken.
-    """
-    keys = [np.floor((section.xy - section.xy.min(0)) / side).astype(int) for section, _ in sections]
-    blocks = [np.column_stack((np.full(len(key), i), key)) for i, key in enumerate(keys)]
-    labels = np.concatenate([labels for _, labels in sections])
-    has = labels != ""
-    block = np.unique(np.concatenate(blocks), axis=0, return_inverse=True)[1]
-    filled = np.unique(block[has])
-    if len(filled) < 2:
-        raise UserError(
-            f"annotation: the labelled cells fill {len(filled)} square blocks of {side:g} µm, where one has to be held "
-            "out and another learnt from; label more of the tissue, or give sections as `validation`."
-        )
-    taken = filled[_blocks_to_take(np.searchsorted(filled, block[has]), labels[has], seed)]
-    if not len(taken):
-        raise UserError(
-            f"annotation: each of the {len(filled)} square blocks of {side:g} µm holds all cells of a class, so that "
-            "none can be held out; label more of the tissue, or give sections as `validation`."
-        )
-    parts = np.split(np.isin(block, taken), np.cumsum([len(key) for key in keys])[:-1])
-    left, held = [], []
-    for (section, labels), inside in zip(sections, parts, strict=True):
-        left.append(Labelled(section, np.where(inside, "", labels)))
-        held.append(Labelled(section, np.where(inside, labels, "")))
-    return left, held
-
-
-def _blocks_to_take(block: np.ndarray, labels: np.ndarray, seed: int) -> list[int]:
-    """Draw a tenth of the blocks of (n,) cells, such that each of their classes has cells in others."""
-    classes, codes = np.unique(labels, return_inverse=True)
-    counts = np.zeros((block.max() + 1, len(classes)), dtype=int)
-    np.add.at(counts, (block, codes), 1)
-    left, rng, wanted = counts.sum(0), np.random.default_rng(seed), max(round(_HELD_OUT * len(counts)), 1)
-    drawn = rng.choice(len(counts), wanted, replace=False)
-    taken: list[int] = []
-    for one in (*drawn, *rng.permutation(np.setdiff1d(np.arange(len(counts)), drawn))):
-        if len(taken) < wanted and (left > counts[one]).all():
-            taken.append(one)
-            left -= counts[one]
-    return taken
-
-
-def read_labelled(given: AnnData | str | os.PathLike, model: GeST, levels: Sequence[str]) -> list[Labelled]:
-    """Read a section as the model sees it, with the labels of each of several levels.
+def read_labelled(section: AnnData | str | os.PathLike, model: GeST, levels: Sequence[str]) -> list[LabelledSection]:
+    """Read a section, or its file, for a model, once with the labels of each level.
 
     Raises
     ------
@@ -108,19 +40,108 @@ def read_labelled(given: AnnData | str | os.PathLike, model: GeST, levels: Seque
     """
     from gest.sections import read_section
 
-    section = read_section(given) if isinstance(given, str | os.PathLike) else given
-    with naming(given):
-        labels = [labels_of(section, level) for level in levels]
-        tokens = to_model_input(section, model)
-    return [Labelled(tokens, of) for of in labels]
+    adata = read_section(section) if isinstance(section, str | os.PathLike) else section
+    with naming(section):
+        labels = [read_labels(adata, level) for level in levels]
+        tokens = to_model_input(adata, model)
+    return [LabelledSection(tokens=tokens, labels=of_level) for of_level in labels]
 
 
-def labels_of(section: AnnData, level: str) -> np.ndarray:
-    """Text labels (n,) of one level, empty where a cell has none."""
+def read_labels(section: AnnData, level: str) -> np.ndarray:
+    """Read the labels of one level as text (n,), empty where a cell has none."""
     if level not in section.obs:
-        raise UserError(
-            f"section: obs has no column '{level}' (it has {', '.join(section.obs) or 'nothing'}); name one that holds "
-            "labels."
-        )
+        columns = ", ".join(section.obs) or "none"
+        raise UserError(f"section: obs has no column '{level}' (its columns: {columns}); name one that holds labels.")
     column = section.obs[level]
     return np.where(column.isna(), "", column.astype(str)).astype(str)
+
+
+def draw_labels(labels: Sequence[np.ndarray], n: int | None, *, seed: int) -> list[np.ndarray]:
+    """Keep at most n labels of all sections together, drawn at random, and blank the others; None keeps all."""
+    if n is not None and not (isinstance(n, Integral) and n >= 1):
+        raise UserError(
+            f"annotation.training_cells: {n!r} is out of range (expected a whole number of at least 1, or null for all)."
+        )
+    is_labelled = np.concatenate([of_section != "" for of_section in labels])
+    if n is not None and n < is_labelled.sum():
+        drawn = np.random.default_rng(seed).choice(np.flatnonzero(is_labelled), n, replace=False)
+        is_labelled[:] = False
+        is_labelled[drawn] = True
+    kept = np.split(is_labelled, np.cumsum([len(of_section) for of_section in labels])[:-1])
+    return [np.where(keep, of_section, "") for keep, of_section in zip(kept, labels, strict=True)]
+
+
+def draw_labelled(sections: Sequence[LabelledSection], n: int | None, *, seed: int) -> list[LabelledSection]:
+    """Keep at most n labels of all sections together; see `draw_labels`."""
+    drawn = draw_labels([section.labels for section in sections], n, seed=seed)
+    return [replace(section, labels=labels) for section, labels in zip(sections, drawn, strict=True)]
+
+
+def hold_out_blocks(
+    sections: Sequence[LabelledSection], side: float, seed: int
+) -> tuple[list[LabelledSection], list[LabelledSection]]:
+    """Hold out the labels of a tenth of all square blocks of the sections.
+
+    A block that holds the last cells of a class is not taken, but another one.
+
+    Parameters
+    ----------
+    side
+        Of a block, µm. Only blocks with labelled cells count.
+
+    Returns
+    -------
+    The sections with the labels to learn from, and the same sections with the labels held out.
+
+    Raises
+    ------
+    UserError
+        There are fewer than two blocks, or none that could be taken.
+    """
+    blocks = _number_blocks(sections, side)
+    labels = np.concatenate([section.labels for section in sections])
+    is_labelled = labels != ""
+    filled = np.unique(blocks[is_labelled])
+    if len(filled) < 2:
+        raise UserError(
+            f"annotation: the labelled cells fill {len(filled)} square blocks of {side:g} µm (expected at least 2: one "
+            "is held out, another learnt from); label more of the tissue, or give sections as `validation`."
+        )
+    held_out = filled[_draw_blocks(np.searchsorted(filled, blocks[is_labelled]), labels[is_labelled], seed)]
+    if not len(held_out):
+        raise UserError(
+            f"annotation: each of the {len(filled)} square blocks of {side:g} µm holds all cells of a class, so that "
+            "none can be held out; label more of the tissue, or give sections as `validation`."
+        )
+    ends = np.cumsum([len(section.labels) for section in sections])[:-1]
+    to_learn, to_hold_out = [], []
+    for section, inside in zip(sections, np.split(np.isin(blocks, held_out), ends), strict=True):
+        to_learn.append(replace(section, labels=np.where(inside, "", section.labels)))
+        to_hold_out.append(replace(section, labels=np.where(inside, section.labels, "")))
+    return to_learn, to_hold_out
+
+
+def _number_blocks(sections: Sequence[LabelledSection], side: float) -> np.ndarray:
+    """Number the square blocks of all sections, and return that of every cell: (n,) over all sections."""
+    keys = []
+    for i, section in enumerate(sections):
+        xy = section.tokens.xy
+        squares = np.floor((xy - xy.min(0)) / side).astype(int)
+        keys.append(np.column_stack((np.full(len(xy), i), squares)))
+    return np.unique(np.concatenate(keys), axis=0, return_inverse=True)[1]
+
+
+def _draw_blocks(blocks: np.ndarray, labels: np.ndarray, seed: int) -> list[int]:
+    """Draw a tenth of the blocks of (n,) cells, such that each of their classes has cells in others."""
+    classes, codes = np.unique(labels, return_inverse=True)
+    counts = np.zeros((blocks.max() + 1, len(classes)), dtype=int)
+    np.add.at(counts, (blocks, codes), 1)
+    remaining, rng, wanted = counts.sum(0), np.random.default_rng(seed), max(round(_HELD_OUT * len(counts)), 1)
+    first = rng.choice(len(counts), wanted, replace=False)
+    others = rng.permutation(np.setdiff1d(np.arange(len(counts)), first))
+    taken: list[int] = []
+    for block in (*first, *others):
+        if len(taken) < wanted and (remaining > counts[block]).all():
+            taken.append(block)
+            remaining -= counts[block]
+    return taken

@@ -1,0 +1,117 @@
+"""Predict the expression of unseen cells of a section: the verb `generate` (section 3.4, A.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gest.errors import UserError
+from gest.model import GeST
+from gest.tasks.checks import check_batch_size
+from gest.tasks.generation.rounds import aggregate, check_seen, generate_tokens, seen_tokens
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+MODES = ("weighted", "picking")
+
+
+def generate(
+    adata: AnnData,
+    model: GeST,
+    *,
+    unseen: np.ndarray | str,
+    mode: str = "weighted",
+    batch_size: int | None = None,
+    seed: int = 0,
+) -> AnnData:
+    """Predict the expression of unseen cells from their positions and the cells around them (A.2).
+
+    Parameters
+    ----------
+    adata
+        One section: counts in `X`, `obsm["spatial"]` (n, 2) in µm. The rows of `X` of unseen cells are never read.
+    unseen
+        (n,) booleans, or the name of a boolean column of `obs`.
+    mode
+        `weighted`: the meta cells' expression weighted by probability; `picking`: that of the likeliest (section 3.4).
+        A model without quantisation has no meta cells to pick.
+    batch_size
+        Windows per batch; changes speed, not results.
+    seed
+        Of the orders of the cells (Eq. 5).
+
+    Returns
+    -------
+    `adata` itself, with `layers["gest"]` (n, genes): predictions for unseen cells, the cell's own normalised expression
+    for seen ones, NaN where the model lacks the gene; `obs["gest_round"]`: the round that generated a cell, 0 if seen;
+    the settings in `uns["gest"]`.
+
+    Raises
+    ------
+    UserError
+        No cell is unseen or none is seen, the mode is unknown or not the model's, too few genes are shared, or no seen
+        cell can reach some unseen one.
+    """
+    from gest.data.read_for_model import read_for_model
+
+    check_mode(mode, model)
+    check_batch_size(batch_size, "generate")
+    hidden = resolve_unseen(adata, unseen)
+    vocabulary = model.vocabulary
+    read = read_for_model(adata, vocabulary, empty_cells="they are seen, but not used as context", seen=~hidden)
+    used = hidden.copy()  # cells without counts are neither generated nor a context for others
+    used[~hidden] = read.has_counts
+    tokens = seen_tokens(model, read.expression, hidden)
+    generated = generate_tokens(model, read.xy[used], tokens[used], batch_size=batch_size, seed=seed)
+    means = generated.means
+    predicted = aggregate(means, vocabulary.expression, mode) if model.quantised else means
+
+    shared = read.columns >= 0
+    layer = np.full(adata.shape, np.nan, dtype=np.float32)
+    layer[np.ix_(hidden, read.columns[shared])] = predicted[:, shared]
+    layer[np.ix_(~hidden, read.columns[shared])] = read.expression.toarray()[:, shared]
+    adata.layers["gest"] = layer
+    adata.obs["gest_round"] = 0
+    adata.obs.loc[hidden, "gest_round"] = generated.rounds
+    adata.uns["gest"] = dict(adata.uns.get("gest", {})) | {
+        "mode": mode if model.quantised else "continuous",
+        "seed": seed,
+        "window": model.config.window,
+        "n_unseen": int(hidden.sum()),
+        "n_rounds": int(generated.rounds.max()),
+        "n_negative": int((predicted < 0).sum()),  # invalid values, which squared error does not rule out
+        "genes_missing": [str(gene) for gene in vocabulary.genes[~shared]],
+    }
+    return adata
+
+
+def check_mode(mode: str, model: GeST) -> None:
+    """Raise UserError if a mode is unknown, or not the model's."""
+    if mode not in MODES:
+        raise UserError(f"generate: unknown mode '{mode}' (choose {' or '.join(MODES)}).")
+    if mode == "picking" and not model.quantised:
+        raise UserError("generate: mode 'picking' needs meta cells, and this model has none; leave mode at 'weighted'.")
+
+
+def resolve_unseen(adata: AnnData, unseen: np.ndarray | str) -> np.ndarray:
+    """Return which cells are unseen, (n,) booleans, from what `generate` takes.
+
+    Raises
+    ------
+    UserError
+        The column is missing, the values are not n booleans, or no cell is unseen or none is seen.
+    """
+    if isinstance(unseen, str):
+        if unseen not in adata.obs:
+            columns = ", ".join(adata.obs) or "none"
+            raise UserError(f"generate: obs has no column '{unseen}' of unseen cells (its columns: {columns}).")
+        unseen = adata.obs[unseen].to_numpy()
+    mask = np.asarray(unseen)
+    if mask.dtype != bool or mask.shape != (adata.n_obs,):
+        raise UserError(
+            f"generate: 'unseen' has type {mask.dtype} and shape {mask.shape} (expected {adata.n_obs} booleans)."
+        )
+    check_seen(~mask)
+    return mask

@@ -1,0 +1,92 @@
+"""The windows of one round of generation (A.2): around seen cells, with unseen cells in them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from gest.model import GeST
+from gest.windows import CORNERS, Grid, position_bins, serialize, stack
+
+_BAND = 128  # windows of similar length, which are then sorted by their targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceWindow:
+    """The window of a seen cell, its reference; cells are indices."""
+
+    origin: np.ndarray
+    """(2,) µm, where the reference lies."""
+    seen: np.ndarray
+    """The seen cells, in serial order."""
+    targets: np.ndarray
+    """The unseen cells."""
+
+
+def reference_windows(
+    model: GeST, grid: Grid, seen: np.ndarray, *, seed: int, round_number: int
+) -> list[ReferenceWindow]:
+    """Find every seen cell with an unseen one in its window (X_s of A.2), and order the seen cells of the window.
+
+    Parameters
+    ----------
+    grid
+        Of the n cells.
+    seen
+        (n,) booleans.
+    round_number
+        From 1; the orders differ from round to round.
+    """
+    side, order = model.config.window, model.config.serialisation
+    near_unseen = np.zeros(len(seen), dtype=bool)
+    for cell in np.flatnonzero(~seen):
+        near_unseen[grid.window(grid.xy[cell], 1.001 * side)] = True  # a little more: rounding decides on the border
+    windows = []
+    for reference in np.flatnonzero(near_unseen & seen):
+        origin = grid.xy[reference]
+        cells = grid.window(origin, side)
+        context, targets = cells[seen[cells]], cells[~seen[cells]]
+        if not len(targets):
+            continue
+        rng = np.random.default_rng((seed, round_number, reference))  # the batches must not change the orders
+        corner = origin + (CORNERS[rng.integers(4)] - 0.5) * side
+        sequence = serialize(grid.xy[context], corner=corner, order=order.order, sharpness=order.sharpness, rng=rng)
+        windows.append(ReferenceWindow(origin=origin, seen=context[sequence], targets=targets))
+    return windows
+
+
+@torch.no_grad()
+def estimate_targets(
+    model: GeST, xy: np.ndarray, tokens: np.ndarray, windows: Sequence[ReferenceWindow], *, batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Run the model on windows; yield the targets (U,) of each and their estimates (U, K or T).
+
+    Parameters
+    ----------
+    xy
+        (n, 2) µm, of all cells.
+    tokens
+        (n,) meta cells, or without quantisation (n, T) expression.
+    """
+    window, n_bins, device = model.config.window, model.config.model.position_bins, model.device
+    ordered = _sort_by_size(windows)
+    model.eval()
+    for start in range(0, len(ordered), batch_size):
+        batch = ordered[start : start + batch_size]
+        seen = stack([tokens[w.seen] for w in batch])
+        bins = stack([position_bins(xy[w.seen], w.origin, window=window, n_bins=n_bins) for w in batch])
+        n_seen = np.array([len(w.seen) for w in batch])
+        target_bins = stack([position_bins(xy[w.targets], w.origin, window=window, n_bins=n_bins) for w in batch])
+        arrays = (seen, bins, n_seen, target_bins)
+        output = model.predict(*(torch.from_numpy(array).to(device) for array in arrays)).float()
+        estimates = output.softmax(-1) if model.quantised else output  # Eq. 8
+        for w, estimate in zip(batch, estimates.cpu().numpy(), strict=True):
+            yield w.targets, estimate[: len(w.targets)]
+
+
+def _sort_by_size(windows: Sequence[ReferenceWindow]) -> list[ReferenceWindow]:
+    """Sort windows so that neighbours hold about as many seen cells and targets, since batches pad both."""
+    by_length = sorted(windows, key=lambda w: len(w.seen))
+    bands = (by_length[start : start + _BAND] for start in range(0, len(by_length), _BAND))
+    return [w for band in bands for w in sorted(band, key=lambda w: len(w.targets))]

@@ -13,7 +13,8 @@ from measuring import devices, has_bfloat16, machine, options, ratio, turns, wri
 from reference import check_equal, largest_error
 
 from gest import GeST
-from gest.tasks.embed import Niches, embed_tokens
+from gest.tasks.embed import embed_tokens
+from gest.tasks.niches import Niches
 from gest.windows import Tokens
 
 CELLS, SIDE, BATCH = 676, 300.0, 16

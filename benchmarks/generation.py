@@ -18,7 +18,7 @@ from inputs import DENSITY, METACELLS, default_model
 from measuring import devices, done, in_process, machine, memory_mb, options, write
 
 from gest import GeST
-from gest.tasks.generate import Generated, generate_tokens
+from gest.tasks.generation.rounds import Generated, generate_tokens
 
 
 class Case(NamedTuple):

@@ -25,8 +25,8 @@ from scipy.sparse import csr_matrix
 from gest.data.tokenize import tokenize
 from gest.paper.scores.generation import score_predictions
 from gest.sections import read_section
-from gest.tasks.embed import Niches
-from gest.tasks.generate import generate_tokens
+from gest.tasks.generation.rounds import generate_tokens
+from gest.tasks.niches import Niches
 from gest.training.batches import Windows
 from gest.vocabulary import Vocabulary
 
@@ -76,7 +76,7 @@ def embedding(n_cells: int, folder: Path) -> Done:
     niches = Niches(random_section(n_cells), model.config)
     chosen = np.random.default_rng(0).choice(n_cells, min(NICHES, n_cells), replace=False)
     start = time.perf_counter()
-    for cells in niches.by_size(chosen, 16):
+    for cells in niches.split_by_size(chosen, 16):
         tokens, bins, lengths = niches.batch(cells, DEVICE)
         model.norm(model.context(tokens, bins, lengths, bins[:, :1])).float().cpu()
     return {"done": len(chosen), "seconds": time.perf_counter() - start}

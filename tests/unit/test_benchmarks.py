@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gest import GeST
 from gest.attention import spatial_attention
-from gest.tasks.generate import generate_tokens
+from gest.tasks.generation.rounds import generate_tokens
 from gest.training.objective import window_losses
 
 ABOUT = {"device": "cpu", "processor": "p", "cores": 2, "threads": 2, "torch": "2"}

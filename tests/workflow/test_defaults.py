@@ -11,7 +11,7 @@ from gest import Config, Vocabulary
 from gest.paper.ischemia.reference import core_degs
 from gest.paper.methods.clustering import represent
 from gest.paper.methods.generation import predict_crops
-from gest.tasks.annotation.fit import Settings
+from gest.tasks.annotation.fine_tuning import Settings
 from gest.tasks.perturbation.differential import differential
 from gest.tasks.perturbation.perturb import perturb
 

@@ -8,19 +8,20 @@ import pandas as pd
 from gest.cli.app import device_of
 from gest.data.tokenize import expression
 from gest.errors import UserError
-from gest.hub.load import load_model
+from gest.hub.load import load
+from gest.model import GeST
 from gest.paper.figures.accumulation import draw_accumulation, errors_by_round
 from gest.paper.tables.html import write_text
 from gest.paper.tables.markdown import plain
 from gest.pl.save import save
 from gest.sections import read_section
-from gest.tasks.generate import aggregate, generate_tokens, seen_tokens
+from gest.tasks.generation.rounds import aggregate, generate_tokens, seen_tokens
 from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 
 quantised, continuous = (
-    load_model(snakemake.input[name]).to(device_of("auto")) for name in ("quantised", "continuous")
+    load(snakemake.input[name], expected=GeST).to(device_of("auto")) for name in ("quantised", "continuous")
 )
 vocabulary = quantised.vocabulary
 section = read_section(snakemake.input.section)

@@ -16,7 +16,7 @@ in `results/paper/tables/paper_comparison.md`. Written by `snakemake --cores 1 -
 """
 FOOT = """
 Figures 1, 2a, 2b, 3 and 5a are drawings of the method, not of data: no target makes them. What they draw is in
-[`model.py`](../src/gest/model.py) (Figures 1, 2a and 2b), [`niche.py`](../src/gest/tasks/embed.py) and
+[`model.py`](../src/gest/model.py) (Figures 1, 2a and 2b), [`niches.py`](../src/gest/tasks/niches.py) and
 [`annotator.py`](../src/gest/tasks/annotation/annotator.py) (Figure 3), and [`perturb.py`](../src/gest/tasks/perturbation/perturb.py) (Figure 5a).
 """
 # What only reads, writes or tells is the same for all.

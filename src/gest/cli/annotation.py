@@ -26,7 +26,7 @@ from gest.cli.app import (
 from gest.errors import UserError, naming
 
 if TYPE_CHECKING:
-    from gest.tasks.annotation.fit import Settings
+    from gest.tasks.annotation.fine_tuning import Settings
 
 Training = Annotated[list[Path], Argument(help="Training sections (.h5ad) with labels in obs.")]
 Validation = Annotated[
@@ -38,7 +38,7 @@ OTHERS = ("pools", "training_cells", "methods", "datasets")  # keys of annotatio
 
 def _settings(annotation: dict[str, Any], **others: Any) -> "Settings":
     """Take the settings of fine-tuning among those of annotation, and others; refuse keys that are not known."""
-    from gest.tasks.annotation.fit import Settings
+    from gest.tasks.annotation.fine_tuning import Settings
 
     known = [*(field.name for field in fields(Settings) if field.name != "pool"), *OTHERS]
     if unknown := sorted(set(annotation) - set(known)):
@@ -65,14 +65,15 @@ def fit_annotator(
     dry_run: DryRun = False,
 ) -> None:
     """Fine-tune a model to annotate cells by their niches (section 3.5)."""
-    from gest.hub.load import load_model
-    from gest.tasks.annotation.annotate import fit_annotator as fitted
+    from gest.hub.load import load
+    from gest.model import GeST
+    from gest.tasks.annotation.fit_annotator import fit_annotator as fitted
     from gest.tasks.annotation.labels import read_labelled
     from gest.utils.files import replaceable, whole_folder
 
     annotation = read_config(config).get("annotation", {})
     settings = asdict(_settings(annotation, pool=pool))
-    trained = load_model(model).to(device)
+    trained = load(model, expected=GeST).to(device)
     if dry_run:
         replaceable(out, "annotator.json")
         labels = [of for path in train for of in read_labelled(path, trained, [label])[0].labels if of]
@@ -110,12 +111,13 @@ def annotate(
 ) -> None:
     """Label the cells of your own section (section 4.3)."""
     from gest.data.sources.open_file import open_file
-    from gest.hub.load import load_annotator
+    from gest.hub.load import load
     from gest.tasks.annotation.annotate import annotate as annotated
+    from gest.tasks.annotation.annotator import Annotator
     from gest.tasks.dry_run import plan
 
     writable(out, ".h5ad")
-    section, tuned = open_file(adata), load_annotator(annotator).to(device)
+    section, tuned = open_file(adata), load(annotator, expected=Annotator).to(device)
     with naming(adata):
         if dry_run:
             log.info("%s would hold obs['gest_%s'] of %s", out, tuned.label, plan(section, tuned.model))
@@ -138,7 +140,8 @@ def learn_labels(
     device: Device = "auto",
 ) -> None:
     """Learn every level of labels by one method, once per model and seed."""
-    from gest.hub.load import load_model
+    from gest.hub.load import load
+    from gest.model import GeST
     from gest.paper.methods.annotation import fit
     from gest.tasks.annotation.annotator import POOLS
     from gest.vocabulary import Vocabulary
@@ -151,7 +154,7 @@ def learn_labels(
         list(settings.get("labels", {})),
         out=out,
         vocabulary=Vocabulary.load(vocabulary) if vocabulary else None,
-        models=[load_model(folder).to(device) for folder in model],
+        models=[load(folder, expected=GeST).to(device) for folder in model],
         validation=validation,
         seeds=range(n_seeds),
         pools=annotation.get("pools", POOLS),

@@ -52,7 +52,8 @@ def predict(
     """Predict the unseen cells of a section's crops by one method, once per model and seed."""
     import anndata as ad
 
-    from gest.hub.load import load_model
+    from gest.hub.load import load
+    from gest.model import GeST
     from gest.paper.methods.crops import read_crops
     from gest.paper.methods.generation import SEEDED, predict_crops
     from gest.sections import read_section
@@ -64,7 +65,7 @@ def predict(
     adata, squares = read_section(section), read_crops(crops)
     runs = []
     for folder in model or [None]:
-        trained = load_model(folder).to(device) if folder else None
+        trained = load(folder, expected=GeST).to(device) if folder else None
         words = trained.vocabulary if trained else Vocabulary.load(vocabulary)
         runs += [
             predict_crops(

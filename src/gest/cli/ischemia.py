@@ -24,14 +24,15 @@ def perturb_ischemia(
     """Give a region of healthy tissue the genes of an infarct's core, many times, and call the genes around it."""
     from fnmatch import fnmatchcase
 
-    from gest.hub.load import load_model
+    from gest.hub.load import load
+    from gest.model import GeST
     from gest.paper.ischemia.experiment import perturb_ischemia as perturbed
     from gest.paper.ischemia.reference import core_degs, mean_profile, of_region
     from gest.sections import read_section
 
     settings = read_config(config)["perturbation"]
     whole = read_section(_file_of(settings["section"], table))
-    learnt = load_model(model).to(device)
+    learnt = load(model, expected=GeST).to(device)
     sections = [read_section(path) for path in reference]
     is_sham = [fnmatchcase(section.obs["section"].iloc[0], settings["sham"]) for section in sections]
     injured, sham = ([s for s, named in zip(sections, is_sham, strict=True) if named == kind] for kind in (False, True))

@@ -143,16 +143,17 @@ def generate(
 ) -> None:
     """Generate the unseen cells of your own section from those around them (A.2)."""
     from gest.data.sources.open_file import open_file
-    from gest.hub.load import load_model
+    from gest.hub.load import load
+    from gest.model import GeST
     from gest.roi import Circle, Label, cells_of
     from gest.tasks.dry_run import plan
-    from gest.tasks.generate import check_mode, mask_of
-    from gest.tasks.generate import generate as generated
+    from gest.tasks.generation.generate import check_mode, resolve_unseen
+    from gest.tasks.generation.generate import generate as generated
 
     if (unseen is None) == (unseen_circle is None):
         raise UserError("generate: give either --unseen or --unseen-circle.")
     writable(out, ".h5ad")
-    section, trained = open_file(adata), load_model(model).to(device)
+    section, trained = open_file(adata), load(model, expected=GeST).to(device)
     check_mode(mode, trained)
     with naming(adata):
         if unseen_circle is not None:
@@ -161,7 +162,7 @@ def generate(
             hidden = cells_of(section, Label(*unseen.split("=", 1)))
         else:
             hidden = unseen
-        hidden = mask_of(section, hidden)
+        hidden = resolve_unseen(section, hidden)
         if dry_run:
             log.info("%s would hold %d cells, generated from %s", out, hidden.sum(), plan(section[~hidden], trained))
             return

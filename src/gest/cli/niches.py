@@ -51,12 +51,13 @@ def embed(
 ) -> None:
     """Embed the niche of every cell of your own section, without training on it (section 3.5)."""
     from gest.data.sources.open_file import open_file
-    from gest.hub.load import load_model
+    from gest.hub.load import load
+    from gest.model import GeST
     from gest.tasks.dry_run import plan
     from gest.tasks.embed import embed as embedded
 
     writable(out, ".h5ad")
-    section, trained = open_file(adata), load_model(model).to(device)
+    section, trained = open_file(adata), load(model, expected=GeST).to(device)
     with naming(adata):
         if dry_run:
             log.info("%s would hold the niches of %s", out, plan(section, trained, window=window))
@@ -77,13 +78,14 @@ def represent(
     device: Device = "auto",
 ) -> None:
     """Represent every cell of a section by one method, once per model and seed."""
-    from gest.hub.load import load_model
+    from gest.hub.load import load
+    from gest.model import GeST
     from gest.paper.methods.clustering import represent as represented
     from gest.paper.methods.clustering import write_representations
     from gest.sections import read_section
 
     settings = read_config(config)
-    adata, models = read_section(section), [load_model(folder).to(device) for folder in model]
+    adata, models = read_section(section), [load(folder, expected=GeST).to(device) for folder in model]
     made = represented(
         adata,
         method,

@@ -44,7 +44,8 @@ def perturb(
     import anndata as ad
 
     from gest.data.sources.open_file import open_file
-    from gest.hub.load import load_model
+    from gest.hub.load import load
+    from gest.model import GeST
     from gest.pl.perturbation import draw_perturbation, strongest
     from gest.pl.save import save
     from gest.tasks.perturbation.controls import controls, sensitivity
@@ -56,7 +57,7 @@ def perturb(
     replaceable(out, "summary.json")  # an occupied one is refused before the work
     section = open_file(adata)
     with naming(adata):
-        around = Surroundings(section, load_model(model).to(device), roi=roi, context=context, seed=seed)
+        around = Surroundings(section, load(model, expected=GeST).to(device), roi=roi, context=context, seed=seed)
     shown = [around.columns([gene])[0] for gene in show]
     if dry_run:
         resolve_genes(around, activate, inhibit, sigma)

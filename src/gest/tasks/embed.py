@@ -58,7 +58,9 @@ def embed(
 def check_window(window: float | None, trained: float) -> None:
     """Raise UserError if niches of this side, µm, are larger than the window that a model was trained with."""
     if window is not None and not 0 < window <= trained:
-        raise UserError(f"embed: the window is {window:g} µm (expected above 0 and at most the model's {trained:g} µm).")
+        raise UserError(
+            f"embed: the window is {window:g} µm (expected above 0 and at most {trained:g} µm, the model's)."
+        )
 
 
 def embed_tokens(

@@ -13,7 +13,7 @@ from gest.attention import spatial_mask
 from gest.data.on_disk import error_of_mean, on_disk
 from gest.data.tokenize import expression, tokenize
 from gest.errors import UserError
-from gest.tasks.generate import generate_tokens, seen_tokens
+from gest.tasks.generation.rounds import generate_tokens, seen_tokens
 from gest.training.batches import Windows
 from gest.training.checkpoint import run_key
 from gest.training.objective import window_losses
@@ -267,7 +267,7 @@ def test_unseen_profiles_are_never_read(model, sections):
 
 
 def test_picking_needs_meta_cells(model, sections):
-    with pytest.raises(UserError, match="no meta cells to pick; leave it 'weighted'"):
+    with pytest.raises(UserError, match="mode 'picking' needs meta cells, and this model has none"):
         gest.generate(sections[0].copy(), model, unseen=np.arange(500) < 20, mode="picking")
 
 

@@ -8,7 +8,8 @@ from helpers import TINY
 import gest
 from gest import GeST
 from gest.errors import UserError
-from gest.tasks.embed import Niches, embed_tokens
+from gest.tasks.embed import embed_tokens
+from gest.tasks.niches import Niches
 
 
 @torch.no_grad()
@@ -94,9 +95,9 @@ def test_a_model_without_quantisation_embeds(sections, vocabulary):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"window": 600}, "the window is 600 µm, and must be above 0 and at most the model's 300"),
+        ({"window": 600}, r"the window is 600 µm \(expected above 0 and at most 300 µm, the model's\)"),
         ({"window": 0}, "the window is 0 µm"),
-        ({"batch_size": 0}, "the batch size is 0, and must be at least 1"),
+        ({"batch_size": 0}, r"the batch size is 0 \(expected at least 1\)"),
     ],
 )
 def test_mistakes_are_told(sections, model, settings, sentence):

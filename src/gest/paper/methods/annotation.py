@@ -28,7 +28,7 @@ from gest.paper.methods.annotation_methods import (
 from gest.paper.scores.runs import Labelling
 from gest.sections import read_section
 from gest.tasks.annotation.annotator import POOLS
-from gest.tasks.annotation.fit import Settings
+from gest.tasks.annotation.fine_tuning import Settings
 from gest.utils.files import whole_folder
 from gest.vocabulary import Vocabulary
 

@@ -25,8 +25,9 @@ from gest.paper.scores.runs import peak_mb
 from gest.sections import read_section, values
 from gest.tasks.annotation.annotate import annotate_tokens
 from gest.tasks.annotation.annotator import read_annotator
-from gest.tasks.annotation.fit import Settings, train_annotator
-from gest.tasks.annotation.labels import draw_labels, labels_of, read_labelled
+from gest.tasks.annotation.fine_tuning import Settings
+from gest.tasks.annotation.fit_annotator import train_annotator
+from gest.tasks.annotation.labels import draw_labelled, draw_labels, read_labelled, read_labels
 from gest.vocabulary import Vocabulary
 
 PACKAGED = registry.packaged_names("annotation")
@@ -88,8 +89,7 @@ def fit_gest(
     prepared = time.perf_counter() - started
     model_seed, fits = model.metrics.get("seed", 0), []
     for i, level in enumerate(levels):
-        drawn = draw_labels([labels for _, labels in train[i]], training_cells, seed=_DRAW)
-        targets = [one._replace(labels=labels) for one, labels in zip(train[i], drawn, strict=True)]
+        targets = draw_labelled(train[i], training_cells, seed=_DRAW)
         for settings, seed in product(variants, seeds):
             place, status, started = f"{settings.pool}-{i}-{model_seed}-{seed}", "ok", time.perf_counter()
             try:
@@ -218,7 +218,7 @@ def _drawn(sections: Paths, levels: Sequence[str], training_cells: int | None) -
     for path in sections:
         section = read_section(path)
         with naming(path):
-            labels.append([labels_of(section, level) for level in levels])
+            labels.append([read_labels(section, level) for level in levels])
     by_level = [draw_labels(of, training_cells, seed=_DRAW) for of in zip(*labels, strict=True)]
     return list(zip(*by_level, strict=True))
 

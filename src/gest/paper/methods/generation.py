@@ -18,7 +18,7 @@ from gest.data.tokenize import expression
 from gest.errors import UserError
 from gest.model import GeST
 from gest.paper.methods.crops import Crop
-from gest.tasks.generate import aggregate, generate_tokens, seen_tokens
+from gest.tasks.generation.rounds import aggregate, generate_tokens, seen_tokens
 from gest.training.pretrain import finetune
 from gest.vocabulary import Vocabulary
 from gest.windows import Tokens

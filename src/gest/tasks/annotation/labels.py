@@ -60,7 +60,7 @@ def draw_labels(labels: Sequence[np.ndarray], n: int | None, *, seed: int) -> li
     """Keep at most n labels of all sections together, drawn at random, and blank the others; None keeps all."""
     if n is not None and not (isinstance(n, Integral) and n >= 1):
         raise UserError(
-            f"annotation.training_cells: {n!r} is out of range (expected a whole number of at least 1, or null for all)."
+            f"annotation.training_cells: {n!r} is out of range (expected a whole number above 0, or null for all)."
         )
     is_labelled = np.concatenate([of_section != "" for of_section in labels])
     if n is not None and n < is_labelled.sum():
@@ -122,7 +122,7 @@ def hold_out_blocks(
 
 
 def _number_blocks(sections: Sequence[LabelledSection], side: float) -> np.ndarray:
-    """Number the square blocks of all sections, and return that of every cell: (n,) over all sections."""
+    """Return the number of every cell's square block: (n,) over all sections."""
     keys = []
     for i, section in enumerate(sections):
         xy = section.tokens.xy

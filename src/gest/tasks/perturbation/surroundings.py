@@ -12,7 +12,7 @@ import numpy as np
 from gest.errors import UserError
 from gest.model import GeST
 from gest.roi import ROI, Circle, cells_of
-from gest.tasks.generate import aggregate, generate_tokens
+from gest.tasks.generation.rounds import aggregate, generate_tokens
 from gest.windows import Grid
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ class Surroundings:
         tokens[self.cells] = -1 if self.model.quantised else np.nan
         part[cells] = part[self.cells] = True
         self._runs += 1
-        told = f"generating, run {self._runs}"
-        means = generate_tokens(self.model, self.xy[part], tokens[part], seed=self.seed, told=told).means
+        activity = f"generating, run {self._runs}"
+        means = generate_tokens(self.model, self.xy[part], tokens[part], seed=self.seed, activity=activity).means
         return aggregate(means, self.model.vocabulary.expression, "weighted") if self.model.quantised else means
 
     def _read(self, profiles: np.ndarray) -> np.ndarray:

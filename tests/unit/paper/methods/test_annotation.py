@@ -15,7 +15,7 @@ from gest.paper.methods import annotation_methods
 from gest.paper.methods.annotation import METHODS, fit, label
 from gest.paper.scores.runs import read_labellings
 from gest.sections import write_section
-from gest.tasks.annotation.fit import Settings
+from gest.tasks.annotation.fine_tuning import Settings
 
 LEVELS = ["division", "region"]
 QUICK = Settings(steps=6, batch_size=8, validate_every=3)
@@ -269,7 +269,7 @@ def test_an_occupied_folder_is_refused_before_training(paths, model, tmp_path, m
     (tmp_path / "mine" / "thesis.txt").write_text("")
     trained = []
     monkeypatch.setattr(
-        sys.modules["gest.tasks.annotation.annotate"], "fit_annotator", lambda *_, **__: trained.append(1)
+        sys.modules["gest.tasks.annotation.fit_annotator"], "fit_annotator", lambda *_, **__: trained.append(1)
     )
     learn = ("fit-annotator", paths[0], "--model", tmp_path / "model", "--label", "region")
     assert "something here without annotator.json" in refused(verb, capsys, *learn, "--out", tmp_path / "mine")

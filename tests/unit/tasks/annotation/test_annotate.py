@@ -12,14 +12,14 @@ from torch.nn import functional
 import gest
 from gest import GeST
 from gest.errors import UserError
-from gest.hub.load import load, load_annotator
+from gest.hub.load import load
 from gest.sections import write_section
-from gest.tasks.annotation import fit as supervised
+from gest.tasks.annotation import fine_tuning
 from gest.tasks.annotation.annotate import annotate_tokens
 from gest.tasks.annotation.annotator import Annotator
-from gest.tasks.annotation.fit import _Targets, class_weights, validate
-from gest.tasks.annotation.labels import Labelled, draw_labels, hold_out_blocks
-from gest.tasks.embed import Niches
+from gest.tasks.annotation.fine_tuning import Targets, class_weights, validate
+from gest.tasks.annotation.labels import LabelledSection, draw_labels, hold_out_blocks
+from gest.tasks.niches import Niches
 from gest.windows import Tokens
 
 QUICK = {"steps": 12, "batch_size": 8, "learning_rate": 3e-3, "validate_every": 4}
@@ -62,7 +62,9 @@ def test_classes_weigh_by_inverse_frequency(annotator, tokens, rng):
     np.testing.assert_allclose(weights, [10 / 18, 10 / 9, 10 / 3], rtol=1e-6)
     labels = np.full(500, "", dtype="U1")
     labels[rng.choice(500, 10, replace=False)] = np.array(["a", "b", "c"])[codes]
-    held_out = _Targets([Labelled(tokens[0], labels)], np.array(["a", "b", "c"]), annotator.model, seed=0)
+    held_out = Targets(
+        [LabelledSection(tokens=tokens[0], labels=labels)], np.array(["a", "b", "c"]), annotator.model, seed=0
+    )
     found = validate(annotator, held_out, weights)
     # Each class adds the mean loss of its own cells, all classes alike: written out from the probabilities.
     cells = np.flatnonzero(labels != "")
@@ -84,7 +86,7 @@ def test_training_uses_the_weights(sections, model, monkeypatch):
     given = []
     cross_entropy = functional.cross_entropy
     monkeypatch.setattr(
-        supervised.functional,
+        fine_tuning.functional,
         "cross_entropy",
         lambda *arguments, weight: given.append(weight) or cross_entropy(*arguments, weight=weight),
     )
@@ -150,7 +152,7 @@ def test_the_weights_kept_have_the_lowest_held_out_loss(sections, model, monkeyp
         states.append(annotator.linear.weight.detach().clone())
         return {"loss": next(losses), "f1": 0.0}
 
-    monkeypatch.setattr(supervised, "validate", looked)
+    monkeypatch.setattr(fine_tuning, "validate", looked)
     annotator = gest.fit_annotator(sections[0], model, label="division", patience=2, **QUICK | {"steps": 40})
     assert len(states) == 4, "two looks without a lower loss, and training stops"
     assert torch.equal(annotator.linear.weight, states[1])
@@ -162,7 +164,10 @@ def test_the_weights_kept_have_the_lowest_held_out_loss(sections, model, monkeyp
 
 def test_held_out_blocks_are_squares_that_no_training_cell_lies_in(rng):
     sections = [
-        Labelled(Tokens(rng.uniform(0, size, (800, 2)) - 77, np.zeros(800, int)), rng.choice(["", "x", "y"], 800))
+        LabelledSection(
+            tokens=Tokens(rng.uniform(0, size, (800, 2)) - 77, np.zeros(800, int)),
+            labels=rng.choice(["", "x", "y"], 800),
+        )
         for size in (900, 1300)
     ]
     left, held = hold_out_blocks(sections, 150, 3)
@@ -171,7 +176,7 @@ def test_held_out_blocks_are_squares_that_no_training_cell_lies_in(rng):
     for given, a, b in zip(sections, left, held, strict=True):
         assert ((a.labels == "") | (b.labels == "")).all()
         np.testing.assert_array_equal(np.where(a.labels == "", b.labels, a.labels), given.labels)
-        tile = np.floor((given.section.xy - given.section.xy.min(0)) / 150)
+        tile = np.floor((given.tokens.xy - given.tokens.xy.min(0)) / 150)
         blocks = {tuple(t) for t in tile[b.labels != ""]}
         assert not blocks & {tuple(t) for t in tile[a.labels != ""]}
         taken += len(blocks)
@@ -184,7 +189,7 @@ def test_no_class_is_held_out_wholly(rng):
     labels = rng.choice(["x", "y"], 800).astype("U4")
     labels[:2], xy[:2] = "rare", [[10.0, 10.0], [15.0, 10.0]]
     labels[2:4], xy[2:4] = "two", [[700.0, 10.0], [10.0, 700.0]]  # in a block each
-    given = [Labelled(Tokens(xy, np.zeros(800, int)), labels)]
+    given = [LabelledSection(tokens=Tokens(xy, np.zeros(800, int)), labels=labels)]
     corner = []
     for seed in range(60):
         (left,), (held,) = hold_out_blocks(given, 150, seed)
@@ -193,8 +198,9 @@ def test_no_class_is_held_out_wholly(rng):
         corner.append("two" in held.labels)
     assert any(corner), "of a class with two blocks one may be held out"
     halves = np.where(xy[:, 0] - xy[:, 0].min() < 450, "x", "y")
+    flat = Tokens(np.column_stack((xy[:, 0], xy[:, 1] * 0.4)), np.zeros(800, int))
     with pytest.raises(UserError, match="each of the 2 square blocks of 450 µm holds all cells of a class"):
-        hold_out_blocks([Labelled(Tokens(np.column_stack((xy[:, 0], xy[:, 1] * 0.4)), labels), halves)], 450, 0)
+        hold_out_blocks([LabelledSection(tokens=flat, labels=halves)], 450, 0)
 
 
 def test_cells_are_drawn_over_all_sections_together(rng):
@@ -249,15 +255,15 @@ def _small(section):
 @pytest.mark.parametrize(
     ("change", "arguments", "sentence"),
     [
-        (None, {"label": "layer"}, r"section: obs has no column 'layer' \(it has section, donor"),
+        (None, {"label": "layer"}, r"section: obs has no column 'layer' \(its columns: section, donor"),
         (_unlabelled, {}, "the labelled cells fill 0 square blocks of 150 µm"),
         (_small, {}, "the labelled cells fill 1 square blocks of 150 µm"),
-        (_single, {}, "'region' has the single class 'here' to learn from"),
-        (None, {"pool": "sum"}, "'pool' is 'sum', and must be mean or max"),
-        (None, {"steps": 0}, "'steps' is 0, and must be above 0"),
+        (_single, {}, "'region' has the single class 'here' \\(expected at least two"),
+        (None, {"pool": "sum"}, r"annotation\.pool: unknown value 'sum' \(choose mean or max\)"),
+        (None, {"steps": 0}, r"annotation\.steps: 0 is out of range \(expected above 0\)"),
         (None, {"epochs": 3}, "'epochs' is not a setting; those are pool, steps"),
-        (None, {"training_cells": 0}, "'training_cells' is 0"),
-        (None, {"training_cells": "x"}, "'training_cells' is 'x', and must be a whole number of at least 1"),
+        (None, {"training_cells": 0}, "training_cells: 0 is out of range"),
+        (None, {"training_cells": "x"}, r"training_cells: 'x' is out of range \(expected a whole number above 0"),
         (None, {"steps": "x"}, "'steps' is 'x', and must be of type int"),
         (None, {"batch_size": True}, "'batch_size' is True, and must be of type int"),
         (None, {"learning_rate": None}, "'learning_rate' is None, and must be of type float"),
@@ -270,14 +276,16 @@ def test_user_errors_of_fitting(sections, model, change, arguments, sentence):
 
 
 def test_user_errors_of_held_out_sections(sections, model):
-    with pytest.raises(UserError, match="'region' has no labelled cell to learn from"):
+    with pytest.raises(UserError, match="'region' has no labelled cell"):
         gest.fit_annotator(_unlabelled(sections[0]), model, label="region", validation=sections[1:])
     with pytest.raises(UserError, match="no held-out cell has one of the 10 classes of 'region'"):
         gest.fit_annotator(sections[0], model, label="region", validation=[_single(sections[1])])
 
 
 def test_user_errors_of_annotating(sections, model, annotator, tmp_path):
-    with pytest.raises(UserError, match="is no annotator"):
+    with pytest.raises(
+        UserError, match="annotate: expected an Annotator, got GeST; create one with `gest fit-annotator`"
+    ):
         gest.annotate(sections[0], model)
     with pytest.raises(UserError, match="the batch size is 0"):
         gest.annotate(sections[0], annotator, batch_size=0)
@@ -296,5 +304,11 @@ def test_user_errors_of_annotating(sections, model, annotator, tmp_path):
     (tmp_path / "b" / "annotator.safetensors").write_bytes(b"not weights")
     with pytest.raises(UserError, match="the annotator is damaged"):
         load(tmp_path / "b")
-    with pytest.raises(UserError, match="make it with `gest fit-annotator`"):
-        load_annotator(tmp_path)
+    with pytest.raises(UserError, match=r"'annotator\.json' is missing .* create it with `gest fit-annotator`"):
+        load(tmp_path, expected=Annotator)
+    model.save(tmp_path / "m")
+    with pytest.raises(UserError, match="m: expected an Annotator, got GeST; create one with `gest fit-annotator`"):
+        load(tmp_path / "m", expected=Annotator)
+    annotator.save(tmp_path / "c")
+    with pytest.raises(UserError, match="c: expected GeST, got Annotator; of an annotator, use the folder 'model'"):
+        load(tmp_path / "c", expected=GeST)

@@ -7,7 +7,7 @@ from scipy.special import softmax
 
 import gest
 from gest.errors import UserError
-from gest.tasks.generate import generate_tokens
+from gest.tasks.generation.rounds import generate_tokens
 from gest.windows import CORNERS, position_bins, serialize
 
 
@@ -178,11 +178,11 @@ def test_batch_size_must_be_positive(sections, model):
     ("unseen", "mode", "sentence"),
     [
         ("nowhere", "weighted", "obs has no column 'nowhere'"),
-        ("section", "weighted", "must hold 500 booleans"),
-        (np.zeros(3, bool), "weighted", "must hold 500 booleans"),
+        ("section", "weighted", "expected 500 booleans"),
+        (np.zeros(3, bool), "weighted", "expected 500 booleans"),
         (np.zeros(500, bool), "weighted", "no cell is unseen"),
         (np.ones(500, bool), "weighted", "every cell is unseen"),
-        (np.arange(500) < 20, "median", "must be weighted or picking"),
+        (np.arange(500) < 20, "median", r"unknown mode 'median' \(choose weighted or picking\)"),
     ],
 )
 def test_user_errors(sections, model, unseen, mode, sentence):

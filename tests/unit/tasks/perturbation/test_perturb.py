@@ -17,7 +17,7 @@ from gest.data.tokenize import expression
 from gest.errors import UserError
 from gest.pl.perturbation import draw_perturbation, strongest
 from gest.roi import Circle, Label, Mask, Polygon
-from gest.tasks.generate import generate_tokens
+from gest.tasks.generation.rounds import generate_tokens
 from gest.tasks.perturbation import controls as perturb_controls
 from gest.tasks.perturbation.controls import controls, sensitivity
 from gest.tasks.perturbation.perturb import change, compare, perturb

@@ -99,7 +99,9 @@ def test_padding_is_counted(model):
     model.predict = lambda tokens, bins, n_seen, places: torch.zeros(*places.shape[:2], 20)
     counter = generation.Counter(model)
     counter(torch.zeros(2, 32), None, torch.tensor([20, 30]), torch.zeros(2, 32, 2))
-    made = generation.Generated(np.zeros((3, 20)), np.ones(3), np.array([10, 15, 7]))  # 32 estimates
+    made = generation.Generated(
+        means=np.zeros((3, 20)), rounds=np.ones(3), estimates=np.array([10, 15, 7])
+    )  # 32 estimates
     assert counter.waste(made) == pytest.approx(1 - (50 + 32) / 128)
 
 

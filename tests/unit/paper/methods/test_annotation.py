@@ -99,7 +99,7 @@ def test_all_methods_learn_from_the_same_cells(paths, model, vocabulary, package
     fit("scanvi", paths[:2], LEVELS, out=tmp_path / "s", vocabulary=vocabulary, **settings)
     read = [gest.sections.read_section(path) for path in paths[:2]]
     for level, given, call in zip(LEVELS, targets, packaged, strict=True):
-        cells = [labels != "" for _, labels in given]
+        cells = [section.labels != "" for section in given]
         assert sum(mask.sum() for mask in cells) == 120
         assert all(section.obs[level][mask].notna().all() for section, mask in zip(read, cells, strict=True))
         counts = sp.vstack([section.X[mask] for section, mask in zip(read, cells, strict=True)])

@@ -139,10 +139,10 @@ def test_a_broken_environment_leaves_nothing_and_says_why(tmp_path, cache, pins,
     (folder / "envs" / "broken.check.py").write_text(check)
     done = snakemake(folder, ".venvs/broken")
     assert done.returncode != 0
-    sentences = [line for line in done.stdout.splitlines() if line.startswith("Error: .venvs/broken could not be ")]
+    sentences = [line for line in done.stdout.splitlines() if line.startswith("Error: .venvs/broken: could not ")]
     assert len(sentences) == 1
     assert reason in sentences[0]
-    assert "see logs/paper/environment/broken.log, mend envs/broken.txt and run again." in sentences[0]
+    assert "see logs/paper/environment/broken.log, fix envs/broken.txt and run again." in sentences[0]
     assert (folder / "logs/paper/environment/broken.log").read_text().splitlines()[-1] == sentences[0]
     assert not list((folder / ".venvs").glob("*"))
     assert not [path for path in cache.glob("broken-*") if path.is_dir()]
@@ -151,7 +151,7 @@ def test_a_broken_environment_leaves_nothing_and_says_why(tmp_path, cache, pins,
 def test_one_is_made_where_two_are_asked_for(twins, cache):
     folders, said = twins
     links = [folder / ".venvs" / "small" for folder in folders]
-    assert sorted("small: given its packages" in text for text in said) == [False, True]
+    assert sorted("small: install packages" in text for text in said) == [False, True]
     assert links[0].is_symlink()
     assert links[0].resolve() == links[1].resolve()
     assert links[0].resolve().parent == cache
@@ -164,7 +164,7 @@ def test_a_fresh_clone_proves_what_is_there_and_installs_nothing(twins, tmp_path
     folder = clone(tmp_path, check="open('proof', 'w')\n")
     done = snakemake(folder, ".venvs/small")
     assert done.returncode == 0, done.stdout
-    assert "small: proven by envs/small.check.py" in done.stdout
+    assert "small: run envs/small.check.py" in done.stdout
     assert (folder / "proof").exists()
     assert "pip" not in (folder / "logs/paper/environment/small.log").read_text()
     assert (folder / ".venvs" / "small").resolve() == (twins[0][0] / ".venvs" / "small").resolve()
@@ -193,7 +193,7 @@ def test_a_broken_one_is_made_again(twins, tmp_path, part):
         folder = twins[0][0]
     done = snakemake(folder, ".venvs/small")
     assert done.returncode == 0, done.stdout
-    assert "small: given its packages" in done.stdout
+    assert "small: install packages" in done.stdout
     assert (folder / ".venvs" / "small").resolve() == whole
     assert (whole / "pyvenv.cfg").exists()
 
@@ -202,7 +202,7 @@ def test_a_check_that_no_build_passes_leaves_others_theirs(twins, tmp_path, cach
     folder = clone(tmp_path, check="raise ImportError('too strict')\n")
     done = snakemake(folder, ".venvs/small")
     assert done.returncode != 0
-    assert "small could not be proven by envs/small.check.py (ImportError: too strict)" in done.stdout
+    assert "small: could not run envs/small.check.py (ImportError: too strict)" in done.stdout
     assert not list((folder / ".venvs").glob("*"))
     assert (twins[0][0] / ".venvs" / "small" / "bin" / "python").exists()
     assert not list(cache.glob("*.making"))

@@ -1,10 +1,9 @@
-"""An isolated environment: found in the cache or made there, proven by its check, and linked; or not there at all.
+"""Build an isolated environment from its pins, check it, and link to it; leave nothing behind on failure.
 
-The cache is ``~/.cache/gest/environments`` (``XDG_CACHE_HOME`` in the place of ``~/.cache``). What it holds goes by the
-version of Python and the hash of its pins, so that a fresh clone makes nothing again.
+Environments are cached in ``~/.cache/gest/environments`` (or under ``XDG_CACHE_HOME``), keyed by the Python version and
+the hash of their pins, so a fresh clone reuses them.
 """
 
-import fcntl
 import hashlib
 import os
 import re
@@ -15,36 +14,39 @@ import tempfile
 import time
 from pathlib import Path
 
-# Packages that others import while they are built, which happens without isolation, against the pinned versions.
-FIRST = ("setuptools", "wheel", "numpy", "torch")
+from filelock import FileLock
+
+# Builds run without isolation, against the pinned versions; these packages are imported by others during their build.
+BUILD_REQUIREMENTS = ("setuptools", "wheel", "numpy", "torch")
 PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
-# Without pip's cache, which would hand out again what an earlier build, broken in silence, left there.
+# Without pip's cache, which may hold a wheel that an earlier build left broken without an error.
 INSTALL = (*PIP, "install", "--no-build-isolation", "--no-cache-dir", "--progress-bar=off")
+HIDDEN_VARIABLES = ("CUDAHOME", "CUDA_HOME", "CUDA_PATH", "PYTHONPATH", "PYTHONHOME")
 
 
-def without_nvcc(path: str, folder: Path) -> str:
-    """Hide nvcc from PATH, for builds that find it and fail; other programs beside it stay, as links in `folder`."""
-    kept = []
-    for place in map(Path, path.split(os.pathsep)):
-        if (place / "nvcc").exists():
-            links = folder / f"path-{len(kept)}"
+def hide_nvcc(path: str, folder: Path) -> str:
+    """Hide nvcc from PATH, for builds that find it and fail; link the programs beside it in `folder`."""
+    visible = []
+    for directory in map(Path, path.split(os.pathsep)):
+        if (directory / "nvcc").exists():
+            links = folder / f"path-{len(visible)}"
             links.mkdir()
-            for program in place.iterdir():
+            for program in directory.iterdir():
                 if program.name != "nvcc":
                     (links / program.name).symlink_to(program.absolute())
-            place = links
-        kept.append(str(place))
-    return os.pathsep.join(kept)
+            directory = links
+        visible.append(str(directory))
+    return os.pathsep.join(visible)
 
 
-def failure(steps: dict[str, tuple[str, ...]], settings: dict[str, str]) -> str | None:
-    """Run the steps' commands up to one that fails: which it is, and the last that it said."""
+def run_steps(steps: dict[str, tuple[str, ...]], variables: dict[str, str]) -> str | None:
+    """Run the commands in order; on failure, return the step and the last line of its output."""
     for step, command in steps.items():
         started = time.monotonic()
-        with log.open("a") as said:
-            said.write(f"{' '.join(command)}\n")
-            said.flush()
-            done = subprocess.run(command, env=settings, stdout=said, stderr=subprocess.STDOUT, check=False)
+        with log.open("a") as output:
+            output.write(f"{' '.join(command)}\n")
+            output.flush()
+            done = subprocess.run(command, env=variables, stdout=output, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
             return f"{step} ({log.read_text().strip().splitlines()[-1]})"
         print(f"{environment}: {step}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
@@ -56,36 +58,34 @@ environment, log = Path(snakemake.output[0]), Path(snakemake.log[0])
 cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "gest" / "environments"
 digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:12]
 cached = cache / f"{environment.name}-{sys.version_info.major}.{sys.version_info.minor}-{digest}"
-aside = cache / f"{cached.name}.making"
+building = cache / f"{cached.name}.making"
 cache.mkdir(parents=True, exist_ok=True)
 log.unlink(missing_ok=True)
 
-with tempfile.TemporaryDirectory() as folder, Path(f"{cached}.lock").open("w") as lock:
-    fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second finds what the first made
-    hidden = ("CUDAHOME", "CUDA_HOME", "CUDA_PATH", "PYTHONPATH", "PYTHONHOME")
-    settings = {key: value for key, value in os.environ.items() if key not in hidden}
-    settings["PATH"] = without_nvcc(os.environ["PATH"], Path(folder))
-    settings |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # as methods are run in it
-    proven = f"proven by {check}"
-    made = cached / "bin" / "python"
-    if not made.exists() or failure({proven: (str(made), "-I", str(check))}, settings):
-        first = Path(folder, "first.txt")
+with tempfile.TemporaryDirectory() as folder, FileLock(f"{cached}.lock"):  # a second run waits, then uses the first's
+    variables = {key: value for key, value in os.environ.items() if key not in HIDDEN_VARIABLES}
+    variables["PATH"] = hide_nvcc(os.environ["PATH"], Path(folder))
+    variables |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # as methods run in it
+    check_step = f"run {check}"
+    cached_python = cached / "bin" / "python"
+    if not cached_python.exists() or run_steps({check_step: (str(cached_python), "-I", str(check))}, variables):
+        build_requirements = Path(folder, "build_requirements.txt")
         pinned = pins.read_text().splitlines(keepends=True)
-        first.write_text("".join(pin for pin in pinned if re.split("[=@ ]", pin)[0] in FIRST))
-        python = str(aside / "bin" / "python")
+        build_requirements.write_text("".join(pin for pin in pinned if re.split("[=@ ]", pin)[0] in BUILD_REQUIREMENTS))
+        python = str(building / "bin" / "python")
         steps = {
-            "made": (sys.executable, "-m", "venv", "--clear", str(aside)),
-            "given what builds need": (python, *INSTALL, "-c", str(pins), "-r", str(first)),
-            "given its packages": (python, *INSTALL, "--no-deps", "-r", str(pins)),
-            "found complete": (python, *PIP, "check"),
-            proven: (python, "-I", str(check)),
+            "create the environment": (sys.executable, "-m", "venv", "--clear", str(building)),
+            "install build requirements": (python, *INSTALL, "-c", str(pins), "-r", str(build_requirements)),
+            "install packages": (python, *INSTALL, "--no-deps", "-r", str(pins)),
+            "verify dependencies": (python, *PIP, "check"),
+            check_step: (python, "-I", str(check)),
         }
-        if reason := failure(steps, settings):
-            shutil.rmtree(aside, ignore_errors=True)
-            sentence = f"Error: {environment} could not be {reason}; see {log}, mend {pins} and run again."
-            with log.open("a") as said:
-                said.write(sentence + "\n")
-            sys.exit(sentence)
-        shutil.rmtree(cached, ignore_errors=True)  # one that is broken
-        aside.rename(cached)
+        if reason := run_steps(steps, variables):
+            shutil.rmtree(building, ignore_errors=True)
+            message = f"Error: {environment}: could not {reason}; see {log}, fix {pins} and run again."
+            with log.open("a") as output:
+                output.write(message + "\n")
+            sys.exit(message)
+        shutil.rmtree(cached, ignore_errors=True)  # an environment that failed its check
+        building.rename(cached)
     environment.symlink_to(cached)

@@ -264,11 +264,11 @@ def test_kept_genes_alone_are_normalised(sections):
 
 
 def test_errors_of_sections_and_settings(sections, files, tmp_path):
-    with pytest.raises(UserError, match=r"'vocabulary\.k' is not a key; it takes .*n_genes, markers"):
+    with pytest.raises(UserError, match=r"vocabulary\.k: unknown key \(choose n_metacells, .*n_genes, markers\)"):
         fit_sections(files, {"k": 3})
     with pytest.raises(UserError, match="no training sections"):
         fit_sections([], {})
-    with pytest.raises(UserError, match=r"'vocabulary\.n_genes' is 0; it must be at least 1"):
+    with pytest.raises(UserError, match=r"vocabulary\.n_genes: 0 is out of range \(expected at least 1\)"):
         fit_sections(files, {"n_genes": 0})
     normalised = sections[0].copy()
     normalised.uns["gest"] = {"x": "normalised"}

@@ -23,7 +23,7 @@ from gest.cli.app import (
     writable,
     write_whole,
 )
-from gest.errors import UserError, naming
+from gest.errors import naming
 
 if TYPE_CHECKING:
     from gest.tasks.annotation.fine_tuning import Settings
@@ -39,11 +39,11 @@ OTHERS = ("pools", "training_cells", "methods", "datasets")  # keys of annotatio
 def _settings(annotation: dict[str, Any], **others: Any) -> "Settings":
     """Take the settings of fine-tuning among those of annotation, and others; refuse keys that are not known."""
     from gest.tasks.annotation.fine_tuning import Settings
+    from gest.utils.settings import read_settings, refuse_unknown
 
-    known = [*(field.name for field in fields(Settings) if field.name != "pool"), *OTHERS]
-    if unknown := sorted(set(annotation) - set(known)):
-        raise UserError(f"config: 'annotation.{unknown[0]}' is not a key; 'annotation' takes {', '.join(known)}.")
-    return Settings.of({name: value for name, value in annotation.items() if name not in OTHERS} | others)
+    own = [field.name for field in fields(Settings) if field.name != "pool"]
+    refuse_unknown(annotation, [*own, *OTHERS], "annotation")
+    return read_settings(Settings, {key: annotation[key] for key in own if key in annotation} | others, "annotation")
 
 
 @app.command(

@@ -1,20 +1,17 @@
 """From a section to what the model reads: genes matched, counts normalised, cells tokenised."""
 
-import os
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from anndata import AnnData
 
-from gest.config import Config
 from gest.data.on_disk import on_disk
-from gest.errors import UserError, naming
-from gest.sections import coordinates, read_section, values
+from gest.errors import UserError
+from gest.sections import coordinates, values
 from gest.vocabulary import Vocabulary, normalise
 from gest.windows import Tokens
 
@@ -132,30 +129,3 @@ def tokenize(section: AnnData, vocabulary: Vocabulary, folder: Path | None = Non
     rows = expression(section, vocabulary)
     tokens = vocabulary.tokenize(rows)
     return Tokens(coordinates(section, "section"), tokens, None if folder is None else on_disk(rows, folder))
-
-
-def as_tokens(sections: Sequence[Any], vocabulary: Vocabulary, config: Config, folder: Path) -> list[Tokens]:
-    """Tokenise one section after the other: neither files nor expression are held in memory together.
-
-    Parameters
-    ----------
-    sections
-        Sections, paths of section files, or `Tokens`, which are passed on.
-    folder
-        Where a model without quantisation keeps the sections' expression.
-    """
-    kept_in = None if config.model.quantised else folder
-
-    def to_tokens(section: Any) -> Tokens:
-        if isinstance(section, Tokens):
-            if section.expression is None and not config.model.quantised:
-                raise UserError(
-                    "pretrain: a model without quantisation learns from expression, and a section's tokens have none; "
-                    "give the section itself, or `Tokens` with 'expression'."
-                )
-            return section
-        adata = read_section(section) if isinstance(section, str | os.PathLike) else section
-        with naming(section):
-            return tokenize(adata, vocabulary, kept_in)
-
-    return [to_tokens(section) for section in sections]

@@ -62,12 +62,10 @@ def variable_genes(sections: Sections, n_genes: int, markers: Sequence[str]) -> 
     Raises
     ------
     UserError
-        `n_genes` is below 1, the sections hold normalised values, or their counts are too few to fit a trend to.
+        The sections hold normalised values, or their counts are too few to fit a trend to.
     """
     import scanpy as sc
 
-    if n_genes < 1:
-        raise UserError(f"config: 'vocabulary.n_genes' is {n_genes}; it must be at least 1, or null for all genes.")
     counts, expressed = [], False
     for section in stream(sections):
         if not holds_counts(section):

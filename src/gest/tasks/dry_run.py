@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gest.config import Config
+from gest.data.as_tokens import as_tokens
 from gest.data.read_for_model import read_for_model
-from gest.data.tokenize import as_tokens
 from gest.data.training_sections import Sections, stream
 from gest.model import GeST
 from gest.tasks.embed import check_window
 from gest.training.batches import Windows
 from gest.training.pretrain import outline
-from gest.training.vocabulary import cap_metacells, with_defaults
+from gest.training.vocabulary import VocabularySettings, cap_metacells
+from gest.utils.settings import read_settings
 from gest.vocabulary import Vocabulary
 from gest.windows import Grid
 
@@ -57,13 +58,11 @@ def plan(section: AnnData, model: GeST, *, window: float | None = None) -> str:
 
 def plan_vocabulary(sections: Sections, settings: Mapping[str, Any]) -> str:
     """Check training sections and settings as `gest.vocabulary.fit_sections` does, and say what comes of them."""
-    given, cells, genes = with_defaults(settings), 0, 0
+    chosen, cells, genes = read_settings(VocabularySettings, settings, "vocabulary"), 0, 0
     for section in stream(sections):
         cells, genes = cells + section.n_obs, section.n_vars
-    kept = (
-        f"the {given['n_genes']} most variable of {genes} genes, and markers" if given["n_genes"] else f"{genes} genes"
-    )
-    n = cap_metacells(given["n_metacells"], cells)
+    kept = f"the {chosen.n_genes} most variable of {genes} genes, and markers" if chosen.n_genes else f"{genes} genes"
+    n = cap_metacells(chosen.n_metacells, cells)
     return f"{n:,} meta cells of {cells:,} cells, sections: {len(sections)}; {kept}"
 
 

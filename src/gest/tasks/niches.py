@@ -45,9 +45,7 @@ class Niches:
         corner = xy[cell] + (CORNERS[rng.integers(4)] - 0.5) * self.window
         serial = serialize(xy[neighbours], corner=corner, order=order.order, sharpness=order.sharpness, rng=rng)
         cells = np.concatenate(([cell], neighbours[serial]))
-        bins = position_bins(
-            xy[cells], xy[cell], window=self.config.window, n_bins=self.config.model.position_bins
-        )
+        bins = position_bins(xy[cells], xy[cell], window=self.config.window, n_bins=self.config.model.position_bins)
         if self.config.model.quantised:
             return self.section.tokens[cells], bins
         return self.section.expression[cells].toarray(), bins

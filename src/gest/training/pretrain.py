@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gest.config import Config
-from gest.data.tokenize import as_tokens
+from gest.data.as_tokens import as_tokens
 from gest.errors import UserError
 from gest.model import MARKER, GeST, read_model
 from gest.training.checkpoint import Checkpoints, run_key

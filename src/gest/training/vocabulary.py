@@ -1,6 +1,7 @@
 """Fit a vocabulary to training sections, one section in memory at a time."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,27 @@ import scipy.sparse as sp
 
 from gest._metacells import Matrix
 from gest.data.training_sections import Sections, holds_counts, stream, variable_genes
-from gest.errors import UserError
+from gest.utils.settings import check_bounds, read_settings, setting
 from gest.vocabulary import Vocabulary, blocks_of_rows, normalise
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocabularySettings:
+    """Settings of a vocabulary: the `vocabulary` section of a configuration."""
+
+    n_metacells: int = 1000
+    """K; never more than a twentieth of the cells (decision 3)."""
+    n_components: int = 50
+    """p, of the principal component analysis."""
+    hierarchy: tuple[int, ...] = (15, 10, 5)
+    """K_1, K_2, K_3: clusters of meta cells at levels 1 to 3."""
+    n_genes: int | None = setting(None, at_least=1)
+    """How many of the most variable genes are kept; None: all (decision 32)."""
+    markers: tuple[str, ...] = ()
+    """Genes that are kept in addition."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self, "vocabulary")
 
 
 def fit_sections(sections: Sections, settings: Mapping[str, Any], *, seed: int = 0) -> Vocabulary:
@@ -21,21 +41,18 @@ def fit_sections(sections: Sections, settings: Mapping[str, Any], *, seed: int =
         AnnData, or paths of section files, which are read one at a time, anew for each of four passes. All have the
         same genes in the same order, and all hold counts or all normalised values.
     settings
-        `n_metacells` (default 1000), never more than a twentieth of the cells (decision 3); `n_components`;
-        `hierarchy`; `n_genes`, how many of the most variable genes are kept (default null: all), and `markers`, names
-        of genes that are kept with them.
+        Keys of `VocabularySettings`.
 
     Raises
     ------
     UserError
-        A key of the settings is unknown; `stream` and `variable_genes` list what else may be wrong.
+        A setting is unknown or out of range; see `stream` and `variable_genes` for other errors.
     """
-    given = with_defaults(settings)
-    n_genes, markers = given.pop("n_genes"), given.pop("markers")
+    chosen = read_settings(VocabularySettings, settings, "vocabulary")
     first = next(stream(sections))
     genes, counts = first.var_names, holds_counts(first)
     del first
-    kept = slice(None) if n_genes is None else variable_genes(sections, n_genes, markers)
+    kept = slice(None) if chosen.n_genes is None else variable_genes(sections, chosen.n_genes, chosen.markers)
 
     def matrices() -> Iterator[sp.csr_matrix]:
         return (sp.csr_matrix(section.X)[:, kept] for section in stream(sections))
@@ -47,20 +64,17 @@ def fit_sections(sections: Sections, settings: Mapping[str, Any], *, seed: int =
         for x in matrices():
             yield from blocks_of_rows(normalise(x, normalisation) if normalisation else x)
 
-    given["n_metacells"] = cap_metacells(given["n_metacells"], len(totals))
-    return Vocabulary.fit(blocks, **given, genes=genes[kept], normalisation=normalisation, seed=seed)
-
-
-def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the settings of `fit_sections` that are left out their defaults; raise UserError if one is not known."""
-    if unknown := set(settings) - set(_SETTINGS):
-        raise UserError(f"config: 'vocabulary.{min(unknown)}' is not a key; it takes {', '.join(_SETTINGS)}.")
-    return {"n_metacells": 1000, "n_genes": None, "markers": ()} | dict(settings)
+    return Vocabulary.fit(
+        blocks,
+        n_metacells=cap_metacells(chosen.n_metacells, len(totals)),
+        n_components=chosen.n_components,
+        hierarchy=chosen.hierarchy,
+        genes=genes[kept],
+        normalisation=normalisation,
+        seed=seed,
+    )
 
 
 def cap_metacells(n_metacells: int, cells: int) -> int:
     """Bound the number of meta cells by a twentieth of the cells (decision 3)."""
     return max(min(n_metacells, cells // 20), 1)
-
-
-_SETTINGS = ("n_metacells", "n_components", "hierarchy", "n_genes", "markers")

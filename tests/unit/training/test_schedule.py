@@ -111,5 +111,5 @@ def test_continued_training_has_steps_alone(tokens, vocabulary, tmp_path):
 
 
 def test_a_negative_budget_is_refused():
-    with pytest.raises(UserError, match=r"'pretraining\.target_cells' must not be negative"):
+    with pytest.raises(UserError, match=r"pretraining\.target_cells: -1 is out of range \(expected at least 0\)"):
         gest.Config.of({"pretraining": {"target_cells": -1}})

@@ -96,9 +96,7 @@ def read_annotator(folder: Path) -> Annotator:
         description = json.loads((folder / MARKER).read_text())
         weights = load_file(folder / "annotator.safetensors")
         model = read_model(folder / "model")
-        annotator = Annotator(
-            model, description["classes"], label=description["label"], pool=description["pool"]
-        )
+        annotator = Annotator(model, description["classes"], label=description["label"], pool=description["pool"])
         annotator.linear.load_state_dict(weights)
     except (ValueError, KeyError, SafetensorError, RuntimeError) as error:
         raise UserError(

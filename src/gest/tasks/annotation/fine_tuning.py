@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gest.config import check_type
-from gest.errors import UserError
 from gest.model import GeST
 from gest.tasks.annotation.annotator import POOLS, Annotator
 from gest.tasks.annotation.labels import LabelledSection
@@ -27,6 +24,7 @@ from gest.training.batches import padded
 from gest.training.loop import parameter_groups
 from gest.training.schedule import schedule
 from gest.utils.progress import progress
+from gest.utils.settings import check_bounds, setting
 
 log = logging.getLogger(__name__)
 
@@ -37,44 +35,24 @@ _HELD_OUT_BATCH = 64  # held-out niches per batch
 class Settings:
     """Settings of an annotator and of its fine-tuning."""
 
-    pool: str = "mean"
+    pool: str = setting("mean", choices=POOLS)
     """Over the outputs of a niche: `mean` or `max`."""
-    steps: int = 500
+    steps: int = setting(500, above=0)
     """At most; training stops earlier once the held-out loss no longer falls."""
-    batch_size: int = 32
+    batch_size: int = setting(32, above=0)
     """Niches per step."""
-    learning_rate: float = 1e-3
+    learning_rate: float = setting(1e-3, above=0)
     """Peak, of AdamW: a linear warm-up over a tenth of the steps, then a cosine to zero."""
     class_weights: bool = True
     """Weight every class by the inverse of its frequency, so that rare ones count as much."""
-    validate_every: int = 50
-    patience: int = 5
+    validate_every: int = setting(50, above=0)
+    patience: int = setting(5, above=0)
     """Validations without a lower loss before training stops."""
-    held_out_cells: int = 1000
+    held_out_cells: int = setting(1000, above=0)
     """Validate on at most this many."""
 
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Self:
-        """Create settings from names and values.
-
-        Raises
-        ------
-        UserError
-            A name is unknown, or a value has the wrong type or is out of range.
-        """
-        known = [field.name for field in fields(cls)]
-        if unknown := sorted(set(values) - set(known)):
-            raise UserError(f"annotation: '{unknown[0]}' is not a setting; those are {', '.join(known)}.")
-        for name, value in values.items():
-            check_type(value, getattr(cls, name), f"annotation: '{name}'")
-        return cls(**values)
-
     def __post_init__(self) -> None:
-        if self.pool not in POOLS:
-            raise UserError(f"annotation.pool: unknown value '{self.pool}' (choose {' or '.join(POOLS)}).")
-        for name in ("steps", "batch_size", "learning_rate", "validate_every", "patience", "held_out_cells"):
-            if not (value := vars(self)[name]) > 0:
-                raise UserError(f"annotation.{name}: {value} is out of range (expected above 0).")
+        check_bounds(self, "annotation")
 
 
 class Targets:

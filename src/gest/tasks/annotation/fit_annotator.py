@@ -19,6 +19,7 @@ from gest.model import GeST
 from gest.tasks.annotation.annotator import Annotator
 from gest.tasks.annotation.fine_tuning import Settings, Targets, fine_tune
 from gest.tasks.annotation.labels import LabelledSection, draw_labelled, hold_out_blocks, read_labelled
+from gest.utils.settings import read_settings
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -71,7 +72,7 @@ def fit_annotator(
     FloatingPointError
         The loss is not finite.
     """
-    checked = Settings.of({"pool": pool} | settings)
+    checked = read_settings(Settings, {"pool": pool} | settings, "annotation")
     training = [read_labelled(section, model, [label])[0] for section in _as_sequence(train)]
     held_out = [read_labelled(section, model, [label])[0] for section in _as_sequence(validation)]
     training = draw_labelled(training, training_cells, seed=seed)

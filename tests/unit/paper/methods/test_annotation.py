@@ -240,9 +240,9 @@ def test_verbs(paths, model, tmp_path, monkeypatch, verb):
 @pytest.mark.parametrize(
     ("annotation", "sentence"),
     [
-        ({"step": 5}, "'annotation.step' is not a key; 'annotation' takes steps, batch_size"),
-        ({"pool": "max"}, "'annotation.pool' is not a key"),
-        ({"steps": "x"}, "'steps' is 'x', and must be of type int"),
+        ({"step": 5}, "annotation.step: unknown key (choose steps, batch_size"),
+        ({"pool": "max"}, "annotation.pool: unknown key"),
+        ({"steps": "x"}, "annotation.steps: 'x' is not of type int"),
     ],
 )
 @pytest.mark.parametrize("name", ["fit-annotator", "paper learn-labels"])
@@ -272,7 +272,7 @@ def test_an_occupied_folder_is_refused_before_training(paths, model, tmp_path, m
         sys.modules["gest.tasks.annotation.fit_annotator"], "fit_annotator", lambda *_, **__: trained.append(1)
     )
     learn = ("fit-annotator", paths[0], "--model", tmp_path / "model", "--label", "region")
-    assert "something here without annotator.json" in refused(verb, capsys, *learn, "--out", tmp_path / "mine")
+    assert "already exists without annotator.json" in refused(verb, capsys, *learn, "--out", tmp_path / "mine")
     assert not trained
 
 

@@ -261,12 +261,12 @@ def _small(section):
         (_single, {}, "'region' has the single class 'here' \\(expected at least two"),
         (None, {"pool": "sum"}, r"annotation\.pool: unknown value 'sum' \(choose mean or max\)"),
         (None, {"steps": 0}, r"annotation\.steps: 0 is out of range \(expected above 0\)"),
-        (None, {"epochs": 3}, "'epochs' is not a setting; those are pool, steps"),
+        (None, {"epochs": 3}, r"annotation\.epochs: unknown key \(choose pool, steps"),
         (None, {"training_cells": 0}, "training_cells: 0 is out of range"),
         (None, {"training_cells": "x"}, r"training_cells: 'x' is out of range \(expected a whole number above 0"),
-        (None, {"steps": "x"}, "'steps' is 'x', and must be of type int"),
-        (None, {"batch_size": True}, "'batch_size' is True, and must be of type int"),
-        (None, {"learning_rate": None}, "'learning_rate' is None, and must be of type float"),
+        (None, {"steps": "x"}, "annotation.steps: 'x' is not of type int"),
+        (None, {"batch_size": True}, "annotation.batch_size: True is not of type int"),
+        (None, {"learning_rate": None}, "annotation.learning_rate: None is not of type float"),
     ],
 )
 def test_user_errors_of_fitting(sections, model, change, arguments, sentence):

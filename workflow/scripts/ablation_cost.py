@@ -1,4 +1,4 @@
-"""What the variants of the model cost to train, and their training logs."""
+"""The training cost of every variant of the model, and the training logs."""
 
 import logging
 
@@ -12,8 +12,10 @@ log_to(snakemake.log[0])
 models, percent = by_variant(snakemake.input.models), snakemake.params.converged
 cost = ablation_cost(read_trainings(models, percent=percent))
 cost.to_csv(snakemake.output.table, index=False)
+
 text = ablation_cost_markdown(cost, run=snakemake.params.run, percent=percent)
 write_text(text, snakemake.output.text, snakemake.output.page)
+
 logs = {f"{name}, {folder.name}": read_log(folder) for name, folders in models.items() for folder in folders}
 text = ablation_logs_markdown(logs, run=snakemake.params.run)
 write_text(text, snakemake.output.logs, snakemake.output.logs_page)

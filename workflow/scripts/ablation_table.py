@@ -1,4 +1,4 @@
-"""A table of variants of the model, beside what the paper reports."""
+"""Tables 3, 4, A.4 and `ablation_extra`: variants of the model, beside the paper's values."""
 
 import logging
 
@@ -13,17 +13,18 @@ from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 
-files, models = by_variant(snakemake.input.scores), by_variant(snakemake.input.models)
 variants, percent = snakemake.params.variants, snakemake.params.converged
+files, models = by_variant(snakemake.input.scores), by_variant(snakemake.input.models)
 scores = pd.concat([of_variant(read_scores(files[trained]), name, mode) for name, trained, mode, _ in variants])
-write_scores(scores, snakemake.output.scores)
 trainings = read_trainings({name: models[trained] for name, trained, *_ in variants}, percent=percent)
 values = read_paper_values(snakemake.input.paper)
 values = values[values["item"] == snakemake.params.item]
-references = {name: against for name, *_, against in variants if against != name}
+
 names = [name for name, *_ in variants]
+references = {name: against for name, *_, against in variants if against != name}
 table = ablation_table(scores, values, trainings, variants=names, references=references)
+write_scores(scores, snakemake.output.scores)
 table.to_csv(snakemake.output.table, index=False)
 text = ablation_markdown(table, title=snakemake.params.title, run=snakemake.params.run, percent=percent)
 write_text(text, snakemake.output.text, snakemake.output.page)
-logging.info("%d variants, of which %d models were trained", len(variants), len(models))
+logging.info("%d variants, %d trained models", len(variants), len(models))

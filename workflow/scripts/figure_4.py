@@ -1,4 +1,4 @@
-"""Figure 4, and beside it the table of its bars with the comparisons of methods."""
+"""Figure 4: errors and correlations of unseen cells, and the table of its numbers with paired tests."""
 
 import logging
 
@@ -21,6 +21,7 @@ scores = scores[scores["dataset"] == dataset]
 genes = pd.concat(map(pd.read_csv, snakemake.input.genes), ignore_index=True)
 values = read_paper_values(snakemake.input.paper)
 reported = values[(values["item"] == "generation") & (values["part"] != "")]
+
 figure = draw_figure_4(scores, genes, slides=snakemake.params.slides, reported=reported, run=run)
 table = figure_4_table(beside(summarise(scores), reported), compare(scores))
 save(figure, snakemake.output.png, snakemake.output.pdf)

@@ -1,4 +1,4 @@
-"""Figure 5: correlations with the peri-infarct area, and maps of genes, of the first model's first replicate."""
+"""Figure 5: correlations with the peri-infarct area and maps of genes, for the first replicate of the first model."""
 
 import logging
 
@@ -14,8 +14,10 @@ from gest.utils.logs import log_to
 log_to(snakemake.log[0])
 
 main = snakemake.params.main
-calls, replicates = read_calls(snakemake.input.calls), pd.concat(map(pd.read_csv, snakemake.input.replicates))
+calls = read_calls(snakemake.input.calls)
+replicates = pd.concat(map(pd.read_csv, snakemake.input.replicates))
 cells = ad.read_h5ad(snakemake.input.cells[0])
+
 figure = draw_figure_5(
     cells,
     replicates[replicates["variant"] == main],

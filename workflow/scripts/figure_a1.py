@@ -1,4 +1,4 @@
-"""Figure A.1: the upper part of a section, generated round by round with quantisation and without; errors by round."""
+"""Figure A.1: the upper part of a section generated with and without quantisation, and the errors by round."""
 
 import logging
 
@@ -18,11 +18,26 @@ from gest.sections import read_section
 from gest.tasks.generation.rounds import aggregate, generate_tokens, seen_tokens
 from gest.utils.logs import log_to
 
+
+def fill_in(generated: np.ndarray) -> np.ndarray:
+    """Return the gene's values in all cells: generated in unseen ones, true in seen ones."""
+    values = truth[:, [column]].toarray()[:, 0]
+    values[unseen] = generated
+    return values
+
+
+def panel_title(text: str, method: str, variant: str) -> str:
+    """Add the errors of the first round and of all rounds to a panel's title."""
+    rows = table[(table["method"] == method) & (table["variant"] == variant)]
+    overall = np.average(rows["rmse_log"] ** 2, weights=rows["cells"]) ** 0.5
+    return f"{text}\nRMSE {rows['rmse_log'].iloc[0]:.3f} in round 1, {overall:.3f} in all rounds"
+
+
 log_to(snakemake.log[0])
 
-quantised, continuous = (
-    load(snakemake.input[name], expected=GeST).to(device_of("auto")) for name in ("quantised", "continuous")
-)
+device = device_of("auto")
+quantised = load(snakemake.input.quantised, expected=GeST).to(device)
+continuous = load(snakemake.input.continuous, expected=GeST).to(device)
 vocabulary = quantised.vocabulary
 section = read_section(snakemake.input.section)
 name, xy, truth = section.obs["section"].iloc[0], section.obsm["spatial"], expression(section, vocabulary)
@@ -31,19 +46,20 @@ if gene not in vocabulary.genes:
     raise UserError(f"figure_a1.gene: '{gene}' is not in the vocabulary; name one that is, e.g. {vocabulary.genes[0]}.")
 column = list(vocabulary.genes).index(gene)
 
-# y points down: what is drawn above the line has a smaller one.
 line = xy[:, 1].max() - snakemake.params.seen * np.ptp(xy[:, 1])
-unseen = xy[:, 1] < line
+unseen = xy[:, 1] < line  # y points down: these cells are drawn above the line
 seen, hidden = truth[~unseen], truth[unseen].toarray()
-with_, without = (generate_tokens(m, xy, seen_tokens(m, seen, unseen)) for m in (quantised, continuous))
-weighted, picking = (aggregate(with_.means, vocabulary.expression, mode) for mode in ("weighted", "picking"))
+generated = generate_tokens(quantised, xy, seen_tokens(quantised, seen, unseen))
+unquantised = generate_tokens(continuous, xy, seen_tokens(continuous, seen, unseen))
+weighted = aggregate(generated.means, vocabulary.expression, "weighted")
+picking = aggregate(generated.means, vocabulary.expression, "picking")
 predictions = {
     ("gest", "weighted"): weighted,
     ("gest", "picking"): picking,
-    ("no_quantisation", "continuous"): without.means,
+    ("no_quantisation", "continuous"): unquantised.means,
     ("mean_of_seen", "default"): np.broadcast_to(np.asarray(seen.mean(0)), hidden.shape),
 }
-table = errors_by_round(hidden, predictions, with_.rounds)
+table = errors_by_round(hidden, predictions, generated.rounds)
 table.insert(0, "section", name)
 table.insert(0, "dataset", snakemake.params.datasets[0])
 table.to_csv(snakemake.output.table, index=False)
@@ -51,28 +67,13 @@ title = f"Figure A.1, run {snakemake.params.run}: errors (rmse_log) and share of
 write_text(f"{title}\n\n{plain(table)}\n", snakemake.output.text, snakemake.output.page)
 logging.info("%s above y = %.0f µm\n%s", gene, line, table.to_string(index=False))
 
-
-def whole(values: np.ndarray) -> np.ndarray:
-    """Set what was generated (m,) into what was seen: (n,)."""
-    filled = truth[:, [column]].toarray()[:, 0]
-    filled[unseen] = values
-    return filled
-
-
-def heading(text: str, method: str, variant: str) -> str:
-    """Name a panel, and say its error in the first round and in all."""
-    rows = table[(table["method"] == method) & (table["variant"] == variant)]
-    overall = np.average(rows["rmse_log"] ** 2, weights=rows["cells"]) ** 0.5
-    return f"{text}\nRMSE {rows['rmse_log'].iloc[0]:.3f} in round 1, {overall:.3f} in all rounds"
-
-
 panels = {
-    "truth\n(below the line: seen)": whole(hidden[:, column]),
-    heading("with quantisation", "gest", "weighted"): whole(weighted[:, column]),
-    heading("without quantisation", "no_quantisation", "continuous"): whole(without.means[:, column]),
+    "truth\n(below the line: seen)": fill_in(hidden[:, column]),
+    panel_title("with quantisation", "gest", "weighted"): fill_in(weighted[:, column]),
+    panel_title("without quantisation", "no_quantisation", "continuous"): fill_in(unquantised.means[:, column]),
 }
 rounds = np.zeros(len(xy), dtype=int)
-rounds[unseen] = with_.rounds
+rounds[unseen] = generated.rounds
 title = f"Section {name}: generated above the line (run {snakemake.params.run})"
 figure = draw_accumulation(xy, line, panels, rounds, gene=gene, title=title)
 save(figure, snakemake.output.png, snakemake.output.pdf)

@@ -1,4 +1,4 @@
-"""Figure A.10: the rounds in which the cells of a crop are generated, of the crop that takes most of them."""
+"""Figure A.10: rounds of iterative generation, in the crop that takes the most rounds."""
 
 import logging
 
@@ -16,15 +16,16 @@ log_to(snakemake.log[0])
 
 section = read_section(snakemake.input.section)
 xy = section.obsm["spatial"]
-made = first_run(ad.read_h5ad(snakemake.input.rounds)).obs
-# The crop with most rounds; of these, the one with most cells.
-crops = made.astype({"crop": str}).groupby("crop")["round"].agg(["max", "size"]).sort_values(["max", "size"])
+generated = first_run(ad.read_h5ad(snakemake.input.rounds)).obs
+# The crop with the most rounds and, among equals, the most cells.
+crops = generated.astype({"crop": str}).groupby("crop")["round"].agg(["max", "size"]).sort_values(["max", "size"])
 crop = crops.index[-1]
+in_crop = generated[generated["crop"] == crop]
 rounds = pd.Series(0, index=section.obs_names)
-mine = made[made["crop"] == crop]
-rounds[mine["cell"]] = mine["round"].to_numpy()
+rounds[in_crop["cell"]] = in_crop["round"].to_numpy()
 unseen = rounds.to_numpy() > 0
-margin = snakemake.params.window / 2  # what lies further away is in no window of an unseen cell
+
+margin = snakemake.params.window / 2  # cells further away are in no window of an unseen cell
 near = ((xy >= xy[unseen].min(axis=0) - margin) & (xy <= xy[unseen].max(axis=0) + margin)).all(axis=1)
 title = (
     f"Section {section.obs['section'].iloc[0]}: iterative generation in windows of {snakemake.params.window:g} µm "

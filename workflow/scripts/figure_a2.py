@@ -1,4 +1,4 @@
-"""Figure A.2: truth and predictions of the most spatially variable genes in the largest crop of one section."""
+"""Figure A.2: true and predicted spatially variable genes in the largest crop of one section."""
 
 import logging
 
@@ -23,6 +23,7 @@ crop = max(read_crops(snakemake.input.crops), key=lambda crop: len(crop.cells))
 unseen = crop.unseen(section)
 predictions = predictions_of(snakemake.input.predictions, crop.crop, section.obs_names[unseen], genes)
 truth = expression(section, vocabulary)[unseen][:, columns].toarray()
+
 name = section.obs["section"].iloc[0]
 title = f"Unseen cells of section {name}: most spatially variable genes (run {snakemake.params.run})"
 figure = draw_generation(section.obsm["spatial"], unseen, truth, predictions, genes, title=title)

@@ -1,4 +1,4 @@
-"""Figure A.3: the spots of the liver cancer section that are seen and those that are hidden."""
+"""Figure A.3: seen and hidden spots of the liver cancer section."""
 
 import logging
 

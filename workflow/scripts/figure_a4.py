@@ -1,4 +1,4 @@
-"""Figure A.4: the part of the Stereo-seq section that is seen and the corner that is hidden."""
+"""Figure A.4: seen and hidden bins of the Stereo-seq section."""
 
 import logging
 

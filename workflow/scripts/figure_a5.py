@@ -1,4 +1,4 @@
-"""Figure A.5: truth and predictions of marker genes in and around the hidden part of the liver cancer section."""
+"""Figure A.5: true and predicted marker genes in and around the hidden part of the liver cancer section."""
 
 import logging
 
@@ -13,23 +13,25 @@ from gest.sections import read_section
 from gest.utils.logs import log_to
 from gest.vocabulary import Vocabulary
 
-STAND_INS = 5  # genes drawn where the data has none of the markers
+SUBSTITUTES = 5  # genes to draw if the data has none of the markers
 
 log_to(snakemake.log[0])
 
 section = read_section(snakemake.input.section)
 vocabulary = Vocabulary.load(snakemake.input.vocabulary)
-there = list(vocabulary.genes)
-missing = [gene for gene in snakemake.params.markers if gene not in there]
-genes, what = [gene for gene in snakemake.params.markers if gene in there], "marker genes"
+known = list(vocabulary.genes)
+missing = [gene for gene in snakemake.params.markers if gene not in known]
+genes = [gene for gene in snakemake.params.markers if gene in known]
+kind = "marker genes"
 if not genes:
-    genes = pd.read_csv(snakemake.input.svg).sort_values("rank")["gene"].head(STAND_INS).tolist()
-    what = "most spatially variable genes in the place of markers"
+    genes = pd.read_csv(snakemake.input.svg).sort_values("rank")["gene"].head(SUBSTITUTES).tolist()
+    kind = "most spatially variable genes, instead of markers"
 crop = read_crops(snakemake.input.crops)[0]
 unseen = crop.unseen(section)
 predictions = predictions_of(snakemake.input.predictions, crop.crop, section.obs_names[unseen], genes)
-truth = expression(section, vocabulary)[:, [there.index(gene) for gene in genes]].toarray()
-title = f"Section {section.obs['section'].iloc[0]}: {what} (run {snakemake.params.run})"
+truth = expression(section, vocabulary)[:, [known.index(gene) for gene in genes]].toarray()
+
+title = f"Section {section.obs['section'].iloc[0]}: {kind} (run {snakemake.params.run})"
 figure = draw_markers(section.obsm["spatial"], unseen, truth, predictions, genes, missing=missing, title=title)
 save(figure, snakemake.output.png, snakemake.output.pdf)
 logging.info("genes %s in crop %s; not in the data: %s", ", ".join(genes), crop.crop, ", ".join(missing) or "none")

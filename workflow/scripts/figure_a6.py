@@ -1,4 +1,4 @@
-"""Figure A.6: clusters of one section by every method, in the colours of the labels that they match."""
+"""Figure A.6: niche clusters of one section by every method, in the colours of the matching labels."""
 
 import logging
 

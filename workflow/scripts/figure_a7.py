@@ -1,4 +1,4 @@
-"""Figure A.7: labels of one section annotated by every method."""
+"""Figure A.7: annotated niches of one section by every method."""
 
 import logging
 

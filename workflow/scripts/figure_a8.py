@@ -1,4 +1,4 @@
-"""Figure A.8: one training window's cells in random and in ordinal order."""
+"""Figure A.8: the cells of one training window in random and in ordinal order."""
 
 import logging
 
@@ -15,19 +15,18 @@ log_to(snakemake.log[0])
 section = read_section(snakemake.input.section)
 xy = section.obsm["spatial"]
 cells, centre, side = window_in_the_middle(xy, snakemake.params.window)
-corner = centre + side / 2  # the upper right one: the sequence starts at the lower left, as in the paper
+corner = centre + side / 2  # upper right: the sequence starts at the lower left, as in the paper
 sequences = {}
 for order in ("random", "ordinal"):
     rng = np.random.default_rng(snakemake.params.seed)
     sequence = serialize(xy[cells], corner=corner, order=order, sharpness=snakemake.params.sharpness, rng=rng)
     sequences[f"{order} order"] = cells[sequence]
-name, smaller = section.obs["section"].iloc[0], side < snakemake.params.window
-title = f"Section {name}: {len(cells)} cells in a window of {side:g} µm"
-title += f", smaller than the model's {snakemake.params.window:g} µm" if smaller else ", the model's"
-title += f" (run {snakemake.params.run})"
-save(
-    draw_orders(xy, sequences, centre=centre, side=side, corner=corner, title=title),
-    snakemake.output.png,
-    snakemake.output.pdf,
-)
+
+size = f"{side:g} µm, the model's"
+if side < snakemake.params.window:
+    size = f"{side:g} µm, smaller than the model's {snakemake.params.window:g} µm"
+name = section.obs["section"].iloc[0]
+title = f"Section {name}: {len(cells)} cells in a window of {size} (run {snakemake.params.run})"
+figure = draw_orders(xy, sequences, centre=centre, side=side, corner=corner, title=title)
+save(figure, snakemake.output.png, snakemake.output.pdf)
 logging.info("%d cells in a window of %g µm around %s µm", len(cells), side, centre.round(1).tolist())

@@ -1,4 +1,4 @@
-"""Figure A.9: all meta cells and a sample of the cells that they were made of, in one UMAP."""
+"""Figure A.9: all meta cells and a sample of the training cells in one UMAP."""
 
 import logging
 
@@ -16,13 +16,14 @@ log_to(snakemake.log[0])
 
 vocabulary = Vocabulary.load(snakemake.input.vocabulary)
 paths, rng = snakemake.input.sections, np.random.default_rng(snakemake.params.seed)
-ends = np.cumsum([open_h5ad(path, backed=True).n_obs for path in paths])
-chosen = np.sort(rng.choice(ends[-1], min(snakemake.params.cells, ends[-1]), replace=False))
+sizes = [open_h5ad(path, backed=True).n_obs for path in paths]
+ends = np.cumsum(sizes)
+sample = np.sort(rng.choice(ends[-1], min(snakemake.params.cells, ends[-1]), replace=False))
+samples = np.split(sample, np.searchsorted(sample, ends[:-1]))  # one per section, numbered over all sections
 points = []
-for path, mine in zip(paths, np.split(chosen, np.searchsorted(chosen, ends[:-1])), strict=True):
-    section = read_section(path)
-    rows = mine - (ends[len(points) - 1] if points else 0)
-    points.append(project(expression(section[rows], vocabulary), vocabulary.mean, vocabulary.components))
+for path, indices, start in zip(paths, samples, ends - sizes, strict=True):
+    section = read_section(path)[indices - start]
+    points.append(project(expression(section, vocabulary), vocabulary.mean, vocabulary.components))
 cells, metacells = embed(np.concatenate(points), vocabulary.pca, seed=snakemake.params.seed)
 title = f"Meta cells over the cells of {len(paths)} training sections (run {snakemake.params.run})"
 save(draw_umap(cells, metacells, vocabulary.levels[0], title=title), snakemake.output.png, snakemake.output.pdf)

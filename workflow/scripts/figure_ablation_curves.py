@@ -1,4 +1,4 @@
-"""Validation curves of the variants of the model."""
+"""Validation curves of every variant of the model."""
 
 import logging
 

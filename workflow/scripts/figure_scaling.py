@@ -1,4 +1,4 @@
-"""Loss and RMSE against the size of model and data."""
+"""Loss and RMSE against the size of the model and of the training data."""
 
 import logging
 
@@ -12,11 +12,11 @@ from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 
-files, models = by_variant(snakemake.input.scores), by_variant(snakemake.input.models)
 variants = snakemake.params.variants
+files, models = by_variant(snakemake.input.scores), by_variant(snakemake.input.models)
 scores = pd.concat([of_variant(read_scores(files[trained]), name, mode) for name, trained, mode, _ in variants])
-named = {name: models[trained] for name, trained, *_ in variants}
-table = scaling_table(scores, read_trainings(named, percent=snakemake.params.converged))
+trained_models = {name: models[trained] for name, trained, *_ in variants}
+table = scaling_table(scores, read_trainings(trained_models, percent=snakemake.params.converged))
 table.to_csv(snakemake.output.table, index=False)
 save(draw_scaling(table, title=f"Scaling, run {snakemake.params.run}"), snakemake.output.png, snakemake.output.pdf)
 logging.info("%d points", len(table))

@@ -1,4 +1,4 @@
-"""The table of generation: every score in one file, and its summary to compute with and to read."""
+"""The table of generation: all scores in one file, and their summary as csv and as text."""
 
 import logging
 

@@ -13,9 +13,8 @@ log_to(snakemake.log[0])
 
 run = snakemake.params.run
 why_not = incomparable(run, simulated=snakemake.params.simulated)
-table = compare_with_paper(
-    read_paper_values(snakemake.input.paper), read_scores(snakemake.input.scores), why_not=why_not
-)
+values, scores = read_paper_values(snakemake.input.paper), read_scores(snakemake.input.scores)
+table = compare_with_paper(values, scores, why_not=why_not)
 table.to_csv(snakemake.output.table, index=False)
 text = paper_comparison_markdown(table, run=run, why_not=why_not)
 write_text(text, snakemake.output.text, snakemake.output.page)

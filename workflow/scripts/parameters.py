@@ -1,4 +1,4 @@
-"""The parameters of the run, as merged from all configuration files, and the software that it ran on."""
+"""The parameters of the run, merged from all configuration files, and its software versions."""
 
 import logging
 import platform
@@ -11,7 +11,7 @@ from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 
-installed = sorted({f"{found.metadata['Name']} {found.version}" for found in distributions()}, key=str.lower)
+installed = sorted({f"{package.metadata['Name']} {package.version}" for package in distributions()}, key=str.lower)
 text = "\n\n".join(
     [
         f"Parameters of run {snakemake.params.run}: every key, as merged from all configuration files",

@@ -1,4 +1,4 @@
-"""The table of sections: what was read of every dataset, checked against what upstream is known to hold."""
+"""The table of sections: every section as read, checked against the known contents of its upstream files."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Table 1: AMI of niche clustering, beside what the paper reports; and all scores of clustering in one file."""
+"""Table 1: AMI of niche clustering beside the paper's values, and all clustering scores in one file."""
 
 import logging
 

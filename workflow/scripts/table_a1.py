@@ -1,4 +1,4 @@
-"""Table A.1: liver cancer and Stereo-seq, beside what the paper reports."""
+"""Table A.1: generation on liver cancer and Stereo-seq, beside the paper's values."""
 
 import logging
 
@@ -11,9 +11,8 @@ from gest.utils.logs import log_to
 log_to(snakemake.log[0])
 
 values = read_paper_values(snakemake.input.paper)
-summary = beside(
-    summarise(read_scores([snakemake.input.scores])), values[values["item"].isin(["table_a1", "generation"])]
-)
+reported = values[values["item"].isin(["table_a1", "generation"])]
+summary = beside(summarise(read_scores([snakemake.input.scores])), reported)
 table = table_a1(summary[summary["dataset"].isin(snakemake.params.datasets)])
 table.to_csv(snakemake.output.table, index=False)
 write_text(table_a1_markdown(table, run=snakemake.params.run), snakemake.output.text, snakemake.output.page)

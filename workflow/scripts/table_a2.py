@@ -1,4 +1,4 @@
-"""Table A.2: AMI of niche clustering by window, beside what the paper reports."""
+"""Table A.2: AMI of niche clustering by window, beside the paper's values."""
 
 import logging
 

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 import gest
-import gest.cli.perturbation
 from gest import cli
 from gest.data.sources.anndata import read
 from gest.data.tokenize import expression

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from gest.cli.app import device_of
+from gest.cli.options import device_of
 from gest.data.tokenize import expression
 from gest.errors import UserError
 from gest.hub.load import load

@@ -23,7 +23,7 @@ Figures 1, 2a, 2b, 3 and 5a are schematic drawings and have no target. They show
 """
 # Modules that only read, write or log: every item uses them.
 COMMON = {
-    "gest.cli.app",
+    "gest.cli.options",
     "gest.errors",
     "gest.paper.reported",
     "gest.paper.scores.table",

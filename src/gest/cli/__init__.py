@@ -1,4 +1,8 @@
-"""The command line: `gest <verb>`. What the workflow's rules call is what a user calls."""
+"""The command line: `gest VERB` for your own data, `gest paper VERB` for the steps of the workflow.
+
+Every verb of `gest` has a module here that bears its name; the steps are in `gest.cli.paper`. `app` holds the two
+applications that they register with, `options` the options that they share.
+"""
 
 import logging
 import sys
@@ -6,25 +10,43 @@ import warnings
 
 from typer import TyperException
 
-from gest.cli import annotation, data, holdout, ischemia, learning, niches, own_data, perturbation, sharing  # noqa: F401
+from gest.cli import (  # noqa: F401 (each module registers its verb)
+    annotate,
+    cluster,
+    embed,
+    export,
+    fit_annotator,
+    generate,
+    paper,
+    perturb,
+    prepare,
+    pretrain,
+    simulate,
+    vocabulary,
+)
 from gest.cli.app import app, log
 from gest.errors import Interrupted, UserError, exit_code
 
 
 def main() -> None:
-    """Run one verb. A user's mistake is one sentence on stderr, and code 2; what was stopped ends with 75."""
+    """Run one verb.
+
+    A user's mistake is one sentence on stderr and exit code 2; a run that was stopped and can be resumed ends with 75.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     log.setLevel(logging.INFO)
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     arguments = sys.argv[1:]
     if arguments in ([], ["paper"]):
-        arguments.append("--help")
+        arguments = [*arguments, "--help"]
     try:
         sys.exit(app(arguments, standalone_mode=False))
     except (UserError, FloatingPointError, Interrupted) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(exit_code(error))
     except TyperException as error:
-        told = " ".join(error.format_message().split()).rstrip(".")
-        print(f"error: {told}; `gest --help` lists the verbs, `gest VERB --help` their options.", file=sys.stderr)
+        message = " ".join(error.format_message().split()).rstrip(".")
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "gest"
+        print(f"error: {message}; see `{command} --help`.", file=sys.stderr)
     sys.exit(2)

@@ -1,4 +1,4 @@
-"""`python -m gest.cli`."""
+"""Run the command line as `python -m gest.cli`."""
 
 from gest.cli import main
 

@@ -6,7 +6,9 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from typer.main import get_command
 
+from gest.cli.app import app
 from gest.paper.scores.table import COLUMNS
 
 
@@ -105,3 +107,18 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(configured, capsys, argume
     assert shown[0].startswith("error: ")
     assert sentence in shown[0]
     assert set(configured.iterdir()) == before
+
+
+VERBS = dict(get_command(app).commands)
+STEPS = VERBS["paper"].commands
+
+
+@pytest.mark.parametrize("command", [*VERBS.values(), *STEPS.values()], ids=lambda command: command.name)
+def test_every_verb_and_option_is_described_in_one_line(command):
+    assert len(command.help.splitlines()[0]) <= 62
+    for parameter in command.params:
+        text = parameter.help
+        assert text, parameter.name
+        assert "\n" not in text, parameter.name
+        assert len(text) <= 100, parameter.name
+        assert text.endswith((".", "…")), parameter.name

@@ -1,32 +1,34 @@
-"""Verbs that hide cells of a section, predict them and score what was predicted."""
+"""Steps of generation: hide cells in crops of a section, predict them by any method, and score the predictions."""
 
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
 
-from gest.cli.app import ConfigFile, Device, Out, Section, VocabularyFile, log, paper, read_config, write_whole
+import gest
+from gest.cli.app import log, steps
+from gest.cli.options import ConfigFile, Device, Out, Section, VocabularyFile, read_config, write_whole
 from gest.errors import UserError
 
+CROPS = {"n": 5, "sides": [300, 900], "min_cells": 30}
 
-@paper.command()
+
+@steps.command()
 def crops(section: Section, out: Out, config: ConfigFile = None) -> None:
-    """Choose the crops whose cells count as unseen."""
+    """Choose the crops whose cells are hidden."""
     from gest.paper.methods.crops import make_crops, write_crops
     from gest.sections import read_section
 
-    settings = {"n": 5, "sides": [300, 900], "min_cells": 30} | read_config(config).get("generation", {}).get(
-        "crops", {}
-    )
-    made = make_crops(read_section(section), settings)
-    write_whole(out, lambda path: write_crops(made, path))
-    for crop in made:
+    settings = read_config(config).get("generation", {}).get("crops", {})
+    chosen = make_crops(read_section(section), CROPS | settings)
+    write_whole(out, lambda path: write_crops(chosen, path))
+    for crop in chosen:
         log.info("crop %s: %s, %d cells", crop.crop, crop.shape, len(crop.cells))
 
 
-@paper.command()
+@steps.command()
 def svg(section: Section, vocabulary: VocabularyFile, out: Out, config: ConfigFile = None) -> None:
-    """Rank a section's genes by spatial variation."""
+    """Rank the genes of a section by spatial variation."""
     from gest.paper.scores.spatial_genes import rank_section
     from gest.sections import read_section
     from gest.vocabulary import Vocabulary
@@ -38,22 +40,20 @@ def svg(section: Section, vocabulary: VocabularyFile, out: Out, config: ConfigFi
     log.info("%s: %d genes in %d cells, %s first (%s)", out, len(ranking), adata.n_obs, ranking["gene"][0], method)
 
 
-@paper.command()
+@steps.command()
 def predict(
     section: Section,
     method: Annotated[str, Option(help="gest, gest_continued, gp, mlp, mean_of_seen, nearest_seen or true_metacells.")],
-    crops: Annotated[Path, Option(help="Crops (.json), as `gest paper crops` writes them.")],
+    crops: Annotated[Path, Option(help="Crops (.json) from `gest paper crops`.")],
     out: Out,
-    model: Annotated[list[Path], Option(help="Model directory, for the methods of GeST; once for each model.")] = [],  # noqa: B006
+    model: Annotated[list[Path], Option(help="Model, for methods of GeST; repeat for more models.")] = [],  # noqa: B006
     vocabulary: Annotated[Path | None, Option(help="Vocabulary (.npz), for all other methods.")] = None,
     config: ConfigFile = None,
     device: Device = "auto",
 ) -> None:
-    """Predict the unseen cells of a section's crops by one method, once per model and seed."""
+    """Predict the cells of a section's crops by one method."""
     import anndata as ad
 
-    from gest.hub.load import load
-    from gest.model import GeST
     from gest.paper.methods.crops import read_crops
     from gest.paper.methods.generation import SEEDED, predict_crops
     from gest.sections import read_section
@@ -62,39 +62,38 @@ def predict(
     if bool(model) == bool(vocabulary):
         raise UserError("predict: give either --model (methods of GeST) or --vocabulary (all others).")
     settings = {"seeds": [0], "continued_steps": 200} | read_config(config).get("generation", {})
-    adata, squares = read_section(section), read_crops(crops)
+    adata, hidden = read_section(section), read_crops(crops)
     runs = []
     for folder in model or [None]:
-        trained = load(folder, expected=GeST).to(device) if folder else None
-        words = trained.vocabulary if trained else Vocabulary.load(vocabulary)
-        runs += [
-            predict_crops(
+        trained = gest.load(folder, expected=gest.GeST).to(device) if folder else None
+        known = trained.vocabulary if trained else Vocabulary.load(vocabulary)
+        for seed in settings["seeds"] if method in SEEDED else [0]:
+            run = predict_crops(
                 adata,
-                squares,
+                hidden,
                 method,
-                vocabulary=words,
+                vocabulary=known,
                 model=trained,
                 seed=seed,
                 continued_steps=settings["continued_steps"],
             )
-            for seed in (settings["seeds"] if method in SEEDED else [0])
-        ]
+            runs.append(run)
     write_whole(out, ad.concat(runs, uns_merge="same").write_h5ad)
 
 
-@paper.command()
+@steps.command()
 def score(
-    predictions: Annotated[Path, Argument(help="Predictions (.h5ad), as `gest paper predict` writes them.")],
-    section: Annotated[Path, Option(help="The section (.h5ad) they are of.")],
+    predictions: Annotated[Path, Argument(help="Predictions (.h5ad) from `gest paper predict`.")],
+    section: Annotated[Path, Option(help="Section (.h5ad) of the predicted cells.")],
     vocabulary: VocabularyFile,
-    svg: Annotated[Path, Option(help="Ranking of genes (.csv), as `gest paper svg` writes it.")],
+    svg: Annotated[Path, Option(help="Ranking of genes (.csv) from `gest paper svg`.")],
     run: Annotated[str, Option(help="Name of the run.")],
     dataset: Annotated[str, Option(help="Name of the dataset.")],
     out: Out,
-    top: Annotated[int, Option(help="How many spatially variable genes are scored apart.")] = 200,
-    genes: Annotated[Path | None, Option(help="Table of every gene's errors to write besides.")] = None,
+    top: Annotated[int, Option(help="Number of spatially variable genes that are also scored separately.")] = 200,
+    genes: Annotated[Path | None, Option(help="Table (.csv) to write with the errors of every gene.")] = None,
 ) -> None:
-    """Score predictions of unseen cells against the truth, as rows of the tidy table."""
+    """Score predictions of hidden cells against the truth."""
     import pandas as pd
 
     from gest.data.tokenize import expression, match_genes
@@ -103,8 +102,8 @@ def score(
     from gest.sections import open_h5ad, read_section
     from gest.vocabulary import Vocabulary
 
-    adata, words, predicted = read_section(section), Vocabulary.load(vocabulary), open_h5ad(predictions)
-    if list(predicted.var_names) != list(words.genes):
+    adata, known, predicted = read_section(section), Vocabulary.load(vocabulary), open_h5ad(predictions)
+    if list(predicted.var_names) != list(known.genes):
         raise UserError(
             f"{predictions}: the genes are not those of {vocabulary}; score with the vocabulary of the model."
         )
@@ -112,11 +111,12 @@ def score(
         ranking = pd.read_csv(svg)
     except (OSError, ValueError) as error:
         raise UserError(f"{svg}: a ranking cannot be read ({error}); make it with `gest paper svg`.") from error
-    found = match_genes(adata, words) >= 0  # a gene that the section lacks has no truth
-    truth, ranking = expression(adata, words)[:, found], ranking[ranking["gene"].astype(str).isin(words.genes[found])]
-    scores = score_predictions(predicted[:, found], adata, truth, ranking, run=run, dataset=dataset, top=top)
+    measured = match_genes(adata, known) >= 0  # a gene that the section lacks has no truth
+    predicted, truth = predicted[:, measured], expression(adata, known)[:, measured]
+    ranking = ranking[ranking["gene"].astype(str).isin(known.genes[measured])]
+    scores = score_predictions(predicted, adata, truth, ranking, run=run, dataset=dataset, top=top)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_scores(scores, out)
     if genes is not None:
-        errors = score_genes(predicted[:, found], adata, truth, ranking)
+        errors = score_genes(predicted, adata, truth, ranking)
         write_whole(genes, lambda path: errors.to_csv(path, index=False))

@@ -60,11 +60,9 @@ def perturb(
 
     roi = _region(circle=roi_circle, polygon=roi_polygon, label=roi_label, mask=roi_mask)
     replaceable(out, "summary.json")  # refused before the work
-    section = open_file(adata)
+    section, trained = open_file(adata), gest.load(model, expected=gest.GeST).to(device)
     with naming(adata):
-        around = Surroundings(
-            section, gest.load(model, expected=gest.GeST).to(device), roi=roi, context=context, seed=seed
-        )
+        around = Surroundings(section, trained, roi=roi, context=context, seed=seed)
     shown = [around.columns([gene])[0] for gene in show]
     if dry_run:
         resolve_genes(around, activate, inhibit, sigma)

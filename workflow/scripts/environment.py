@@ -62,7 +62,8 @@ building = cache / f"{cached.name}.making"
 cache.mkdir(parents=True, exist_ok=True)
 log.unlink(missing_ok=True)
 
-with tempfile.TemporaryDirectory() as folder, FileLock(f"{cached}.lock"):  # a second run waits, then uses the first's
+# A second run waits, then uses the first's environment.
+with tempfile.TemporaryDirectory() as folder, FileLock(f"{cached}.lock", fallback_to_soft=False):
     variables = {key: value for key, value in os.environ.items() if key not in HIDDEN_VARIABLES}
     variables["PATH"] = hide_nvcc(os.environ["PATH"], Path(folder))
     variables |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # as methods run in it

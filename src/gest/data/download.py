@@ -5,7 +5,6 @@ resolved to is kept as ``{name}.lock.json``, so that later runs take the same fi
 """
 
 import datetime
-import fcntl
 import hashlib
 import json
 import logging
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from filelock import FileLock
 from urllib3.exceptions import HTTPError as BrokenAnswer
 
 from gest.data.http import fetch, length, reason, session
@@ -82,9 +82,8 @@ def obtain(
         )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with owner.open("w") as file:
-            # Waits for another process at the same file, which may then be there.
-            fcntl.flock(file, fcntl.LOCK_EX)
+        # Another process may be downloading the same file: wait for it, and look for the file again.
+        with FileLock(owner, fallback_to_soft=False):
             receipt = _find(entry, name, folder, again)
             if receipt is None:
                 get = partial(session(backoff).get, timeout=timeout)

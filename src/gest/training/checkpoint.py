@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 from gest.config import Config
 from gest.errors import UserError
@@ -56,21 +56,23 @@ class Checkpoints:
         if not self.processes.first:
             return self
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / "lock").open("w")
+        # A lock by the file's mere existence would outlive a killed training.
+        self._lock = FileLock(self.folder / "lock", blocking=False, fallback_to_soft=False)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock.acquire()
+        except Timeout as error:
+            raise UserError(
+                f"{self.folder}: another process is training this very model; wait for it or stop it."
+            ) from error
         except OSError as error:
-            self._lock.close()
-            if isinstance(error, BlockingIOError):
-                sentence = "another process is training this very model; wait for it or stop it."
-            else:
-                sentence = f"this file system cannot lock files ({error}); give a --state folder on one that can."
-            raise UserError(f"{self.folder}: {sentence}") from error
+            raise UserError(
+                f"{self.folder}: this file system cannot lock files ({error}); give a --state folder on one that can."
+            ) from error
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.processes.first:
-            self._lock.close()
+            self._lock.release()
 
     def overdue(self) -> bool:
         """Whether so much time has passed since the last state that a kill would lose too much."""

@@ -1,4 +1,4 @@
-"""Which genes differ between two simulations of the same cells (Figure 5, Table A.3, decision 29)."""
+"""Test which genes differ between two simulations of the same cells (Figure 5, Table A.3, decision 29)."""
 
 from collections.abc import Sequence
 
@@ -16,10 +16,10 @@ def differential(
 ) -> pd.DataFrame:
     """Test every gene over matched cells: the same places, generated with the same random draws.
 
-    The p values are Wilcoxon's signed-rank test's, two-sided, and the q values Benjamini and Hochberg's over all genes.
-    Cells that one model generated from one region are no independent replicates: with many cells the smallest shift is
-    significant, and `min_lfc` is what keeps a call meaningful. How sure a call is, replicates tell: other seeds, other
-    placements of the region.
+    The p values are those of Wilcoxon's two-sided signed-rank test, the q values those of Benjamini and Hochberg over
+    all genes. Cells that one model generated from one region are not independent replicates: with many cells even the
+    smallest shift is significant, and only `min_lfc` keeps a call meaningful. Judge the certainty of a call by
+    replicates: other seeds, other placements of the region.
 
     Parameters
     ----------
@@ -35,17 +35,17 @@ def differential(
     Returns
     -------
     One row per gene: `gene`; `control` and `perturbed`, means over cells; `log2_fold_change`, the mean difference in
-    units of ln 2; `p`; `q`; `call` (`HIGH`, `LOW` or `NOT_SIGNIFICANT`); `n` cells. Where no cell differs p is 1.
+    units of ln 2; `p`; `q`; `call` (`HIGH`, `LOW` or `NOT_SIGNIFICANT`); `n` cells. If no cell differs, p is 1.
 
     Raises
     ------
     UserError
-        A threshold that cannot be.
+        A threshold is out of range.
     """
     if not 0 < q < 1:
-        raise UserError(f"DEGs: q is {q}, and must lie between 0 and 1, such as 0.05.")
+        raise UserError(f"perturb: q is {q} (expected between 0 and 1, such as 0.05).")
     if not min_lfc >= 0:
-        raise UserError(f"DEGs: min_lfc is {min_lfc}, and must be a log2 fold change of at least 0, such as 0.1.")
+        raise UserError(f"perturb: min_lfc is {min_lfc} (expected a log2 fold change of at least 0, such as 0.1).")
     difference = perturbed.astype(np.float64) - control.astype(np.float64)
     p = np.ones(len(genes))
     differs = (difference != 0).any(axis=0)

@@ -1,4 +1,8 @@
-"""In-silico spatial perturbation: genes changed in a region, and what its surroundings become (section 4.4, A.5)."""
+"""Perturb genes in a region and generate its surroundings: the verb `perturb` (section 4.4, A.5).
+
+`perturb` sets up the surroundings of a region and calls `compare`, which changes the genes of the region (`change`),
+generates the surroundings with and without the change, and tests every gene.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +23,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PerturbationResult:
-    """What a perturbation of r cells did to the m cells around them."""
+    """The effect of a perturbation of r cells on the m cells around them."""
 
     genes: np.ndarray
     """(T,) names."""
@@ -34,12 +38,13 @@ class PerturbationResult:
     perturbed: np.ndarray
     """(m, T) the same from the changed region, with the same random draws."""
     deg: pd.DataFrame
-    """A row per gene: what `gest.tasks.perturbation.differential.differential` gives, and `changed` ("activated", "inhibited" or ""); `fell`, of an
-    activated gene the share of the region's cells in which it went down, as far from the centre it can;
-    `roi_log2_fold_change`, the mean change in the region as the model sees it, that is after Algorithm 2."""
+    """A row per gene: the columns of `gest.tasks.perturbation.differential.differential`; `changed` ("activated",
+    "inhibited" or ""); `fell`, of an activated gene the share of the region's cells in which it went down, as it can
+    far from the centre; `roi_log2_fold_change`, the mean change in the region as the model sees it, that is after
+    Algorithm 2."""
     summary: dict[str, Any]
     """Settings and counts; `metacells_changed`, the share of the region's cells whose meta cell changed (Algorithm 2);
-    `activated_fell`, the mean of `fell`, NaN where nothing was activated."""
+    `activated_fell`, the mean of `fell`, NaN if nothing was activated."""
 
 
 def perturb(
@@ -55,7 +60,7 @@ def perturb(
     q: float = 0.05,
     min_lfc: float = 0.1,
 ) -> PerturbationResult:
-    """Change genes in a region of interest, and generate its surroundings with and without the change.
+    """Change genes in a region of interest and generate its surroundings with and without the change.
 
     The surroundings are the cells outside the region that lie in the model's window of one of its cells; the model
     never sees their own expression.
@@ -63,18 +68,18 @@ def perturb(
     Parameters
     ----------
     adata
-        One section: counts in `X`, `obsm["spatial"]` (n, 2) in µm. It is left as it is.
+        One section: counts in `X`, `obsm["spatial"]` (n, 2) in µm. It is left unchanged.
     roi
         `gest.roi.Circle`, `Polygon`, `Label` or `Mask`.
     activate, inhibit
-        Names of genes to raise and to lower (`change`); with none at all the difference is exactly zero.
+        Names of genes to raise and to lower (`change`); without any, the difference is exactly zero.
     sigma
-        Of the kernel, µm; if not given, half the region's diameter: a circle's radius, else how far the farthest cell
-        lies from the centre (decision 28).
+        Width σ of the kernel, µm; by default half the region's diameter: a circle's radius, else the distance of the
+        farthest cell from the centre (decision 28).
     context
-        What the surroundings are generated from: `roi`, the region alone, or `tissue`, all cells further out besides.
-        No window holds cells of both, as the surroundings lie between them: tissue adds estimates that the change does
-        not touch, and the mean over estimates (Eq. 11) differs by less, most where the tissue is near.
+        The cells that the surroundings are generated from: `roi`, the region alone, or `tissue`, also all cells further
+        out. No window holds cells of both, as the surroundings lie between them: tissue adds estimates that the change
+        does not reach, and the mean over estimates (Eq. 11) differs by less, most of all near the tissue.
     seed
         Of the random draws, which control and perturbed share.
     q, min_lfc
@@ -86,14 +91,14 @@ def perturb(
         A gene is not in the panel, or is both activated and inhibited; the region has no cells or no surroundings; the
         context is unknown; a number is out of range.
     """
-    around = Surroundings(adata, model, roi=roi, context=context, seed=seed)
-    return compare(around, activate=activate, inhibit=inhibit, sigma=sigma, q=q, min_lfc=min_lfc)
+    surroundings = Surroundings(adata, model, roi=roi, context=context, seed=seed)
+    return compare(surroundings, activate=activate, inhibit=inhibit, sigma=sigma, q=q, min_lfc=min_lfc)
 
 
 def change(
     profiles: np.ndarray, xy: np.ndarray, *, activated: np.ndarray, inhibited: np.ndarray, sigma: float, maximum: float
 ) -> np.ndarray:
-    """Activate and inhibit genes by a Gaussian kernel around the mean of the cells' places (A.5).
+    """Activate and inhibit genes by a Gaussian kernel around the mean of the cells' coordinates (A.5).
 
     At distance d from there an activated gene becomes a · exp(−d² / 2σ²), whatever it was, and an inhibited one
     g · (1 − exp(−d² / 2σ²)).
@@ -123,20 +128,21 @@ def change(
 
 
 def resolve_genes(
-    around: Surroundings, activate: Sequence[str], inhibit: Sequence[str], sigma: float | None
+    surroundings: Surroundings, activate: Sequence[str], inhibit: Sequence[str], sigma: float | None
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Find the columns of the genes to raise and to lower, and settle on σ, µm; `perturb` lists the errors."""
-    activated, inhibited = around.columns(activate), around.columns(inhibit)
+    """Find the columns of the genes to raise and to lower, and the default of σ, µm; `perturb` lists the errors."""
+    activated, inhibited = surroundings.columns(activate), surroundings.columns(inhibit)
     if len(both := np.intersect1d(activated, inhibited)):
-        raise UserError(f"perturb: the gene '{around.genes[both[0]]}' is to be activated and inhibited; choose one.")
-    sigma = around.half_diameter if sigma is None else sigma
+        gene = surroundings.genes[both[0]]
+        raise UserError(f"perturb: the gene '{gene}' is to be both activated and inhibited; choose one.")
+    sigma = surroundings.half_diameter if sigma is None else sigma
     if not 0 < sigma < np.inf:
-        raise UserError(f"perturb: sigma is {sigma:g} µm, and must be a finite length above 0; give one.")
+        raise UserError(f"perturb: sigma is {sigma:g} µm (expected a finite length above 0); give one.")
     return activated, inhibited, sigma
 
 
 def compare(
-    around: Surroundings,
+    surroundings: Surroundings,
     *,
     activate: Sequence[str] = (),
     inhibit: Sequence[str] = (),
@@ -149,37 +155,51 @@ def compare(
     The a of A.5, "max g(x), x ∈ {x_1, …, x_n} … the maximum value of all genes", is one number: the largest
     log-normalised value of any gene in any cell of the section.
     """
-    activated, inhibited, sigma = resolve_genes(around, activate, inhibit, sigma)
-    profiles, maximum = around.profiles, float(around.known.max())
-    changed = change(
-        profiles, around.xy[around.roi], activated=activated, inhibited=inhibited, sigma=sigma, maximum=maximum
-    )
-    perturbed = around.generate(around.roi, changed)
+    activated, inhibited, sigma = resolve_genes(surroundings, activate, inhibit, sigma)
+    profiles, maximum = surroundings.profiles, float(surroundings.expression.max())
+    xy = surroundings.xy[surroundings.roi]
+    changed = change(profiles, xy, activated=activated, inhibited=inhibited, sigma=sigma, maximum=maximum)
+    perturbed = surroundings.generate(surroundings.roi, changed)
 
-    table = differential(around.control, perturbed, around.genes, q=q, min_lfc=min_lfc)
+    table = differential(surroundings.control, perturbed, surroundings.genes, q=q, min_lfc=min_lfc)
     table["changed"] = ""
-    table.loc[activated, "changed"], table.loc[inhibited, "changed"] = "activated", "inhibited"
+    table.loc[activated, "changed"] = "activated"
+    table.loc[inhibited, "changed"] = "inhibited"
     table["fell"] = np.nan
     table.loc[activated, "fell"] = (changed < profiles)[:, activated].mean(0)
-    vocabulary = around.model.vocabulary
-    before, after = vocabulary.tokenize(profiles), vocabulary.tokenize(changed)
-    book = vocabulary.expression
-    shift = book[after] - book[before] if around.model.quantised else changed - profiles
+    shift, metacells_changed = _shift(surroundings.model, profiles, changed)
     table["roi_log2_fold_change"] = shift.mean(0, dtype=np.float64) / np.log(2)
     summary = {
-        "context": around.context,
-        "seed": around.seed,
+        "context": surroundings.context,
+        "seed": surroundings.seed,
         "sigma": float(sigma),
         "q": q,
         "min_lfc": min_lfc,
         "maximum": maximum,
-        "n_roi": len(around.roi),
-        "n_surroundings": len(around.cells),
+        "n_roi": len(surroundings.roi),
+        "n_surroundings": len(surroundings.cells),
         "n_activated": len(activated),
         "n_inhibited": len(inhibited),
         "n_high": int((table["call"] == HIGH).sum()),
         "n_low": int((table["call"] == LOW).sum()),
-        "metacells_changed": float((before != after).mean()),
+        "metacells_changed": metacells_changed,
         "activated_fell": float(table["fell"].mean()),
     }
-    return PerturbationResult(around.genes, around.roi, around.cells, around.control, perturbed, table, summary)
+    return PerturbationResult(
+        genes=surroundings.genes,
+        roi=surroundings.roi,
+        surroundings=surroundings.cells,
+        control=surroundings.control,
+        perturbed=perturbed,
+        deg=table,
+        summary=summary,
+    )
+
+
+def _shift(model: GeST, profiles: np.ndarray, changed: np.ndarray) -> tuple[np.ndarray, float]:
+    """Compute the change of profiles (r, T) as the model sees it, and the share of cells whose meta cell changed."""
+    vocabulary = model.vocabulary
+    before, after = vocabulary.tokenize(profiles), vocabulary.tokenize(changed)
+    codebook = vocabulary.expression
+    shift = codebook[after] - codebook[before] if model.quantised else changed - profiles
+    return shift, float((before != after).mean())

@@ -1,8 +1,7 @@
-"""A region of interest and the cells around it, generated from any profiles of the region (section 4.4)."""
+"""The surroundings of a region of interest, generated from any profiles of the region (section 4.4)."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from gest.errors import UserError
 from gest.model import GeST
 from gest.roi import ROI, Circle, cells_of
 from gest.tasks.generation.rounds import aggregate, generate_tokens
+from gest.tasks.perturbation.gene_names import GeneNames
 from gest.windows import Grid
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ class Surroundings:
     Parameters
     ----------
     adata
-        One section of n cells: counts in `X`, `obsm["spatial"]` in µm. It is left as it is.
+        One section of n cells: counts in `X`, `obsm["spatial"]` in µm. It is left unchanged.
     context
-        What they are generated from: `roi`, the region alone, or `tissue`, all cells further out besides.
+        The cells that they are generated from: `roi`, the region alone, or `tissue`, also all cells further out.
     seed
-        Of the random orders of generation, which are the same whatever the profiles.
+        Of the random orders of generation, which do not depend on the profiles.
 
     Raises
     ------
@@ -43,25 +43,27 @@ class Surroundings:
         from gest.data.read_for_model import read_for_model
 
         if context not in CONTEXTS:
-            raise UserError(f"perturb: context is '{context}', and must be {' or '.join(CONTEXTS)}.")
+            raise UserError(f"perturb: unknown context '{context}' (choose {' or '.join(CONTEXTS)}).")
         self.model, self.context, self.seed = model, context, seed
         read = read_for_model(adata, model.vocabulary, empty_cells="they are left out")
         self.xy = read.xy
-        self.known = read.expression
-        """(n, T) log-normalised expression."""
-        inside, filled = cells_of(adata, roi), read.has_counts
-        self.filled = filled
-        """(n,) booleans: which cells have counts; the others take no part."""
-        if not filled[inside].any():
+        self.expression = read.expression
+        """(n, T) log-normalised."""
+        self.has_counts = read.has_counts
+        """(n,) booleans; cells without counts take no part."""
+        self._gene_names = GeneNames(adata, model.vocabulary.genes, read.columns)
+        self.genes = self._gene_names.names
+        """(T,) names as in `var_names`, or the model's where the section lacks a gene."""
+
+        inside = cells_of(adata, roi)
+        if not self.has_counts[inside].any():
             raise UserError(f"ROI: none of the {inside.sum()} cells in {roi} has counts; move or widen it.")
-        self.roi = np.flatnonzero(inside & filled)
+        self.roi = np.flatnonzero(inside & self.has_counts)
         """(r,) indices of the region's cells."""
-        centre = self.xy[self.roi].mean(0)
-        farthest = np.linalg.norm(self.xy[self.roi] - centre, axis=1).max()
-        self.half_diameter = float(roi.radius if isinstance(roi, Circle) else farthest)
+        self.half_diameter = _half_diameter(roi, self.xy[self.roi])
         """µm."""
         self.grid = Grid(self.xy, model.config.window)
-        around = self.in_windows_of(self.roi) & ~inside & filled
+        around = self.in_windows_of(self.roi) & ~inside & self.has_counts
         if not around.any():
             raise UserError(
                 f"perturb: no cell outside {roi} lies in the window of one in it, {model.config.window / 2:g} µm to "
@@ -69,22 +71,10 @@ class Surroundings:
             )
         self.cells = np.flatnonzero(around)
         """(m,) indices of the surroundings."""
-        self.context_cells = filled & ~around & (inside | (context == "tissue"))
-        """(n,) booleans: what is seen."""
-        self._runs = 0  # of generation
-        self._tokens = self._read(self.known if model.quantised else self.known.toarray())
-        columns = read.columns
-        names, words = adata.var_names.to_numpy(dtype=str), model.vocabulary.genes
-        self.genes = np.where(columns >= 0, names[columns], words)
-        """(T,) names as in `var_names`, or the model's where the section lacks a gene."""
-        # A gene goes by all its names: those in columns of `var`, in `var_names`, and the model's.
-        self._place: dict[str, int] = {}
-        for texts in (adata.var[name] for name in adata.var if adata.var[name].dtype.kind not in "fiub"):
-            texts = texts.astype(str)
-            if texts.is_unique:  # else it holds kinds of genes, not names
-                self._place |= {texts.iloc[column]: gene for gene, column in enumerate(columns) if column >= 0}
-        self._place |= {str(name): gene for gene, name in enumerate(self.genes)}
-        self._place |= {str(name): gene for gene, name in enumerate(words)}
+        self.context_cells = self.has_counts & ~around & (inside | (context == "tissue"))
+        """(n,) booleans: the cells that are seen."""
+        self._tokens = self._tokenize(self.expression if model.quantised else self.expression.toarray())
+        self._n_runs = 0  # of generation
 
     def columns(self, genes: Sequence[str]) -> np.ndarray:
         """Find genes by name, symbol or Ensembl id: sorted columns of the model's genes, (k,).
@@ -92,19 +82,12 @@ class Surroundings:
         Raises
         ------
         UserError
-            A name that is not in the panel; the message names the nearest ones.
+            A name is not in the panel; the message names the most similar ones.
         """
-        for name in genes:
-            if name not in self._place:
-                near = difflib.get_close_matches(name, self._place, n=3, cutoff=0.5) or list(self.genes[:3])
-                raise UserError(
-                    f"perturb: the gene '{name}' is not among the model's {len(self.genes)}, of which "
-                    f"{', '.join(near)} come nearest; leave it out, or use a model trained on it."
-                )
-        return np.unique(np.array([self._place[name] for name in genes], dtype=np.int64))
+        return self._gene_names.find(genes)
 
     def in_windows_of(self, cells: np.ndarray, *, widened: float = 1.0) -> np.ndarray:
-        """(n,) booleans: which cells lie in the model's window around one of `cells`, indices."""
+        """Mark the cells (n,) that lie in the model's window around one of `cells`, indices."""
         near = np.zeros(len(self.xy), dtype=bool)
         for cell in cells:
             near[self.grid.window(self.xy[cell], widened * self.model.config.window)] = True
@@ -112,19 +95,19 @@ class Surroundings:
 
     @cached_property
     def profiles(self) -> np.ndarray:
-        """(r, T) log-normalised expression of the region as it is."""
-        return self.known[self.roi].toarray()
+        """Return the log-normalised expression (r, T) of the region as it is."""
+        return self.expression[self.roi].toarray()
 
     @cached_property
     def control(self) -> np.ndarray:
-        """(m, T) the surroundings generated from the region as it is."""
+        """Return the surroundings (m, T) generated from the region as it is."""
         return self.generate(self.roi, self.profiles)
 
     def generate(self, cells: np.ndarray, profiles: np.ndarray) -> np.ndarray:
-        """Generate the surroundings where some cells have other profiles; they are seen even if the context is not.
+        """Generate the surroundings after some cells were given other profiles.
 
-        Each of the surroundings is in the window of a cell of the region, so that one round of A.2 reaches them all and
-        nothing generated is fed back.
+        Those cells are seen even if they are not in the context. Each of the surroundings is in the window of a cell of
+        the region, so that one round of A.2 reaches them all and nothing generated is seen by the model.
 
         Parameters
         ----------
@@ -135,17 +118,24 @@ class Surroundings:
 
         Returns
         -------
-        (m, T) log-normalised expression: the meta cells' weighted by probability (Eq. 11).
+        (m, T) log-normalised expression: that of the meta cells, weighted by probability (Eq. 11).
         """
-        tokens, part = self._tokens.copy(), self.context_cells.copy()
-        tokens[cells] = self._read(profiles)
+        tokens, used = self._tokens.copy(), self.context_cells.copy()
+        tokens[cells] = self._tokenize(profiles)
         tokens[self.cells] = -1 if self.model.quantised else np.nan
-        part[cells] = part[self.cells] = True
-        self._runs += 1
-        activity = f"generating, run {self._runs}"
-        means = generate_tokens(self.model, self.xy[part], tokens[part], seed=self.seed, activity=activity).means
+        used[cells] = used[self.cells] = True
+        self._n_runs += 1
+        activity = f"generating, run {self._n_runs}"
+        means = generate_tokens(self.model, self.xy[used], tokens[used], seed=self.seed, activity=activity).means
         return aggregate(means, self.model.vocabulary.expression, "weighted") if self.model.quantised else means
 
-    def _read(self, profiles: np.ndarray) -> np.ndarray:
-        """Turn profiles (c, T) into what the model sees: meta cells (c,), or without quantisation the profiles."""
+    def _tokenize(self, profiles: np.ndarray) -> np.ndarray:
+        """Turn profiles (c, T) into input of the model: meta cells (c,), or without quantisation the profiles."""
         return self.model.vocabulary.tokenize(profiles) if self.model.quantised else profiles.astype(np.float32)
+
+
+def _half_diameter(roi: ROI, xy: np.ndarray) -> float:
+    """Return the radius of a circle, or how far the farthest of the cells at xy (r, 2) lies from their mean, µm."""
+    if isinstance(roi, Circle):
+        return float(roi.radius)
+    return float(np.linalg.norm(xy - xy.mean(0), axis=1).max())

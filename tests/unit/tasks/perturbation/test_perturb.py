@@ -255,7 +255,7 @@ def test_the_distant_control_fails_within_reach(learnt, monkeypatch):
     model, section, _ = learnt
     around = Surroundings(section, model, roi=Circle(150, 150, 60), context="tissue")
     result = compare(around, activate=["gene_1"], inhibit=["gene_2", "gene_4"])
-    monkeypatch.setattr(perturb_controls, "_distant", lambda around: around.roi)
+    monkeypatch.setattr(perturb_controls, "_distant_cells", lambda around: around.roi)
     assert controls(around, result, n_shuffles=0).set_index("control").loc["distant", "max_difference"] > 0
 
 
@@ -264,7 +264,7 @@ def test_distant_cells_are_in_no_window(learnt):
     xy = section.obsm["spatial"]
     for context, reach in (("roi", 150), ("tissue", 300)):
         around = Surroundings(section, model, roi=Circle(150, 150, 60), context=context)
-        far = perturb_controls._distant(around)
+        far = perturb_controls._distant_cells(around)
         assert len(far) == len(around.roi)
         gap = np.abs(xy[far][:, None] - xy[around.cells]).max(2).min()
         assert gap > reach
@@ -290,12 +290,12 @@ def test_sensitivity_over_sigma(sections, model):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"activate": ["gene_99"]}, "'gene_99' is not among the model's 40, of which gene_9"),
+        ({"activate": ["gene_99"]}, r"'gene_99' is not among the model's 40 \(similar names: gene_9"),
         ({"inhibit": ["Gad1"]}, "'Gad1' is not among the model's 40"),
-        ({"activate": ["gene_1"], "inhibit": ["gene_2", "gene_1"]}, "'gene_1' is to be activated and inhibited"),
+        ({"activate": ["gene_1"], "inhibit": ["gene_2", "gene_1"]}, "'gene_1' is to be both activated and inhibited"),
         ({"sigma": 0}, "sigma is 0 µm"),
         ({"sigma": -3.5}, "sigma is -3.5 µm"),
-        ({"context": "all"}, "context is 'all', and must be roi or tissue"),
+        ({"context": "all"}, r"unknown context 'all' \(choose roi or tissue\)"),
         ({"roi": Circle(-900, 0, 10)}, "holds no cell"),
         ({"roi": Circle(350, 300, 1000)}, "no cell outside the circle"),
         ({"q": 2}, "q is 2"),

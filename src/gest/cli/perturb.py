@@ -63,7 +63,7 @@ def perturb(
     section, trained = open_file(adata), gest.load(model, expected=gest.GeST).to(device)
     with naming(adata):
         around = Surroundings(section, trained, roi=roi, context=context, seed=seed)
-    shown = [around.columns([gene])[0] for gene in show]
+    shown = [around.find_genes([gene])[0] for gene in show]
     if dry_run:
         resolve_genes(around, activate, inhibit, sigma)
         log.info("%s: would change %d cells of %s and generate %d around them, a dozen times over, on %s",
@@ -109,7 +109,7 @@ def _draw(around: "Surroundings", result: "PerturbationResult", shown: list[int]
     from gest.pl.perturbation import draw_perturbation, strongest
 
     if not shown:
-        shown = [around.columns([gene])[0] for gene in strongest(result.deg)]
+        shown = [around.find_genes([gene])[0] for gene in strongest(result.deg)]
     calls = result.deg.loc[shown, ["call", "log2_fold_change"]].itertuples(index=False)
     return draw_perturbation(
         around.xy,

@@ -131,7 +131,7 @@ def resolve_genes(
     surroundings: Surroundings, activate: Sequence[str], inhibit: Sequence[str], sigma: float | None
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Find the columns of the genes to raise and to lower, and the default of σ, µm; `perturb` lists the errors."""
-    activated, inhibited = surroundings.columns(activate), surroundings.columns(inhibit)
+    activated, inhibited = surroundings.find_genes(activate), surroundings.find_genes(inhibit)
     if len(both := np.intersect1d(activated, inhibited)):
         gene = surroundings.genes[both[0]]
         raise UserError(f"perturb: the gene '{gene}' is to be both activated and inhibited; choose one.")

@@ -76,7 +76,7 @@ class Surroundings:
         self._tokens = self._tokenize(self.expression if model.quantised else self.expression.toarray())
         self._n_runs = 0  # of generation
 
-    def columns(self, genes: Sequence[str]) -> np.ndarray:
+    def find_genes(self, genes: Sequence[str]) -> np.ndarray:
         """Find genes by name, symbol or Ensembl id: sorted columns of the model's genes, (k,).
 
         Raises

@@ -19,11 +19,13 @@ import torch
 from inputs import DENSITY, GENES, METACELLS, default_model
 from measuring import in_process, machine, machine_memory_mb, options, results, write
 
-from gest.baselines.packaged import ENVIRONMENTS, FOLDER
+from gest.baselines.packaged import environment_python
+from gest.baselines.registry import packaged_names
 from gest.data.sources.simulate import simulate
-from gest.paper.methods.clustering import PACKAGED, represent
+from gest.paper.methods.clustering import represent
 from gest.training.vocabulary import fit_sections
 
+PACKAGED = packaged_names("clustering")
 ONE_THREAD = "gest, one thread"
 
 
@@ -64,7 +66,7 @@ def main() -> None:
         return
     rows = of_others(given.methods, results(given.quick) / "packaged.csv")
     for method in given.methods:
-        python = FOLDER / ENVIRONMENTS[method] / "bin" / "python" if method in PACKAGED else Path()
+        python = environment_python(method) if method in PACKAGED else Path()
         status = "ok"
         for n in [200] if given.quick else given.cells:
             if not python.exists():

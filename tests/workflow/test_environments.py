@@ -246,6 +246,6 @@ def test_counts_that_somde_cannot_stabilise_are_named(isolated, capfd):
     """Counts that vary less than by chance have no over-dispersion, and so no logarithm."""
     rng = np.random.default_rng(0)
     even = np.column_stack([rng.binomial(200, 0.99, 2000), rng.poisson(0.2, (2000, 20))]).astype(np.float32)
-    with pytest.raises(UserError, match="what it said stands above"):
+    with pytest.raises(UserError, match="see its output above"):
         spatially_variable_genes(even, rng.uniform(0, 1000, (2000, 2)), range(21), method="somde")
     assert "20 of 21 genes have no logarithm" in capfd.readouterr().err

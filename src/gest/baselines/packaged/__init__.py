@@ -1,7 +1,8 @@
-"""Packaged methods, each in an environment made for it.
+"""Run packaged methods, each in its isolated environment.
 
-The workflow makes ``.venvs/{name}`` out of ``envs/{name}.txt`` (rule ``environment``). The module of a method here is a
-stand-alone script for the Python of that environment: it imports nothing of gest, reads arrays and writes arrays.
+The workflow's rule `environment` creates `.venvs/{name}` from `envs/{name}.txt`; `gest.baselines.registry` says which
+method runs in which. The module of a method in this folder is a stand-alone script for the Python of its environment:
+it imports nothing of gest, reads arrays from one file and writes arrays to another.
 """
 
 import os
@@ -18,56 +19,72 @@ from gest.baselines import registry
 from gest.errors import UserError
 
 FOLDER = Path(".venvs")  # in the working directory
-ENVIRONMENTS = registry.environments()
-# One thread adds numbers in one order, so that the same input gives the same bytes (numba would give torch its own
-# number of threads); a bar of progress moves every 10 s.
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-SETTINGS = dict.fromkeys(THREADS, "1") | dict.fromkeys(("TQDM_DELAY", "TQDM_MININTERVAL"), "10")
+# One thread adds numbers in one order, so that the same input gives the same bytes (numba would give torch its number
+# of threads); progress bars are updated every 10 s.
+SETTINGS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "TQDM_DELAY": "10",
+    "TQDM_MININTERVAL": "10",
+}
+# Exit statuses of a method that was stopped from outside: negative signals, or a shell's 128 + signal.
+STOPPED = (-signal.SIGINT, -signal.SIGTERM, 128 + signal.SIGINT, 128 + signal.SIGTERM)
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
-# A method that is told to stop did not fail: a job that is cancelled says nothing of it (exit status, or a shell's).
-ENDED = {stop + shell for stop in (signal.SIGINT, signal.SIGTERM) for shell in (0, 128)}
+
+def environment_python(method: str) -> Path:
+    """Return the Python of a packaged method's environment, relative to the working directory."""
+    return FOLDER / registry.environments()[method] / "bin" / "python"
 
 
-def run_isolated(method: str, **arrays: ArrayLike) -> dict[str, NDArray]:
-    """Run a packaged method in its environment; what it says goes to this process's standard error.
+def run_packaged(method: str, **arrays: ArrayLike) -> dict[str, NDArray]:
+    """Run a packaged method in its environment; its output goes to this process's standard error.
 
     Parameters
     ----------
     method
-        Its script stands beside this file, and its environment in the working directory's ``.venvs``.
+        Its script stands beside this file, its environment in the working directory's `.venvs`.
     **arrays
-        What the script reads.
+        Input of the script.
 
     Returns
     -------
     dict
-        The arrays that the script made, by name.
+        Output of the script, arrays by name.
 
     Raises
     ------
     UserError
-        If the environment is not there, or the method fails.
+        If the environment is missing, or the method fails.
     SystemExit
-        If it was ended from outside.
+        If the method was stopped from outside.
     """
-    environment = FOLDER / ENVIRONMENTS[method]
-    python = environment / "bin" / "python"
+    python = environment_python(method)
+    environment = python.parent.parent
     if not python.exists():
-        raise UserError(f"{method}: it has no {python} to run with; make it with `snakemake {environment}`.")
+        raise UserError(f"{method}: {python} not found; create it with `snakemake {environment}`")
+    script = Path(__file__).with_name(f"{method}.py")
     with tempfile.TemporaryDirectory() as folder:
-        given, made = Path(folder, "given.npz"), Path(folder, "made.npz")
-        np.savez(given, **arrays)
-        # -I keeps the packages of this environment, and the script's own name, from being imported there.
-        script = [python, "-I", "-W", "ignore", Path(__file__).with_name(f"{method}.py"), given, made]
-        # Between the two stands a shell, for the peak of memory of a process counts that of the one that started it.
-        command = ["sh", "-c", '"$@"; exit', "sh", *script]
-        settings = {**os.environ, **SETTINGS}
-        done = subprocess.run(command, env=settings, stdout=sys.stderr, stderr=sys.stderr, check=False)
-        if abs(done.returncode) in ENDED:
-            sys.exit(f"{method}: it was ended from outside, in {environment}.")
-        if done.returncode:
-            killed = done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
-            why = "killed, as when memory runs out" if killed else f"exit status {done.returncode}"
-            raise UserError(f"{method}: it failed in {environment} ({why}); what it said stands above.")
-        with np.load(made) as arrays_made:
-            return dict(arrays_made)
+        inputs, outputs = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
+        np.savez(inputs, **arrays)
+        status = _run_script(python, script, inputs, outputs)
+        if status in STOPPED:
+            sys.exit(f"{method}: stopped from outside, in {environment}")
+        if status:
+            reason = "killed, as when memory runs out" if status in KILLED else f"exit status {status}"
+            raise UserError(f"{method}: failed in {environment} ({reason}); see its output above")
+        with np.load(outputs) as loaded:
+            return dict(loaded)
+
+
+def _run_script(python: Path, script: Path, inputs: Path, outputs: Path) -> int:
+    """Run a script and return its exit status."""
+    # -I: neither the packages of this environment nor the script's own name can be imported there.
+    command = [python, "-I", "-W", "ignore", script, inputs, outputs]
+    # A shell in between: the peak memory of a process includes that of the process that started it.
+    shell = ["sh", "-c", '"$@"; exit', "sh"]
+    settings = os.environ | SETTINGS
+    return subprocess.run(
+        [*shell, *command], env=settings, stdout=sys.stderr, stderr=sys.stderr, check=False
+    ).returncode

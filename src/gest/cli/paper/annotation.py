@@ -6,6 +6,7 @@ from typing import Annotated
 from typer import Option
 
 import gest
+from gest.baselines import registry
 from gest.cli.app import log, steps
 from gest.cli.fit_annotator import LabelledSections, Validation, annotation_settings
 from gest.cli.options import ConfigFile, Device, Section, read_config
@@ -14,12 +15,12 @@ from gest.cli.options import ConfigFile, Device, Section, read_config
 @steps.command()
 def learn_labels(
     train: LabelledSections,
-    method: Annotated[str, Option(help="Name of the method: one of gest.paper.methods.annotation.METHODS.")],
+    method: Annotated[str, Option(help=f"Method: {', '.join(registry.names('annotation'))}.")],
     out: Annotated[Path, Option(help="Folder to write.")],
     n_seeds: Annotated[int, Option(min=1, help="Number of seeds, counted from 0.")] = 1,
     config: ConfigFile = None,
     model: Annotated[list[Path], Option(help="Model, for gest; repeat for more models.")] = [],  # noqa: B006
-    vocabulary: Annotated[Path | None, Option(help="Vocabulary (.npz), for scanvi and celltypist.")] = None,
+    vocabulary: Annotated[Path | None, Option(help="Vocabulary (.npz), for packaged methods.")] = None,
     validation: Validation = [],  # noqa: B006
     device: Device = "auto",
 ) -> None:

@@ -6,11 +6,12 @@ from typing import Annotated
 from typer import Argument, Option
 
 import gest
+from gest.baselines import registry
 from gest.cli.app import log, steps
 from gest.cli.options import ConfigFile, Device, Out, Section, read_config, write_whole
 
 Models = Annotated[list[Path], Option(help="Model, for methods of GeST; repeat for more models.")]
-Method = Annotated[str, Option(help="Name of the method: one of gest.paper.methods.clustering.METHODS.")]
+Method = Annotated[str, Option(help=f"Method: {', '.join(registry.names('clustering'))}.")]
 
 
 @steps.command()
@@ -25,6 +26,7 @@ def represent(
 ) -> None:
     """Represent the cells of a section by one method."""
     from gest.paper.methods import clustering
+    from gest.paper.methods.representations import write_representations
     from gest.sections import read_section
 
     settings = read_config(config)
@@ -38,7 +40,7 @@ def represent(
         levels=list(settings.get("labels", {})),
         **windows | settings.get("clustering", {}),
     )
-    write_whole(out, lambda path: clustering.write_representations(representations, adata, path))
+    write_whole(out, lambda path: write_representations(representations, adata, path))
     for run in representations:
         log.info("%s, %s, seed %d: %.1f s, %s", method, run.variant, run.seed, run.seconds, run.status)
 
@@ -55,16 +57,16 @@ def group(
 
     A level has as many clusters as the section has labels.
     """
-    from gest.paper.methods import clustering
+    from gest.paper.methods.clustering import cut_representations
+    from gest.paper.methods.representations import read_representations
     from gest.paper.scores.runs import write_labellings
     from gest.sections import read_section
 
     settings = read_config(config)
     adata = read_section(section)
-    labellings = clustering.groups_of(
-        clustering.read_representations(representations, adata),
+    labellings = cut_representations(
+        read_representations(representations, adata, method),
         adata,
-        method,
         levels=list(settings.get("labels", {})),
         algorithm=settings.get("clustering", {}).get("algorithm", "leiden"),
     )

@@ -6,6 +6,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 import gest
+from gest.baselines import registry
 from gest.cli.app import log, steps
 from gest.cli.options import ConfigFile, Device, Out, Section, VocabularyFile, read_config, write_whole
 from gest.errors import UserError
@@ -43,7 +44,7 @@ def svg(section: Section, vocabulary: VocabularyFile, out: Out, config: ConfigFi
 @steps.command()
 def predict(
     section: Section,
-    method: Annotated[str, Option(help="gest, gest_continued, gp, mlp, mean_of_seen, nearest_seen or true_metacells.")],
+    method: Annotated[str, Option(help=f"Method: {', '.join(registry.names('generation'))}.")],
     crops: Annotated[Path, Option(help="Crops (.json) from `gest paper crops`.")],
     out: Out,
     model: Annotated[list[Path], Option(help="Model, for methods of GeST; repeat for more models.")] = [],  # noqa: B006
@@ -55,7 +56,7 @@ def predict(
     import anndata as ad
 
     from gest.paper.methods.crops import read_crops
-    from gest.paper.methods.generation import SEEDED, predict_crops
+    from gest.paper.methods.generation import predict_crops
     from gest.sections import read_section
     from gest.vocabulary import Vocabulary
 
@@ -63,11 +64,12 @@ def predict(
         raise UserError("predict: give either --model (methods of GeST) or --vocabulary (all others).")
     settings = {"seeds": [0], "continued_steps": 200} | read_config(config).get("generation", {})
     adata, hidden = read_section(section), read_crops(crops)
+    seeds = settings["seeds"] if registry.method("generation", method).seeded else [0]
     runs = []
     for folder in model or [None]:
         trained = gest.load(folder, expected=gest.GeST).to(device) if folder else None
         known = trained.vocabulary if trained else Vocabulary.load(vocabulary)
-        for seed in settings["seeds"] if method in SEEDED else [0]:
+        for seed in seeds:
             run = predict_crops(
                 adata,
                 hidden,

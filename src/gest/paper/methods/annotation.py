@@ -1,38 +1,30 @@
-"""Labelling the cells of other animals' sections, by the model and by everything it is compared with (section 4.3).
+"""Label the cells of other animals' sections, by GeST and by the methods it is compared with (section 4.3).
 
-Every method is given the same cells: those of the training sections that have a label, or so many of them, drawn at
-random once. The packaged methods learn from them all; where there are no validation sections GeST holds out a tenth of
-them to stop early by, and it sees cells without a label as context. `fit` writes what was learnt into a folder, and
-`label` labels any section with it.
+Every method learns from the same cells: the labelled cells of the training sections, or a random draw of them. Packaged
+methods learn from all of them. GeST holds out a tenth to stop early, unless there are validation sections, and sees
+cells without a label as context. `fit` writes what was learnt into a folder; `label` labels any section with it.
 """
 
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+from anndata import AnnData
 
 from gest.baselines import registry
 from gest.errors import UserError
 from gest.model import GeST
-from gest.paper.methods.annotation_methods import (
-    LABEL,
-    PACKAGED,
-    Fit,
-    Outcome,
-    Paths,
-    fit_gest,
-    fit_majority,
-    fit_packaged,
-)
+from gest.paper.methods.annotation_gest import fit_gest, label_by_gest
+from gest.paper.methods.annotation_packaged import fit_packaged, label_by_packaged
+from gest.paper.methods.annotation_runs import FittedRun, read_fits, write_fits
+from gest.paper.methods.annotation_training import Paths, fit_majority, label_by_majority
 from gest.paper.scores.runs import Labelling
 from gest.sections import read_section
 from gest.tasks.annotation.annotator import POOLS
 from gest.tasks.annotation.fine_tuning import Settings
 from gest.utils.files import whole_folder
 from gest.vocabulary import Vocabulary
-
-METHODS = registry.names("annotation")
 
 
 def fit(
@@ -54,56 +46,66 @@ def fit(
     Parameters
     ----------
     method
-        One of `METHODS`.
+        One of the registry's for annotation.
     sections
-        Files of the training sections. One is held in memory at a time, but for the cells learnt from.
+        Files of the training sections. One is in memory at a time, besides the cells learnt from.
     levels
-        Columns of `obs`, each learnt by itself.
+        Columns of `obs`, each learnt separately.
     out
         The folder to write.
     vocabulary
-        For the packaged methods, which are given the counts of those of its genes that all training sections hold.
+        For packaged methods: they learn from those of its genes that all training sections hold.
     models
-        For `gest`; each is fine-tuned with every seed and pool.
+        For `gest`: each is fine-tuned with every seed and pool.
     validation
-        For `gest`: sections to stop early by, in the place of a part of the training sections.
+        For `gest`: sections to stop early by, instead of a part of the training sections.
     training_cells
-        The most cells to learn from; all by default.
+        The largest number of cells to learn from; all by default.
 
     Raises
     ------
     UserError
-        An unknown method, one without what it needs, no level, or a section without one. A run that fails is no error:
-        why it failed is told in its status.
+        An unknown method, a missing model or vocabulary, no level, or a section without one. A run that fails raises
+        nothing; its status says why.
     """
-    registry.method("annotation", method)
+    entry = registry.method("annotation", method)
     if not levels:
-        raise UserError("annotation: no level of labels is named; give a config whose 'labels' name columns of obs.")
-    if method == "gest" and not models:
-        raise UserError("annotation: the method 'gest' needs a model directory; give one with --model.")
-    if method in PACKAGED and vocabulary is None:
-        raise UserError(f"annotation: the method '{method}' needs the vocabulary's genes; give it with --vocabulary.")
+        raise UserError("annotation: no level of labels; list columns of obs under 'labels' in the config.")
+    if entry.needs_model and not models:
+        raise UserError(f"annotation: method '{method}' needs a model directory; give one with --model.")
+    if entry.environment and vocabulary is None:
+        raise UserError(f"annotation: method '{method}' needs the vocabulary's genes; give it with --vocabulary.")
     variants = [replace(settings or Settings(), pool=pool) for pool in pools]
     with whole_folder(out, "fits.json") as folder:
-        if method in PACKAGED:
-            vocabulary.save(folder / "vocabulary.npz")
-            fits = fit_packaged(method, sections, levels, vocabulary, seeds, training_cells, folder)
-        elif method == "majority":
-            fits = fit_majority(sections, levels, training_cells)
-        else:
+        if entry.environment:
+            fits = fit_packaged(
+                method, sections, levels, vocabulary, seeds=seeds, training_cells=training_cells, folder=folder
+            )
+        elif entry.needs_model:
             fits = []
             for model in models:
-                fits += fit_gest(sections, validation, levels, model, seeds, variants, training_cells, folder)
-        about = {"method": method, "fits": [one._asdict() for one in fits]}
-        (folder / "fits.json").write_text(json.dumps(about, indent=1) + "\n")
+                fits += fit_gest(
+                    method,
+                    sections,
+                    levels,
+                    model,
+                    validation=validation,
+                    seeds=seeds,
+                    variants=variants,
+                    training_cells=training_cells,
+                    folder=folder,
+                )
+        else:
+            fits = fit_majority(method, sections, levels, training_cells)
+        write_fits(method, fits, folder)
 
 
 def label(folder: str | os.PathLike, section: str | os.PathLike, *, device: str = "cpu") -> list[Labelling]:
-    """Label the cells of a section by every run of what `fit` wrote.
+    """Label the cells of a section by every run that `fit` wrote.
 
     Returns
     -------
-    One labelling per run, whose `seconds` are those to learn and to label together.
+    One labelling per run; its `seconds` are those of learning and labelling together.
 
     Raises
     ------
@@ -111,19 +113,20 @@ def label(folder: str | os.PathLike, section: str | os.PathLike, *, device: str 
         The folder or the section cannot be read.
     """
     folder = Path(folder)
-    try:
-        about = json.loads((folder / "fits.json").read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{folder}: what was learnt cannot be read ({error}); make it with `gest paper learn-labels`."
-        ) from error
-    adata, fits = read_section(section), [Fit(**one) for one in about["fits"]]
-    done = [one for one in fits if one.status == "ok"]
-    outcomes = dict(zip(done, LABEL[about["method"]](adata, folder, done, device), strict=True))
-    made = []
-    for one in fits:
-        found = outcomes.get(one) or Outcome.failed(one.status, adata)
-        cost = (one.seconds + found.seconds, max(one.peak_mb, found.peak_mb), one.version, found.status)
-        about_run = (one.variant, one.level, one.model_seed, one.seed, found.labels.astype(object), *cost)
-        made.append(Labelling(about["method"], *about_run))
-    return made
+    method, fits = read_fits(folder)
+    adata = read_section(section)
+    learnt = [fit for fit in fits if fit.status == "ok"]
+    labellings = dict(zip(learnt, _label_by_method(method, adata, folder, learnt, device), strict=True))
+    return [labellings.get(fit) or fit.fail(fit.status, adata.n_obs) for fit in fits]
+
+
+def _label_by_method(
+    method: str, section: AnnData, folder: Path, fits: Sequence[FittedRun], device: str
+) -> Iterator[Labelling]:
+    """Label a section by runs of one method."""
+    entry = registry.method("annotation", method)
+    if entry.environment:
+        return label_by_packaged(method, section, folder, fits)
+    if entry.needs_model:
+        return label_by_gest(section, folder, fits, device)
+    return label_by_majority(section, fits)

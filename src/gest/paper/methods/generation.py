@@ -1,10 +1,11 @@
-"""Predicting the unseen cells of a section's crops, by the model and by everything it is compared with.
+"""Predict the unseen cells of a section's crops, by GeST and by the methods it is compared with (section 4.1).
 
-Every method gets the same: a section, its crops, and the seen cells' expression. The methods that need no pre-trained
+Every method gets the same section, its crops, and the expression of the seen cells. Baselines that need no pre-trained
 model stand in `gest.baselines`.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import anndata as ad
 import numpy as np
@@ -25,10 +26,29 @@ from gest.windows import Tokens
 
 VARIANTS = ("weighted", "picking", "codebook")
 """Of the methods of GeST."""
-SEEDED = tuple(method.name for method in registry.methods("generation") if method.seeded)
-"""Methods whose predictions depend on the seed."""
-METHODS = registry.names("generation")
-"""`true_metacells` looks at the answer: no method that predicts meta cells can do better."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """A section of n cells as the methods of generation read it."""
+
+    xy: np.ndarray
+    """(n, 2) µm."""
+    expression: sp.csr_matrix
+    """(n, T) normalised, genes as in the vocabulary."""
+    tokens: np.ndarray
+    """(n,) meta cells."""
+    vocabulary: Vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """Predicted expression of m unseen cells."""
+
+    layers: dict[str, np.ndarray]
+    """(m, T) by variant."""
+    rounds: np.ndarray | int = 0
+    """(m,) round in which GeST generated a cell, from 1; 0 for other methods."""
 
 
 def predict_crops(
@@ -48,17 +68,19 @@ def predict_crops(
     section
         One section; its expression is normalised as the vocabulary's was.
     method
-        One of `METHODS`. `gest` is zero-shot; `gest_continued` first continues the generative training on the cells
-        seen (not in the paper's section 4.1; the counterpart of baselines, which are trained on them).
+        One of the registry's for generation. `gest` is zero-shot. `gest_continued` continues the generative training
+        on the seen cells (not in the paper's section 4.1): the counterpart of baselines, which are trained on them.
+        `true_metacells` reads the hidden cells: an upper bound for methods that predict meta cells.
     model
         For the methods of GeST.
 
     Returns
     -------
-    One row per unseen cell and crop: `obs` holds `crop`, `cell`, `model_seed`, `seed`, `round` (in which GeST generated
-    it, from 1; else 0) and `failed` (empty, or why its crop could not be predicted and is NaN); `layers` one prediction
-    (rows, T) per variant: `default`, or for GeST `weighted`, `picking` (section 3.4) and `codebook`: weighted, with the
-    meta cells' expression re-estimated on the cells seen; or `continuous` of a model without quantisation.
+    One row per unseen cell and crop. `obs` holds `crop`, `cell`, `model_seed`, `seed`, `round` (in which GeST generated
+    the cell, from 1; else 0) and `failed` (empty, or why the crop could not be predicted; its values are NaN).
+    `layers` hold one prediction (rows, T) per variant: `default`; for GeST `weighted`, `picking` (section 3.4) and
+    `codebook` (weighted, with the meta cells' expression re-estimated on the seen cells); for a model without
+    quantisation `continuous`.
 
     Raises
     ------
@@ -67,70 +89,87 @@ def predict_crops(
     """
     entry = registry.method("generation", method)
     if entry.needs_model and model is None:
-        raise UserError(f"predict: the method '{method}' needs a model directory; give one with --model.")
-    xy = np.asarray(section.obsm["spatial"], dtype=np.float64)
+        raise UserError(f"predict: method '{method}' needs a model directory; give one with --model.")
     normalised = expression(section, vocabulary)
-    tokens = vocabulary.tokenize(normalised)
-
-    def predict(unseen: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray | int]:
-        seen = ~unseen
-        if entry.function:
-            baseline = registry.load_function(entry)
-            return {"default": baseline(xy[seen], normalised[seen].toarray(), xy[unseen], seed=seed)}, 0
-        if method == "true_metacells":
-            return {"default": vocabulary.expression[tokens[unseen]]}, 0
-        own = model
-        if method == "gest_continued":
-            known = Tokens(xy[seen], tokens[seen], None if model.quantised else normalised[seen])
-            own = finetune([known], model, steps=continued_steps, seed=seed)
-        return _gest(own, xy, normalised[seen], unseen, seed=seed)
-
-    model_seed = model.metrics.get("seed", 0) if model is not None else 0
+    cells = Cells(
+        xy=np.asarray(section.obsm["spatial"], dtype=np.float64),
+        expression=normalised,
+        tokens=vocabulary.tokenize(normalised),
+        vocabulary=vocabulary,
+    )
     parts = []
     for crop in tqdm(crops, unit="crop", desc=method):
         unseen, failed = crop.unseen(section), ""
         try:
-            layers, rounds = predict(unseen)
+            prediction = _predict(entry, cells, unseen, model=model, seed=seed, continued_steps=continued_steps)
         except (UserError, ArithmeticError, np.linalg.LinAlgError, torch.linalg.LinAlgError) as error:
             failed = str(error)  # one crop's failure must not take the others' scores away
-            nothing = np.full((unseen.sum(), len(vocabulary.genes)), np.nan)
-            layers, rounds = dict.fromkeys(_variants(method, model), nothing), 0
+            missing = np.full((unseen.sum(), len(vocabulary.genes)), np.nan)
+            prediction = Prediction(layers=dict.fromkeys(_variants(entry, model), missing))
         obs = pd.DataFrame(
             {
                 "crop": crop.crop,
                 "cell": section.obs_names[unseen].astype(str),
-                "model_seed": model_seed,
+                "model_seed": model.metrics.get("seed", 0) if model is not None else 0,
                 "seed": seed,
-                "round": rounds,
+                "round": prediction.rounds,
                 "failed": failed,
             }
         )
-        obs.index = (f"{model_seed}/{seed}/{crop.crop}/" + obs["cell"]).to_numpy()
-        layers = {variant: np.asarray(values, dtype=np.float32) for variant, values in layers.items()}
-        parts.append(
-            ad.AnnData(
-                obs=obs, var=pd.DataFrame(index=vocabulary.genes), layers=layers, uns={"gest": {"method": method}}
-            )
-        )
+        parts.append(_to_anndata(prediction, obs, genes=vocabulary.genes, method=method))
     return ad.concat(parts, uns_merge="same")
 
 
-def _variants(method: str, model: GeST | None) -> tuple[str, ...]:
-    if not method.startswith("gest"):
+def _to_anndata(prediction: Prediction, obs: pd.DataFrame, *, genes: np.ndarray, method: str) -> ad.AnnData:
+    """Return the rows of one crop; their names tell crops, seeds and cells apart."""
+    runs = obs["model_seed"].astype(str) + "/" + obs["seed"].astype(str)
+    obs.index = (runs + "/" + obs["crop"] + "/" + obs["cell"]).to_numpy()
+    layers = {variant: np.asarray(layer, dtype=np.float32) for variant, layer in prediction.layers.items()}
+    return ad.AnnData(obs=obs, var=pd.DataFrame(index=genes), layers=layers, uns={"gest": {"method": method}})
+
+
+def _predict(
+    method: registry.Method,
+    cells: Cells,
+    unseen: np.ndarray,
+    *,
+    model: GeST | None,
+    seed: int,
+    continued_steps: int,
+) -> Prediction:
+    """Predict the unseen cells of one crop; unseen (n,) booleans."""
+    seen = ~unseen
+    if method.function:
+        baseline = registry.load_function(method)
+        layer = baseline(cells.xy[seen], cells.expression[seen].toarray(), cells.xy[unseen], seed=seed)
+        return Prediction(layers={"default": layer})
+    if method.name == "true_metacells":
+        return Prediction(layers={"default": cells.vocabulary.expression[cells.tokens[unseen]]})
+    if method.name == "gest_continued":
+        rows = None if model.quantised else cells.expression[seen]
+        model = finetune([Tokens(cells.xy[seen], cells.tokens[seen], rows)], model, steps=continued_steps, seed=seed)
+    return _predict_by_model(model, cells, unseen, seed=seed)
+
+
+def _predict_by_model(model: GeST, cells: Cells, unseen: np.ndarray, *, seed: int) -> Prediction:
+    """Generate the unseen cells, and turn the probabilities of meta cells into expression in three ways."""
+    known = cells.expression[~unseen]
+    tokens = seen_tokens(model, known, unseen)
+    generated = generate_tokens(model, cells.xy, tokens, seed=seed)
+    if not model.quantised:
+        return Prediction(layers={"continuous": generated.means}, rounds=generated.rounds)
+    vocabulary = model.vocabulary
+    reestimated = vocabulary.reestimate(known, tokens[~unseen])
+    layers = {
+        "weighted": aggregate(generated.means, vocabulary.expression, "weighted"),
+        "picking": aggregate(generated.means, vocabulary.expression, "picking"),
+        "codebook": aggregate(generated.means, reestimated, "weighted"),
+    }
+    return Prediction(layers=layers, rounds=generated.rounds)
+
+
+def _variants(method: registry.Method, model: GeST | None) -> tuple[str, ...]:
+    """Return the variants of a method's predictions."""
+    if not method.needs_model:
         return ("default",)
     return VARIANTS if model.quantised else ("continuous",)
-
-
-def _gest(
-    model: GeST, xy: np.ndarray, known: sp.csr_matrix, unseen: np.ndarray, *, seed: int
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Generate the unseen cells, and turn the probabilities into expression in three ways; also each cell's round."""
-    tokens = seen_tokens(model, known, unseen)
-    made = generate_tokens(model, xy, tokens, seed=seed)
-    if not model.quantised:
-        return {"continuous": made.means}, made.rounds
-    vocabulary = model.vocabulary
-    own = vocabulary.reestimate(known, tokens[~unseen])
-    weighted, picking = (aggregate(made.means, vocabulary.expression, mode) for mode in ("weighted", "picking"))
-    variants = (weighted, picking, aggregate(made.means, own, "weighted"))
-    return dict(zip(VARIANTS, variants, strict=True)), made.rounds

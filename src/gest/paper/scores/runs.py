@@ -1,10 +1,16 @@
-"""Labels that a method gave to the cells of one section, by all its runs: clusters, or annotated labels."""
+"""Runs of methods: what each cost and how it ended, and the labels it gave to the cells of a section.
+
+`MethodRun` is the record that every kind of run extends. `Labelling` adds labels: clusters, or annotated classes. The
+labellings of one method and section are kept as two csv tables, one of labels and one of runs.
+"""
 
 import os
 import resource
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,42 +19,57 @@ from numpy.typing import ArrayLike
 from gest.errors import UserError
 from gest.utils.files import whole_file
 
-# What is known of each run, besides its labels.
-RUN = ["column", "method", "variant", "level", "model_seed", "seed", "seconds", "peak_mb", "version", "status"]
 
-
-class Labelling(NamedTuple):
-    """One run of a method on one section, at one level of labels."""
+@dataclass(frozen=True, kw_only=True)
+class MethodRun:
+    """One run of a method on one section or set of sections, at one level of labels."""
 
     method: str
-    variant: str
-    level: str
-    #: of the model, where the method has one
-    model_seed: int | None
+    variant: str = "default"
+    level: str = ""
+    model_seed: int | None = None
+    """Of the pre-trained model, if the method has one."""
     seed: int
-    #: (n,) text, empty where the method did not cover the cell; of a run that failed, everywhere
+    seconds: float = np.nan
+    peak_mb: float = np.nan
+    """Peak resident memory."""
+    version: str = ""
+    """Of the package, such as "GraphST 1.1.1"."""
+    status: str = "ok"
+    """"ok", "sub-sampled to N of M cells", or why the run failed."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Labelling(MethodRun):
+    """One run and its labels of a section's n cells."""
+
     labels: np.ndarray
-    seconds: float
-    #: peak resident memory
-    peak_mb: float
-    #: of the package, such as "GraphST 1.1.1"
-    version: str
-    #: "ok", "sub-sampled to N of M cells", or why it failed
-    status: str
+    """(n,) text, empty where the method did not cover the cell; of a failed run, everywhere."""
 
     @property
     def column(self) -> str:
-        """Its name in the table of labels."""
-        return f"{self.variant}/{self.level}/{'' if self.model_seed is None else self.model_seed}/{self.seed}"
+        """Name of its column in the table of labels."""
+        model_seed = "" if self.model_seed is None else self.model_seed
+        return f"{self.variant}/{self.level}/{model_seed}/{self.seed}"
 
     @property
     def covered(self) -> np.ndarray:
-        """(n,) booleans: the cells that it labels."""
+        """(n,) booleans: the cells that have a label."""
         return self.labels != ""
 
 
+RUN_FIELDS = [field.name for field in fields(MethodRun)]
+# Columns of the table of runs.
+RUN = ["column", *RUN_FIELDS]
+
+
+def run_fields(run: MethodRun) -> dict[str, Any]:
+    """Return the fields that all kinds of runs share."""
+    return {name: getattr(run, name) for name in RUN_FIELDS}
+
+
 def write_labellings(labellings: Sequence[Labelling], cells: ArrayLike, path: str | os.PathLike[str]) -> None:
-    """Write one method's labels of one section as two tables, both whole or neither begun.
+    """Write one method's labels of one section as two tables, or neither.
 
     Parameters
     ----------
@@ -57,19 +78,20 @@ def write_labellings(labellings: Sequence[Labelling], cells: ArrayLike, path: st
     cells
         (n,) names of the section's cells.
     path
-        The csv of labels: `cell`, then one column per run. What is known of the runs lies beside it, see `runs_path`.
+        The csv of labels: `cell`, then one column per run. The table of runs lies beside it (`runs_path`).
 
     Raises
     ------
     ValueError
-        If two labellings claim one column, or one is not of these cells.
+        If two labellings have the same column, or one has another number of cells.
     """
     path = Path(path)
     columns = [labelling.column for labelling in labellings]
     if len(set(columns)) < len(columns):
-        raise ValueError(f"{path}: two labellings are of the same variant, level and seeds: {columns}")
-    labels = pd.DataFrame({"cell": cells} | {run.column: run.labels for run in labellings})
-    runs = pd.DataFrame([{"column": run.column} | run._asdict() for run in labellings], columns=RUN)
+        raise ValueError(f"{path}: two labellings have the same variant, level and seeds: {columns}")
+    labels = pd.DataFrame({"cell": cells} | {labelling.column: labelling.labels for labelling in labellings})
+    rows = [{"column": labelling.column} | run_fields(labelling) for labelling in labellings]
+    runs = pd.DataFrame(rows, columns=RUN)
     runs["model_seed"] = runs["model_seed"].astype("Int64")
     with whole_file(runs_path(path)) as partial_runs, whole_file(path) as partial_labels:
         labels.to_csv(partial_labels, index=False, lineterminator="\n")
@@ -77,14 +99,14 @@ def write_labellings(labellings: Sequence[Labelling], cells: ArrayLike, path: st
 
 
 def read_labellings(path: str | os.PathLike[str], cells: ArrayLike | None = None) -> tuple[list[Labelling], np.ndarray]:
-    """Read what `write_labellings` wrote.
+    """Read the tables of `write_labellings`.
 
     Parameters
     ----------
     path
         The csv of labels; the table of runs is expected beside it.
     cells
-        (n,) names that its cells must have, in this order; not looked at by default.
+        (n,) names that its cells must have, in this order; not checked by default.
 
     Returns
     -------
@@ -96,24 +118,31 @@ def read_labellings(path: str | os.PathLike[str], cells: ArrayLike | None = None
     Raises
     ------
     UserError
-        If the two tables are not of the same runs, or not of these cells.
+        If the two tables list different runs, or the cells differ.
     """
     labels, runs = (pd.read_csv(file, dtype=str, keep_default_na=False) for file in (Path(path), runs_path(path)))
     if list(labels.columns) != ["cell", *runs["column"]]:
         raise UserError(
-            f"{path} has {labels.shape[1] - 1} columns of labels, which are not the {len(runs)} runs of "
-            f"{runs_path(path).name}: remake both by running the method again."
+            f"{path}: its {labels.shape[1] - 1} columns of labels are not the {len(runs)} runs of "
+            f"{runs_path(path).name}; run the method again to write both."
         )
     if cells is not None and not np.array_equal(labels["cell"], np.asarray(cells, dtype=str)):
         raise UserError(
-            f"{path} labels {len(labels)} cells, which are not the {len(cells)} of the section: make it anew from this "
-            "section."
+            f"{path}: its {len(labels)} cells are not the {len(cells)} cells of the section; run the method again on "
+            "this section."
         )
     labellings = [
         Labelling(
-            *(run.method, run.variant, run.level, int(run.model_seed) if run.model_seed else None, int(run.seed)),
-            labels[run.column].to_numpy(dtype=object),
-            *(float(run.seconds or "nan"), float(run.peak_mb or "nan"), run.version, run.status),
+            method=run.method,
+            variant=run.variant,
+            level=run.level,
+            model_seed=int(run.model_seed) if run.model_seed else None,
+            seed=int(run.seed),
+            seconds=float(run.seconds or "nan"),
+            peak_mb=float(run.peak_mb or "nan"),
+            version=run.version,
+            status=run.status,
+            labels=labels[run.column].to_numpy(dtype=object),
         )
         for run in runs.itertuples()
     ]
@@ -121,16 +150,21 @@ def read_labellings(path: str | os.PathLike[str], cells: ArrayLike | None = None
 
 
 def read_runs(paths: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
-    """Read what is known of the runs of many methods and sections: `RUN` as text, one row per run."""
+    """Read the tables of runs of many methods and sections: the columns `RUN` as text, one row per run."""
     tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=RUN)
 
 
-def peak_mb() -> float:
+def runs_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path of the table of runs: `{method}.runs.csv` beside `{method}.csv`."""
+    return Path(path).with_suffix(".runs.csv")
+
+
+def peak_memory_mb() -> float:
     """Return the peak resident memory of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def runs_path(path: str | os.PathLike[str]) -> Path:
-    """Return where the table of runs lies: `{method}.runs.csv` beside `{method}.csv`."""
-    return Path(path).with_suffix(".runs.csv")
+def gest_version() -> str:
+    """Return the version of runs that no other package makes."""
+    return f"gest {version('gest')}"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array, spmatrix
 from scipy.spatial import cKDTree
 
-from gest.baselines.packaged import run_isolated
+from gest.baselines.packaged import run_packaged
 from gest.data.tokenize import expression as normalised_expression
 from gest.data.tokenize import match_genes
 from gest.errors import UserError
@@ -188,7 +188,7 @@ def somde(counts: csc_array, xy: NDArray[np.floating]) -> NDArray[np.float64]:
     if varies.any():
         chosen = counts[:, varies]  # (n, T) by columns is (T, n) by rows
         arrays = {name: getattr(chosen, name) for name in ("data", "indices", "indptr")}
-        scores[varies] = run_isolated("somde", **arrays, xy=xy, k=CELLS_PER_NODE)["llr"]
+        scores[varies] = run_packaged("somde", **arrays, xy=xy, k=CELLS_PER_NODE)["llr"]
     return scores
 
 

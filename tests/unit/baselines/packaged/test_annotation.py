@@ -1,4 +1,4 @@
-"""What the scripts of NicheCompass, scANVI and CellTypist are asked; those that run need their environments."""
+"""The scripts of NicheCompass, scANVI and CellTypist; tests that run them need their environments."""
 
 import ast
 import os
@@ -11,15 +11,16 @@ import pytest
 from scipy.sparse import csr_matrix
 
 import gest
+from gest.baselines import registry
 
 ROOT = Path(__file__).parents[4]
 SCRIPTS = Path(gest.__file__).parent / "baselines/packaged"
-METHODS = {"nichecompass": "nichecompass", "scanvi": "annotation", "celltypist": "annotation"}
+ENVIRONMENTS = {method: registry.environments()[method] for method in ("nichecompass", "scanvi", "celltypist")}
 N_GENES = 12
 
 
 def python(method):
-    return ROOT / ".venvs" / METHODS[method] / "bin" / "python"
+    return ROOT / ".venvs" / ENVIRONMENTS[method] / "bin" / "python"
 
 
 def runs(*methods):
@@ -49,18 +50,18 @@ def counts_of(groups, rng):
     return counts, {name: getattr(counts, name) for name in ("data", "indices", "indptr")}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ENVIRONMENTS)
 def test_a_script_stands_alone(method):
     tree = ast.parse((SCRIPTS / f"{method}.py").read_text(encoding="utf-8"))
     imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    pinned = (ROOT / "envs" / f"{METHODS[method]}.txt").read_text(encoding="utf-8").lower().replace("-", "_")
+    pinned = (ROOT / "envs" / f"{ENVIRONMENTS[method]}.txt").read_text(encoding="utf-8").lower().replace("-", "_")
     for name in sorted({module.split(".")[0] for module in imported} - sys.stdlib_module_names):
         package = {"sklearn": "scikit_learn", "scvi": "scvi_tools"}.get(name, name)
         assert f"\n{package}==" in pinned, f"{method}.py imports {name}, which its environment does not pin"
 
 
-@pytest.mark.parametrize("name", sorted(set(METHODS.values())))
+@pytest.mark.parametrize("name", sorted(set(ENVIRONMENTS.values())))
 def test_every_package_is_pinned(name):
     lines = (ROOT / "envs" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     pins = [line for line in lines if not line.startswith("#")]

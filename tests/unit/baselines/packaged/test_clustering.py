@@ -8,14 +8,14 @@ from scipy.sparse import csr_matrix
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
-from gest.baselines.packaged import ENVIRONMENTS, run_isolated
+from gest.baselines.packaged import environment_python, run_packaged
 
 ROOT = Path(__file__).parents[4]
 N_GENES = 12
 
 
 def with_environment(method):
-    python = ROOT / ".venvs" / ENVIRONMENTS[method] / "bin" / "python"
+    python = ROOT / environment_python(method)
     return pytest.param(method, marks=pytest.mark.skipif(not python.exists(), reason=f"no {python}"))
 
 
@@ -30,7 +30,7 @@ def test_planted_domains_are_found_in_the_order_of_the_cells(method, monkeypatch
     counts = csr_matrix(rng.poisson(np.where(domain[:, None] == np.arange(N_GENES) // 4, 5, 1)).astype(np.float32))
     given = {name: getattr(counts, name) for name in ("data", "indices", "indptr")}
     given |= {"genes": [f"g{i}" for i in range(N_GENES)], "xy": xy, "seeds": [0, 0], "n_clusters": [3]}
-    made = run_isolated(method, **given)
+    made = run_packaged(method, **given)
     if method == "spagcn":
         first, again = made["labels"][:, 0]
     else:

@@ -1,4 +1,4 @@
-"""Packaged methods in environments of their own, with a stand-in for the Python there."""
+"""Packaged methods run in isolated environments; here a script stands in for the Python there."""
 
 import ast
 import sys
@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gest.baselines import packaged as isolated
-from gest.baselines.packaged import ENVIRONMENTS, run_isolated
+from gest.baselines import packaged, registry
+from gest.baselines.packaged import run_packaged
 from gest.errors import UserError
 
 
 @pytest.fixture
 def python(tmp_path, monkeypatch):
-    """Write what stands in for the Python of an environment, in a working directory of its own."""
+    """Write a script in place of the Python of an environment, in a temporary working directory."""
     monkeypatch.chdir(tmp_path)
 
     def write(environment, text):
@@ -34,10 +34,10 @@ def test_arrays_go_both_ways_through_the_methods_environment(python):
         "np.savez(made, script=script, options=sys.argv[1:-3], threads=threads, **np.load(given))\n",
     )
     given = {"xy": np.array([[0.5, 2.0]]), "genes": np.array(["Sox2", "Tbr1"]), "k": 3}
-    made = run_isolated("spagcn", **given)
+    made = run_packaged("spagcn", **given)
     for name, array in given.items():
         np.testing.assert_array_equal(made.pop(name), array)
-    assert made.pop("script") == str(Path(isolated.__file__).with_name("spagcn.py"))
+    assert made.pop("script") == str(Path(packaged.__file__).with_name("spagcn.py"))
     assert made.pop("options").tolist() == ["-I", "-W", "ignore"]
     assert set(made.pop("threads").tolist()) == {"1"}
     assert not made
@@ -50,21 +50,21 @@ def test_the_peak_of_memory_is_the_methods_own(python):
         "np.savez(sys.argv[-1], peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n",
     )
     ours = np.ones(2**26)  # 512 MB
-    assert 5 < run_isolated("stagate")["peak_mb"] < 300 < ours.nbytes / 2**20
+    assert 5 < run_packaged("stagate")["peak_mb"] < 300 < ours.nbytes / 2**20
 
 
 def test_mistakes_are_named(python):
-    with pytest.raises(UserError, match=r"^graphst: it has no .*; make it with `snakemake \.venvs/spatial`\.$"):
-        run_isolated("graphst")
+    with pytest.raises(UserError, match=r"^graphst: .*/python not found; create it with `snakemake \.venvs/spatial`$"):
+        run_packaged("graphst")
     python("spatial", "#!/bin/sh\nexit 3\n")
-    with pytest.raises(UserError, match=r"^graphst: it failed in \.venvs/spatial \(exit status 3\)"):
-        run_isolated("graphst")
+    with pytest.raises(UserError, match=r"^graphst: failed in \.venvs/spatial \(exit status 3\)"):
+        run_packaged("graphst")
 
 
 def test_scripts_stand_alone():
     """None imports gest, which their environments do not hold; each has an environment."""
-    scripts = [path for path in Path(isolated.__file__).parent.glob("*.py") if path.stem != "__init__"]
-    assert {path.stem for path in scripts} <= set(ENVIRONMENTS)
+    scripts = [path for path in Path(packaged.__file__).parent.glob("*.py") if path.stem != "__init__"]
+    assert {path.stem for path in scripts} <= set(registry.environments())
     for path in scripts:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [node.module or "."] if isinstance(node, ast.ImportFrom) else []
@@ -73,13 +73,13 @@ def test_scripts_stand_alone():
 
 
 @pytest.mark.parametrize("ends", ["kill -TERM $$\nsleep 5", "exit 130"])
-def test_a_method_that_is_told_to_stop_did_not_fail(python, ends):
+def test_a_method_that_is_stopped_from_outside_did_not_fail(python, ends):
     python("spatial", f"#!/bin/sh\n{ends}\n")
-    with pytest.raises(SystemExit, match="graphst: it was ended from outside"):
-        run_isolated("graphst")
+    with pytest.raises(SystemExit, match="graphst: stopped from outside"):
+        run_packaged("graphst")
 
 
 def test_a_method_that_runs_out_of_memory_says_so(python):
     python("spatial", "#!/bin/sh\nkill -KILL $$\n")
-    with pytest.raises(UserError, match=r"graphst: it failed in \.venvs/spatial \(killed, as when memory runs out\)"):
-        run_isolated("graphst")
+    with pytest.raises(UserError, match=r"graphst: failed in \.venvs/spatial \(killed, as when memory runs out\)"):
+        run_packaged("graphst")

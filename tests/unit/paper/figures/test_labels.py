@@ -1,5 +1,6 @@
 """Figures A.6 and A.7: clusters wear the colours of the labels they match best, and titles the scores."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import matplotlib as mpl
@@ -29,8 +30,9 @@ def section():
 
 
 def run(labels, method="graphst", variant="default", **changes):
-    base = Labelling(method, variant, "division", None, 0, np.array(labels, dtype=object), 1.0, 1.0, "v", "ok")
-    return base._replace(**changes)
+    labels = np.array(labels, dtype=object)
+    base = Labelling(method=method, variant=variant, level="division", seed=0, labels=labels, seconds=1.0, peak_mb=1.0)
+    return replace(base, **changes)
 
 
 def faces(ax):
@@ -142,5 +144,5 @@ def test_first_runs_are_of_the_level_and_largest_window_in_order_of_names(sectio
     assert list(found) == ["GeST zero-shot", "Raw"]
     gest = found["GeST zero-shot"]
     assert (gest.variant, gest.level, gest.seed) == ("1000", "division", 4)
-    with pytest.raises(UserError, match=r"raw\.csv labels 300 cells, which are not the 299"):
+    with pytest.raises(UserError, match=r"raw\.csv: its 300 cells are not the 299 cells"):
         first_runs(paths, section[1:], level="division", names=clustering_names)

@@ -9,10 +9,11 @@ import pytest
 import scipy.sparse as sp
 
 import gest
+from gest.baselines import registry
 from gest.errors import UserError
 from gest.hub.load import load
-from gest.paper.methods import annotation_methods
-from gest.paper.methods.annotation import METHODS, fit, label
+from gest.paper.methods import annotation_gest, annotation_packaged
+from gest.paper.methods.annotation import fit, label
 from gest.paper.scores.runs import read_labellings
 from gest.sections import write_section
 from gest.tasks.annotation.fine_tuning import Settings
@@ -54,7 +55,7 @@ def packaged(monkeypatch):
         nearest = np.abs(_totals(arrays, "test_")[:, None] - learnt["totals"]).argmin(1)
         return about | {"predicted": np.tile(learnt["labels"][nearest], (len(seeds), 1))}
 
-    monkeypatch.setattr(annotation_methods, "run_isolated", run)
+    monkeypatch.setattr(annotation_packaged, "run_packaged", run)
     return calls
 
 
@@ -64,7 +65,7 @@ def _totals(arrays, test):
     return np.asarray(counts.sum(1)).ravel()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", registry.names("annotation"))
 @pytest.mark.filterwarnings("ignore:5 of 40 genes")
 def test_every_method_keeps_the_contract(paths, model, vocabulary, packaged, tmp_path, method):
     learnt = {"models": [model]} if method == "gest" else {"vocabulary": vocabulary}
@@ -90,9 +91,9 @@ def test_every_method_keeps_the_contract(paths, model, vocabulary, packaged, tmp
 
 def test_all_methods_learn_from_the_same_cells(paths, model, vocabulary, packaged, tmp_path, monkeypatch):
     targets = []
-    train = annotation_methods.train_annotator
+    train = annotation_gest.train_annotator
     monkeypatch.setattr(
-        annotation_methods, "train_annotator", lambda given, *a, **k: targets.append(given) or train(given, *a, **k)
+        annotation_gest, "train_annotator", lambda given, *a, **k: targets.append(given) or train(given, *a, **k)
     )
     settings = {"settings": QUICK, "training_cells": 120, "pools": ["mean"]}
     fit("gest", paths[:2], LEVELS, out=tmp_path / "g", models=[model], **settings)
@@ -117,7 +118,7 @@ def test_packages_get_counts_of_the_panel(paths, vocabulary, packaged, tmp_path,
     label(tmp_path / "c", paths[2])
     call = packaged[-1]
     assert list(call["genes"]) == list(vocabulary.genes)
-    assert "celltypist: 5 of the 40 genes learnt from are not in section s2, and count as zero there" in caplog.text
+    assert "celltypist: 5 of the 40 genes learnt from are missing in section s2 and count as zero there" in caplog.text
     counts = sp.csr_matrix(tuple(call[f"test_{part}"] for part in ("data", "indices", "indptr")), shape=(500, 40))
     section = gest.sections.read_section(paths[2])
     expected = pd.DataFrame(section.X.toarray(), columns=section.var_names).reindex(columns=vocabulary.genes).fillna(0)
@@ -140,7 +141,7 @@ def test_packages_learn_from_genes_that_all_training_sections_hold(paths, vocabu
     for i, genes in enumerate((held[:20], held[20:])):
         write_section(read[0][:, genes], tmp_path / f"apart{i}.h5ad")
     apart = [tmp_path / "apart0.h5ad", tmp_path / "apart1.h5ad"]
-    with pytest.raises(UserError, match="celltypist: the training sections have none of the 40 genes in common"):
+    with pytest.raises(UserError, match="celltypist: the training sections share none of the 40 genes"):
         fit("celltypist", apart, ["region"], out=tmp_path / "d", vocabulary=vocabulary)
 
 
@@ -160,24 +161,24 @@ def test_the_annotator_of_a_run_is_that_of_the_public_function(paths, model, tmp
 
 
 def test_a_run_that_fails_says_why_and_leaves_the_others(paths, vocabulary, packaged, tmp_path, monkeypatch):
-    run = annotation_methods.run_isolated
+    run = annotation_packaged.run_packaged
 
     def fails(method, **arrays):
         if "test_data" not in arrays and set(arrays["labels"]) <= {"cortex", "nuclei", "fibre_tract", "interstitium"}:
-            raise UserError("scanvi: it failed.")
+            raise UserError("scanvi: it failed")
         if "test_data" in arrays and len(packaged) > 2:
-            raise UserError("scanvi: it failed later.")
+            raise UserError("scanvi: it failed later")
         return run(method, **arrays)
 
-    monkeypatch.setattr(annotation_methods, "run_isolated", fails)
+    monkeypatch.setattr(annotation_packaged, "run_packaged", fails)
     fit("scanvi", paths[:2], LEVELS, out=tmp_path / "s", vocabulary=vocabulary, training_cells=100)
     division, region = label(tmp_path / "s", paths[2])
-    assert division.status == "scanvi: it failed. It was given 100 cells."
+    assert division.status == "scanvi: it failed; it was given 100 cells"
     assert not division.covered.any()
     assert np.isnan(division.seconds)
     assert (region.status, region.covered.all(), region.seconds) == ("ok", True, 4.0)
     packaged.append({})
-    assert label(tmp_path / "s", paths[2])[1].status == "scanvi: it failed later."
+    assert label(tmp_path / "s", paths[2])[1].status == "scanvi: it failed later"
 
 
 def test_user_errors(paths, model, sections, vocabulary, tmp_path):
@@ -188,7 +189,7 @@ def test_user_errors(paths, model, sections, vocabulary, tmp_path):
         fit("gest", paths[:2], LEVELS, out=out)
     with pytest.raises(UserError, match="'scanvi' needs the vocabulary's genes"):
         fit("scanvi", paths[:2], LEVELS, out=out)
-    with pytest.raises(UserError, match="no level of labels is named; give a config whose 'labels' name columns"):
+    with pytest.raises(UserError, match="no level of labels; list columns of obs under 'labels'"):
         fit("majority", paths[:2], [], out=out)
     with pytest.raises(UserError, match="has no column 'layer'"):
         fit("majority", paths[:2], ["layer"], out=out)
@@ -196,10 +197,10 @@ def test_user_errors(paths, model, sections, vocabulary, tmp_path):
     normalised.X = normalised.X.log1p()
     normalised.uns["gest"] = {"x": "normalised"}
     write_section(normalised, tmp_path / "n.h5ad")
-    with pytest.raises(UserError, match="scanvi: it needs counts"):
+    with pytest.raises(UserError, match="scanvi: needs counts"):
         fit("scanvi", [tmp_path / "n.h5ad"], LEVELS, out=out, vocabulary=vocabulary)
     assert not list(tmp_path.glob("o*")), "nothing half-written is left"
-    with pytest.raises(UserError, match="what was learnt cannot be read"):
+    with pytest.raises(UserError, match="cannot read what was learnt"):
         label(out, paths[2])
 
 
@@ -257,7 +258,7 @@ def test_settings_that_cannot_be_are_refused(paths, model, tmp_path, capsys, ann
 
 def test_learning_needs_levels_and_nothing_else_of_a_config(paths, tmp_path, capsys, verb):
     learn = ("paper", "learn-labels", *paths[:2], "--method", "majority", "--out", tmp_path / "m")
-    assert "no level of labels is named" in refused(verb, capsys, *learn)
+    assert "no level of labels" in refused(verb, capsys, *learn)
     (tmp_path / "c.json").write_text(json.dumps({"labels": {"region": "region"}}))
     verb(*learn, "--config", tmp_path / "c.json")
     assert len(label(tmp_path / "m", paths[0])) == 1

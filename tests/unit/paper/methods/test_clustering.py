@@ -1,5 +1,9 @@
-"""The methods that are compared in clustering: what each is given, what becomes of what it makes."""
+"""The methods that are compared in clustering: what each reads, and what is made of its results."""
 
+import json
+from dataclasses import replace
+
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,10 +11,12 @@ import scanpy as sc
 from scipy.sparse import csr_matrix
 from sklearn.metrics import adjusted_mutual_info_score
 
+from gest.baselines import registry
 from gest.data.tokenize import tokenize
 from gest.errors import UserError
-from gest.paper.methods import clustering
-from gest.paper.methods.clustering import METHODS, groups_of, read_representations, represent, write_representations
+from gest.paper.methods import clustering, clustering_packaged
+from gest.paper.methods.clustering import cut_representations, represent
+from gest.paper.methods.representations import Representation, read_representations, write_representations
 from gest.tasks.embed import embed_tokens
 
 SETTINGS = {"seeds": [0, 1], "levels": ["division", "region"], "windows": [150, 300], "continued_steps": 3}
@@ -21,7 +27,7 @@ def packaged(monkeypatch):
     """Stands in for the isolated environments: returns principal components, and keeps what it was given."""
     given = {}
 
-    def run_isolated(method, **arrays):
+    def run_packaged(method, **arrays):
         given.update(arrays, method=method)
         n, seeds = len(arrays["xy"]), len(arrays["seeds"])
         made = {"seconds": np.arange(seeds) + 1.0, "peak_mb": np.array(7.0), "version": np.array("Package 1.0")}
@@ -29,7 +35,7 @@ def packaged(monkeypatch):
             return made | {"labels": np.zeros((seeds, len(arrays["n_clusters"]), n), dtype=int)}
         return made | {"embedding": np.tile(np.arange(n, dtype=np.float32)[None, :, None], (seeds, 1, 3))}
 
-    monkeypatch.setattr(clustering, "run_isolated", run_isolated)
+    monkeypatch.setattr(clustering_packaged, "run_packaged", run_packaged)
     return given
 
 
@@ -77,18 +83,18 @@ def test_a_section_above_the_limit_is_sub_sampled(sections, packaged):
     assert covered.sum() == 200
     np.testing.assert_array_equal(packaged["xy"], sections[0].obsm["spatial"][covered])
     assert one.embedding[covered][:, 0].tolist() == list(range(200)), "rows go back to their own cells"
-    labels = groups_of([one], sections[0], "graphst", levels=["region"], algorithm="kmeans")[0].labels
+    labels = cut_representations([one], sections[0], levels=["region"], algorithm="kmeans")[0].labels
     np.testing.assert_array_equal(labels != "", covered)
 
 
 def test_a_package_that_fails_says_why_in_its_rows(sections, monkeypatch):
     def fails(method, **arrays):
-        raise UserError(f"{method}: it ran out of memory.")
+        raise UserError(f"{method}: it ran out of memory")
 
-    monkeypatch.setattr(clustering, "run_isolated", fails)
+    monkeypatch.setattr(clustering_packaged, "run_packaged", fails)
     made = represent(sections[0], "graphst", **SETTINGS)
-    assert [one.status for one in made] == ["graphst: it ran out of memory. It was given 500 cells."] * 2
-    labels = groups_of(made, sections[0], "graphst", levels=["region"], algorithm="leiden")
+    assert [one.status for one in made] == ["graphst: it ran out of memory; it was given 500 cells"] * 2
+    labels = cut_representations(made, sections[0], levels=["region"], algorithm="leiden")
     assert all((one.labels == "").all() for one in labels)
 
 
@@ -107,7 +113,7 @@ def test_shuffled_labels_agree_with_the_truth_by_chance(sections):
     section = sections[0].copy()
     section.obs.loc[section.obs_names[:50], "region"] = np.nan
     made = represent(section, "shuffled", **SETTINGS)
-    labels = groups_of(made, section, "shuffled", levels=["region"], algorithm="leiden")
+    labels = cut_representations(made, section, levels=["region"], algorithm="leiden")
     for one in labels:
         assert (one.labels[:50] == "").all()
         assert len(set(one.labels[50:])) == section.obs["region"].nunique()
@@ -116,7 +122,7 @@ def test_shuffled_labels_agree_with_the_truth_by_chance(sections):
 
 
 def test_every_method_but_the_packaged_ones_is_reproducible(sections, model):
-    for method in sorted(set(METHODS) - set(clustering.PACKAGED)):
+    for method in sorted(set(registry.names("clustering")) - set(registry.packaged_names("clustering"))):
         a, b = (represent(sections[0], method, models=[model], **SETTINGS | {"seeds": [3]})[0] for _ in "ab")
         if a.embedding is None:
             assert all((a.groups[level] == b.groups[level]).all() for level in a.groups)
@@ -125,17 +131,31 @@ def test_every_method_but_the_packaged_ones_is_reproducible(sections, model):
 
 
 def test_representations_are_kept_whole(sections, packaged, tmp_path):
-    failed = clustering.Representation("default", None, 2, None, {}, np.nan, np.nan, "", "it failed.")
-    made = [
-        *represent(sections[0], "graphst", limits={"graphst": 200}, **SETTINGS),
-        *represent(sections[0], "spagcn", **SETTINGS),
-        failed,
-    ]
-    write_representations(made, sections[0], tmp_path / "made.h5ad")
-    for one, other in zip(made, read_representations(tmp_path / "made.h5ad", sections[0]), strict=True):
-        np.testing.assert_equal(one._replace(groups=dict(one.groups))._asdict(), other._asdict())
-    with pytest.raises(UserError, match=r"made\.h5ad holds 500 cells, which are not the 500 of the section"):
-        read_representations(tmp_path / "made.h5ad", sections[1])
+    failed = Representation(method="graphst", seed=2, status="it failed")
+    for method in ("graphst", "spagcn"):
+        made = [*represent(sections[0], method, limits={"graphst": 200}, **SETTINGS), replace(failed, method=method)]
+        path = tmp_path / f"{method}.h5ad"
+        write_representations(made, sections[0], path)
+        for written, read in zip(made, read_representations(path, sections[0], method), strict=True):
+            np.testing.assert_equal(vars(read), vars(written))
+    with pytest.raises(UserError, match=r"spagcn\.h5ad: its 500 cells are not the 500 cells of the section"):
+        read_representations(path, sections[1], "spagcn")
+
+
+def test_the_file_of_representations_lists_its_runs(sections, packaged, tmp_path):
+    write_representations(represent(sections[0], "spagcn", **SETTINGS), sections[0], tmp_path / "made.h5ad")
+    first, _ = json.loads(ad.read_h5ad(tmp_path / "made.h5ad").uns["representations"])
+    assert first == {
+        "variant": "default",
+        "model_seed": None,
+        "seed": 0,
+        "embedding": None,
+        "groups": {"division": "0 division", "region": "0 region"},
+        "seconds": 1.0,
+        "peak_mb": 7.0,
+        "version": "Package 1.0",
+        "status": "ok",
+    }
 
 
 def test_a_level_without_labels_is_not_cut(sections, packaged):
@@ -143,7 +163,7 @@ def test_a_level_without_labels_is_not_cut(sections, packaged):
     section.obs["region"] = pd.Categorical([None] * 500, categories=["a"])
     made = represent(section, "spagcn", **SETTINGS)
     assert packaged["n_clusters"].tolist() == [section.obs["division"].nunique()]
-    of_division, of_region = groups_of(made[:1], section, "spagcn", levels=SETTINGS["levels"], algorithm="leiden")
+    of_division, of_region = cut_representations(made[:1], section, levels=SETTINGS["levels"], algorithm="leiden")
     assert (of_division.labels != "").all()
     assert (of_region.labels == "").all()
     assert of_region.status == "no cell of the section has a label of 'region'"
@@ -155,7 +175,7 @@ def test_what_cannot_be_cut_says_why_in_its_row(sections, monkeypatch):
 
     monkeypatch.setattr(clustering, "cluster", fails)
     made = represent(sections[0], "coordinates", **SETTINGS)
-    labels = groups_of(made, sections[0], "coordinates", levels=["region"], algorithm="mclust")
+    labels = cut_representations(made, sections[0], levels=["region"], algorithm="mclust")
     assert [one.status for one in labels] == ["R's mclust did not make 4 clusters."] * 2
 
 
@@ -175,5 +195,5 @@ def test_mistakes_are_told(sections):
         represent(sections[0], "bayesspace", **SETTINGS)
     normalised = sections[0].copy()
     normalised.uns["gest"] = {"x": "normalised"}
-    with pytest.raises(UserError, match="graphst: it needs counts"):
+    with pytest.raises(UserError, match="graphst: needs counts"):
         represent(normalised, "graphst", **SETTINGS)

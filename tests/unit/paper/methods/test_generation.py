@@ -5,11 +5,12 @@ import re
 import numpy as np
 import pytest
 
+from gest.baselines import registry
 from gest.data.cut import cut
 from gest.data.tokenize import expression
 from gest.errors import UserError
 from gest.paper.methods.crops import draw_squares, make_crops, read_crops, write_crops
-from gest.paper.methods.generation import METHODS, predict_crops
+from gest.paper.methods.generation import predict_crops
 
 SQUARES = {"n": 2, "sides": [150, 250], "min_cells": 10}
 
@@ -96,7 +97,7 @@ def test_parts_of_a_section_with_a_margin(sections):
         cut(whole, name="rest", polygon=left, keep="outside", margin_um=1e5)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", registry.names("generation"))
 def test_every_method_keeps_the_contract(sections, model, vocabulary, crops, method):
     own = model if method.startswith("gest") else None
     made = predict_crops(sections[0], crops, method, vocabulary=vocabulary, model=own, seed=1, continued_steps=3)
@@ -111,7 +112,7 @@ def test_every_method_keeps_the_contract(sections, model, vocabulary, crops, met
     assert ((made.obs["round"] > 0) == method.startswith("gest")).all()
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m != "true_metacells"])
+@pytest.mark.parametrize("method", [m for m in registry.names("generation") if m != "true_metacells"])
 def test_no_method_looks_at_the_unseen(sections, model, vocabulary, crops, method):
     """What stands in a crop's cells does not reach their predictions, but for the bound, whose nature it is."""
     crop = crops[:1]

@@ -1,5 +1,7 @@
 """Scores of labels: against closed forms and counting by hand, on the cells that have them."""
 
+from dataclasses import replace
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -16,8 +18,9 @@ N = 60
 
 
 def labelling(labels, method="gest", **changes):
-    base = Labelling(method, "default", "division", None, 0, np.array(labels, dtype=object), 2.5, 700.0, "v 1", "ok")
-    return base._replace(**changes)
+    labels = np.array(labels, dtype=object)
+    base = Labelling(method=method, level="division", seed=0, labels=labels, seconds=2.5, peak_mb=700.0, version="v 1")
+    return replace(base, **changes)
 
 
 @pytest.fixture
@@ -129,7 +132,7 @@ def test_every_method_is_scored_on_the_cells_that_all_cover(section, rng):
     assert value(table, "coverage", method="graphst") == 0
     assert value(table, "coverage", column="status", method="graphst") == "ok"
     # Over two sections of which one failed, half was covered.
-    section.obs["section"], done = "S2", runs[3]._replace(labels=clusters(rng), status="ok", seconds=1.0)
+    section.obs["section"], done = "S2", replace(runs[3], labels=clusters(rng), status="ok", seconds=1.0)
     summary = summarise(pd.concat([table, score(section, done)])).set_index(["method", "metric"])
     assert summary.loc[("graphst", "coverage"), "mean"] == 0.5
 

@@ -1,5 +1,7 @@
 """Labellings: kept without loss, as two tables of the same runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,8 +13,18 @@ CELLS = np.array(["a", "NA", "c,d"], dtype=object)
 
 
 def labelling(labels=("0", "1", ""), **changes):
-    base = Labelling("gest", "600", "division", 0, 3, np.array(labels, dtype=object), 1 / 3, 512.25, "GeST 0.1.0", "ok")
-    return base._replace(**changes)
+    base = Labelling(
+        method="gest",
+        variant="600",
+        level="division",
+        model_seed=0,
+        seed=3,
+        labels=np.array(labels, dtype=object),
+        seconds=1 / 3,
+        peak_mb=512.25,
+        version="GeST 0.1.0",
+    )
+    return replace(base, **changes)
 
 
 RUNS = [
@@ -28,7 +40,7 @@ def test_what_is_written_reads_back_the_same(tmp_path):
     assert cells.tolist() == CELLS.tolist()
     assert len(back) == 3
     for given, read in zip(RUNS, back, strict=True):
-        np.testing.assert_equal(read._asdict(), given._asdict())
+        np.testing.assert_equal(vars(read), vars(given))
     assert [run.model_seed for run in back] == [0, 0, None]
     assert back[0].covered.tolist() == [True, True, False]
     assert not back[2].covered.any()
@@ -55,5 +67,5 @@ def test_tables_of_other_runs_are_refused(tmp_path):
     write_labellings(RUNS, CELLS, tmp_path / "gest.csv")
     write_labellings(RUNS[:2], CELLS, tmp_path / "other.csv")
     runs_path(tmp_path / "other.csv").replace(runs_path(tmp_path / "gest.csv"))
-    with pytest.raises(UserError, match=r"gest\.csv has 3 columns of labels, which are not the 2 runs of gest\.runs"):
+    with pytest.raises(UserError, match=r"gest\.csv: its 3 columns of labels are not the 2 runs of gest\.runs"):
         read_labellings(tmp_path / "gest.csv")

@@ -1,0 +1,50 @@
+"""Runs of annotation in two halves: what a run learnt, kept in a folder, and the labels it then gives."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gest.errors import UserError
+from gest.paper.scores.runs import Labelling, MethodRun, run_fields
+
+# In the file the method stands once, above its runs.
+_RUN_KEYS = ("variant", "level", "model_seed", "seed", "learnt", "seconds", "peak_mb", "version", "status")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedRun(MethodRun):
+    """One run of a method that learnt one level of labels; its costs are those of learning."""
+
+    learnt: str
+    """Name within the folder of what the run learnt; of the majority class, the label itself."""
+
+    def label(self, labels: np.ndarray, *, seconds: float, peak_mb: float) -> Labelling:
+        """Give labels (n,) to a section; the costs become those of learning and labelling together."""
+        costs = {"seconds": self.seconds + seconds, "peak_mb": max(self.peak_mb, peak_mb)}
+        return Labelling(**run_fields(self) | costs, labels=labels.astype(object))
+
+    def fail(self, reason: str, n_cells: int) -> Labelling:
+        """Give no label to any of n cells, and the reason as the status."""
+        labels = np.full(n_cells, "", dtype=object)
+        return Labelling(**run_fields(self) | {"seconds": np.nan, "status": reason}, labels=labels)
+
+
+def write_fits(method: str, fits: Sequence[FittedRun], folder: Path) -> None:
+    """Write the runs of one method into the folder of what they learnt."""
+    records = [{key: getattr(fit, key) for key in _RUN_KEYS} for fit in fits]
+    (folder / "fits.json").write_text(json.dumps({"method": method, "fits": records}, indent=1) + "\n")
+
+
+def read_fits(folder: Path) -> tuple[str, list[FittedRun]]:
+    """Read the method and the runs of `write_fits`; raise UserError if the folder holds none."""
+    try:
+        content = json.loads((folder / "fits.json").read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder}: cannot read what was learnt ({error}); create it with `gest paper learn-labels`."
+        ) from error
+    method = content["method"]
+    return method, [FittedRun(method=method, **record) for record in content["fits"]]

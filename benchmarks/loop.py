@@ -24,7 +24,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import gest
 from gest.config import PretrainingConfig
-from gest.training import loop as training
+from gest.training import step as training_step
 from gest.training.batches import Windows
 from gest.training.checkpoint import Checkpoints
 
@@ -76,7 +76,7 @@ def measure(steps: int, windows: int, save_every: int, window: float) -> list[di
         },
     }
     clock = Clock()
-    training.window_losses = clock.begin(training.window_losses)
+    training_step.window_losses = clock.begin(training_step.window_losses)
     Windows.batch = clock.around("windows", Windows.batch)
     Checkpoints.save = clock.around("saving", Checkpoints.save)
     register_optimizer_step_post_hook(clock.end)

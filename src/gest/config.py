@@ -59,7 +59,7 @@ class PretrainingConfig:
     rotate: bool = False
     """Rotate and reflect each window at random; off is the paper."""
     thinning: float = setting(0.0, at_least=0, at_most=1)
-    """Share of windows that are thinned at random (`windows.thin`); 0 is the paper."""
+    """Share of windows that are thinned at random (`gest.training.sampling.thin`); 0 is the paper."""
     validate_every: int = setting(500, at_least=1)
     checkpoint_every: int = setting(500, at_least=1)
 

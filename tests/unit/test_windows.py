@@ -1,12 +1,11 @@
-"""Eq. 5 against exact probabilities; the grid, the bins and the crop against brute force."""
+"""Eq. 5 against exact probabilities; the grid and the bins against brute force."""
 
 from itertools import permutations
 
 import numpy as np
 import pytest
 
-from gest.errors import UserError
-from gest.windows import Grid, Tokens, crop, position_bins, serialize, thin
+from gest.windows import Grid, position_bins, serialize
 
 
 def exact_places(weights: np.ndarray) -> np.ndarray:
@@ -75,7 +74,7 @@ def test_grid_finds_what_brute_force_finds(side, rng):
 
 
 def test_grid_windows_are_closed():
-    """Spots of a regular grid lie exactly on the border, and each must see the other."""
+    """Spots of a regular grid lie exactly on the border, and each must find the other."""
     grid = Grid(np.array([[0.0, 0], [150, 0], [0, 300]]), 300)
     assert grid.window(np.zeros(2), 300).tolist() == [0, 1]
     assert grid.window(np.array([150.0, 0]), 300).tolist() == [0, 1]
@@ -88,62 +87,5 @@ def test_position_bins():
 
 
 def test_a_smaller_window_keeps_the_scale_of_training():
-    """100 µm are 33 bins on a model trained with 600 µm, whatever is looked at."""
+    """100 µm are 33 bins for a model trained with 600 µm, whatever the window."""
     assert position_bins(np.array([[100.0, 0]]), np.zeros(2), window=600).tolist() == [[133, 100]]
-
-
-def test_crop_is_a_square_of_the_section(rng):
-    xy = rng.uniform(0, 1000, (800, 2))
-    section = Tokens(xy, np.arange(800))
-    grid = Grid(xy, 300)
-    for _ in range(30):
-        tokens, bins = crop(section, grid, window=300, n_bins=200, order="ordinal", sharpness=1, rotate=False, rng=rng)
-        inside = xy[tokens]  # the token is the cell's index here
-        assert len(set(tokens)) == len(tokens) >= 2
-        assert (np.ptp(inside, axis=0) <= 300).all()
-        steps = np.diff(inside, axis=0) / 1.5  # 1.5 µm a bin
-        assert np.abs(np.diff(bins, axis=0) - steps).max() <= 1.0
-
-
-def test_rotated_windows_keep_distances(rng):
-    xy = rng.uniform(0, 1000, (800, 2))
-    seen = set()
-    for _ in range(100):
-        tokens, bins = crop(
-            Tokens(xy, np.arange(800)), Grid(xy, 300), window=300, n_bins=200, order="random", sharpness=1, rotate=True,
-            rng=rng,
-        )  # fmt: skip
-        if len(tokens) < 20:  # a corner of the section says little of the rotation
-            continue
-        true, shown = xy[tokens] - xy[tokens].mean(0), bins - bins.mean(0)
-        rotation = np.linalg.lstsq(shown * 1.5, true, rcond=None)[0]
-        np.testing.assert_allclose(np.abs(rotation), np.abs(rotation.round()), atol=0.05)
-        np.testing.assert_allclose(rotation @ rotation.T, np.eye(2), atol=0.05)
-        seen.add(tuple(rotation.round().astype(int).ravel()))
-    assert len(seen) == 8
-
-
-def test_cells_too_far_apart_are_an_error(rng):
-    xy = np.array([[0.0, 0], [10_000, 0]])
-    with pytest.raises(UserError, match="held two cells"):
-        crop(Tokens(xy, np.zeros(2, int)), Grid(xy, 300), window=300, n_bins=200, order="ordinal", sharpness=1,
-             rotate=False, rng=rng)  # fmt: skip
-
-
-def test_thinning_makes_the_mix_of_cells_vary_over_windows_and_within_them(rng):
-    xy = rng.uniform(-150, 150, (4000, 2))
-    states = rng.normal(size=(4000, 4))  # no state favours any place
-    left, halves = [], []
-    for _ in range(60):
-        kept = thin(xy, states, window=300, rng=rng)
-        left.append(kept.mean())
-        sides = [states[kept & side].mean(0) for side in (xy[:, 0] < 0, xy[:, 0] >= 0)]
-        halves.append(np.abs(sides[0] - sides[1]).max())
-    assert 0.4 < np.mean(left) < 0.6
-    even = np.abs(states[xy[:, 0] < 0].mean(0) - states[xy[:, 0] >= 0].mean(0)).max()
-    assert np.median(halves) > 3 * even
-
-
-def test_thinning_leaves_enough_cells(rng):
-    xy, states = rng.uniform(-150, 150, (9, 2)), rng.normal(size=(9, 4))
-    assert min(thin(xy, states, window=300, rng=rng).sum() for _ in range(50)) >= 8

@@ -42,7 +42,7 @@ def pretrain(
     """
     from gest.model import MARKER
     from gest.tasks.dry_run import plan_training
-    from gest.training.distributed import launch
+    from gest.training.launch import launch
     from gest.utils.files import replaceable
 
     metacells, settings = gest.Vocabulary.load(vocabulary), read_config(config)

@@ -13,7 +13,7 @@ from scipy.spatial import KDTree
 from torch import Tensor, nn
 
 from gest.config import Config
-from gest.training.batches import padded
+from gest.training.batches import pad
 from gest.utils.progress import progress
 from gest.windows import CORNERS, Grid, Tokens, position_bins, serialize
 
@@ -52,7 +52,7 @@ class Niches:
 
     def batch(self, cells: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Draw niches: tokens (B, N), or expression (B, N, T), and bins (B, N, 2), padded, and lengths (B,)."""
-        return padded([self.draw(int(cell)) for cell in cells], device)
+        return pad([self.draw(int(cell)) for cell in cells], device)
 
     def split_by_size(self, cells: np.ndarray, batch_size: int) -> list[np.ndarray]:
         """Split cells (m,) into batches whose niches hold about as many cells, so that little is padded."""

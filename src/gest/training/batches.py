@@ -9,19 +9,20 @@ from torch import Tensor
 
 from gest.config import Config
 from gest.errors import UserError
-from gest.windows import Grid, Tokens, crop, stack
+from gest.training.sampling import draw_window
+from gest.windows import Grid, Tokens, stack
 
-VALIDATION = 2**31
-"""From this step on windows are those of validation, which are never turned."""
+FIRST_VALIDATION_STEP = 2**31
+"""From this step number on, windows are those of validation, which are never rotated."""
 
 
 class Windows:
-    """Draws training windows: window i of step t is a pure function of (seed, t, i).
+    """Draw training windows: window i of step t is a pure function of (seed, t, i).
 
     Parameters
     ----------
     states
-        (K, P) of the meta cells, by which windows may be thinned; None where they are taken as they are.
+        (K, P) of the meta cells, by which windows are thinned; None: no window is thinned.
     """
 
     def __init__(
@@ -32,50 +33,52 @@ class Windows:
             raise UserError("pretrain: no section has two cells; give at least one section with cells.")
         self.grids = [Grid(section.xy, config.window) for section in self.sections]
         sizes = np.array([len(section.xy) for section in self.sections], dtype=np.float64)
-        self.share = sizes / sizes.sum()
+        self.probabilities = sizes / sizes.sum()
         self.config, self.seed, self.states = config, seed, states
 
     def draw(self, step: int, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens (N,), or expression (N, T), and bins (N, 2) of one window."""
+        """Draw one window: tokens (N,), or expression (N, T), and bins (N, 2)."""
         rng = np.random.default_rng((self.seed, step, i))
-        which = rng.choice(len(self.sections), p=self.share)
-        thinned = self.states is not None and rng.random() < self.config.pretraining.thinning
-        section = self.sections[which]
-        cells, bins = crop(
+        number = rng.choice(len(self.sections), p=self.probabilities)
+        is_thinned = self.states is not None and rng.random() < self.config.pretraining.thinning
+        section = self.sections[number]
+        cells, bins = draw_window(
             section,
-            self.grids[which],
-            window=self.config.window,
-            n_bins=self.config.model.position_bins,
-            order=self.config.serialisation.order,
-            sharpness=self.config.serialisation.sharpness,
-            rotate=self.config.pretraining.rotate and step < VALIDATION,
-            states=self.states if thinned else None,
+            self.grids[number],
+            self.config,
+            rotate=self.config.pretraining.rotate and step < FIRST_VALIDATION_STEP,
+            states=self.states if is_thinned else None,
             rng=rng,
         )
         if self.config.model.quantised:
             return section.tokens[cells], bins
         return section.expression[cells].toarray(), bins
 
-    def batch(self, step: int, which: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens (B, N), or expression (B, N, T), and bins (B, N, 2), padded at the end, of these windows of a step.
+    def batch(self, step: int, numbers: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw these windows of a step.
 
-        Their lengths (B,), the third, are on the CPU, where they are counted.
+        Returns
+        -------
+        Tokens (B, N), or expression (B, N, T), and bins (B, N, 2), padded at the end, on the device; lengths (B,) on
+        the CPU, where they are counted.
         """
-        tokens, bins, lengths = padded([self.draw(step, i) for i in which], torch.device("cpu"))
+        tokens, bins, lengths = pad([self.draw(step, i) for i in numbers], torch.device("cpu"))
         return tokens.to(device), bins.to(device), lengths
 
-    def ahead(self, step: int, which: Sequence[int], device: torch.device) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Batches of a step and of all after it: a thread draws the next while the model learns from this one."""
+    def prefetch(
+        self, step: int, numbers: Sequence[int], device: torch.device
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Give the batches of a step and of all after it; a thread draws the next one while the model learns."""
         with ThreadPoolExecutor(1) as thread:
-            coming = thread.submit(self.batch, step, which, device)
+            future = thread.submit(self.batch, step, numbers, device)
             while True:
-                ready, step = coming.result(), step + 1
-                coming = thread.submit(self.batch, step, which, device)
-                yield ready
+                batch, step = future.result(), step + 1
+                future = thread.submit(self.batch, step, numbers, device)
+                yield batch
 
 
-def padded(drawn: Sequence[tuple[np.ndarray, np.ndarray]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def pad(windows: Sequence[tuple[np.ndarray, np.ndarray]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Make a batch of windows, each its tokens (N,), or expression (N, T), and bins (N, 2); see `Windows.batch`."""
-    lengths = torch.tensor([len(bins) for _, bins in drawn])
-    tokens, bins = (torch.from_numpy(stack(rows)) for rows in zip(*drawn, strict=True))
+    lengths = torch.tensor([len(bins) for _, bins in windows])
+    tokens, bins = (torch.from_numpy(stack(rows)) for rows in zip(*windows, strict=True))
     return tokens.to(device), bins.to(device), lengths.to(device)

@@ -1,4 +1,7 @@
-"""What a killed training resumes from: named by what decides its result, atomic, verified, owned by one training."""
+"""Training checkpoints: keyed by everything that affects the result, atomic, verified on load, locked to one run.
+
+A checkpoint is a file `step-NNNNNNNNN.pt`: the sha256 of what follows, then the saved `TrainingState.to_dict`.
+"""
 
 from __future__ import annotations
 
@@ -18,26 +21,27 @@ from filelock import FileLock, Timeout
 
 from gest.config import Config
 from gest.errors import UserError
-from gest.training.distributed import ALONE, Processes
+from gest.training.distributed import SINGLE_PROCESS, ProcessGroup
 from gest.utils.files import whole_file
 from gest.windows import Tokens
 
-if TYPE_CHECKING:  # this file runs where only torch and numpy are
+if TYPE_CHECKING:  # this module must work with torch and NumPy alone
     from gest.vocabulary import Vocabulary
 
-_KEPT = 2  # the newest, and the one before it in case the newest is damaged
-_SECONDS = 300  # after which a state is due, however many steps there are between two
+_MAX_KEPT = 2  # the newest, and the one before it in case the newest is damaged
+_MAX_SECONDS = 300  # between two checkpoints, however few steps that is
+_HASH_BYTES = 32
 
 
 class Checkpoints:
-    """A folder of numbered states. Use as a context: the folder belongs to one training at a time.
+    """A folder of checkpoints. Use as a context: the folder belongs to one training at a time.
 
     Parameters
     ----------
     folder
-        Made if it is not there.
-    processes
-        Those that train: the first alone touches the folder.
+        Created if needed.
+    group
+        The processes that train: only the first one touches the folder.
 
     Raises
     ------
@@ -46,101 +50,105 @@ class Checkpoints:
     """
 
     FORMAT = 1
-    """Raised when the content of a state changes, so that old states are not taken for new ones."""
+    """Increase it when the content of a checkpoint changes, so that old ones are not read as new ones."""
 
-    def __init__(self, folder: Path, processes: Processes = ALONE) -> None:
-        self.folder, self.processes = folder, processes
+    def __init__(self, folder: Path, group: ProcessGroup = SINGLE_PROCESS) -> None:
+        self.folder, self.group = folder, group
 
     def __enter__(self) -> Self:
         self._saved_at = time.monotonic()
-        if not self.processes.first:
+        if not self.group.is_first:
             return self
         self.folder.mkdir(parents=True, exist_ok=True)
-        # A lock by the file's mere existence would outlive a killed training.
+        # A soft lock, by the file's mere existence, would outlive a killed training.
         self._lock = FileLock(self.folder / "lock", blocking=False, fallback_to_soft=False)
         try:
             self._lock.acquire()
         except Timeout as error:
             raise UserError(
-                f"{self.folder}: another process is training this very model; wait for it or stop it."
+                f"{self.folder}: another process is training this model; wait for it or stop it."
             ) from error
         except OSError as error:
             raise UserError(
-                f"{self.folder}: this file system cannot lock files ({error}); give a --state folder on one that can."
+                f"{self.folder}: this file system cannot lock files ({error}); choose a --state folder on one that can."
             ) from error
+        for partial in self.folder.glob(".partial-*"):  # of a training that was killed while it wrote
+            partial.unlink()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.processes.first:
+        if self.group.is_first:
             self._lock.release()
 
     def overdue(self) -> bool:
-        """Whether so much time has passed since the last state that a kill would lose too much."""
-        return time.monotonic() - self._saved_at > _SECONDS
+        """Whether so much time has passed since the last checkpoint that a kill would lose too much."""
+        return time.monotonic() - self._saved_at > _MAX_SECONDS
 
     def save(self, step: int, state: dict[str, Any]) -> None:
-        """Write the state of a step, with its hash, and drop older ones; errors as of `write`."""
+        """Save the state of a step and delete older ones; raise the errors of `write`."""
         self._saved_at = time.monotonic()
-        if not self.processes.first:
+        if not self.group.is_first:
             return
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getvalue()
         self.write(f"step-{step:09d}.pt", hashlib.sha256(content).digest() + content)
-        for old in self._saved()[:-_KEPT]:
+        for old in self.paths()[:-_MAX_KEPT]:
             old.unlink()
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file that bears its name only when it is whole.
+        """Write a file whole or not at all.
 
         Raises
         ------
         UserError
-            It cannot be written, as when the disk is full; what was there is left as it is.
+            It cannot be written, for example because the disk is full; an older file of that name is kept.
         """
         try:
             with whole_file(self.folder / name) as partial:
                 partial.write_bytes(content)
         except OSError as error:
             raise UserError(
-                f"{self.folder / name}: cannot be written ({error.strerror}), and what was saved before is kept; make "
-                "room and start again."
+                f"{self.folder / name}: cannot be written ({error.strerror}); the checkpoint before it is kept. Free "
+                "disk space and run the same command again."
             ) from error
 
     def newest(self) -> dict[str, Any] | None:
-        """Read the newest state that is whole, onto the CPU of every process; None where there is none."""
-        return self.processes.from_first(self._newest)
+        """Read the newest undamaged state, onto the CPU of every process; None if there is none."""
+        return self.group.compute_on_first(self._read_newest)
 
-    def _newest(self) -> dict[str, Any] | None:
-        for path in reversed(self._saved()):
-            content = path.read_bytes()
-            if hashlib.sha256(content[32:]).digest() == content[:32]:
-                return torch.load(io.BytesIO(content[32:]), map_location="cpu", weights_only=True)
-            print(f"pretrain: {path} is damaged and is passed over", file=sys.stderr)
-            path.unlink()  # it would count among the newest, which are kept
+    def _read_newest(self) -> dict[str, Any] | None:
+        for path in reversed(self.paths()):
+            saved = path.read_bytes()
+            digest, content = saved[:_HASH_BYTES], saved[_HASH_BYTES:]
+            if hashlib.sha256(content).digest() == digest:
+                return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            print(f"pretrain: {path} is damaged; using the checkpoint before it, if any", file=sys.stderr)
+            path.unlink()  # else it would count among the newest, which are kept
         return None
 
-    def _saved(self) -> list[Path]:
+    def paths(self) -> list[Path]:
+        """List the files of all checkpoints, the newest last."""
         return sorted(self.folder.glob("step-*.pt"))
 
 
 def run_key(
     config: Config, training: Sequence[Tokens], held_out: Sequence[Tokens], vocabulary: Vocabulary, seed: int
 ) -> str:
-    """Name a training run by what decides its result: configuration, data, seed, and the format of the state."""
+    """Compute the key of a run: a hash of configuration, data, vocabulary, seed and the checkpoints' format."""
     settings = asdict(config)
-    for section, key, usual in (
+    for section, key, default in (
         ("model", "quantised", True),
         ("model", "spatial", True),
         ("pretraining", "target_cells", 0),
     ):
-        if settings[section][key] == usual:
-            del settings[section][key]  # as it was before there was a choice: no training is lost to it
+        if settings[section][key] == default:
+            del settings[section][key]  # a later addition: runs from before it keep their key
     digest = hashlib.sha256(json.dumps([Checkpoints.FORMAT, settings, seed], sort_keys=True).encode())
     digest.update(vocabulary.digest())
-    for group in (training, held_out):
-        digest.update(str(len(group)).encode())
-        for section in group:
+    for sections in (training, held_out):
+        digest.update(str(len(sections)).encode())
+        for section in sections:
             digest.update(np.ascontiguousarray(section.xy).tobytes() + section.tokens.tobytes())
             if not config.model.quantised:
                 for array in (section.expression.data, section.expression.indices, section.expression.indptr):

@@ -1,4 +1,4 @@
-"""Generative pre-training, and its continuation on other sections (sections 3.3, 3.4 and 4.2)."""
+"""Pre-train a model, and continue its training on other sections (sections 3.3, 3.4 and 4.2)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from gest.data.as_tokens import as_tokens
 from gest.errors import UserError
 from gest.model import MARKER, GeST, read_model
 from gest.training.checkpoint import Checkpoints, run_key
-from gest.training.distributed import ALONE, joined
-from gest.training.loop import log_table, train
-from gest.training.objective import marginal_loss, validate, window_losses
+from gest.training.distributed import SINGLE_PROCESS, ProcessGroup, process_group
+from gest.training.loop import train
+from gest.training.objective import marginal_loss
+from gest.training.reporting import log_table
 from gest.training.signals import Interruption
+from gest.training.state import TrainingState
 from gest.utils.files import replaceable
 from gest.windows import Tokens
 
-if TYPE_CHECKING:  # this file runs where only torch and numpy are
+if TYPE_CHECKING:  # this module must work with torch and NumPy alone
     from gest.vocabulary import Vocabulary
-
-__all__ = ["finetune", "pretrain", "validate", "window_losses"]
 
 
 def pretrain(
@@ -41,9 +41,9 @@ def pretrain(
     seed: int = 0,
     processes: int | None = None,
 ) -> GeST:
-    """Train a model from nothing and write it to `out`.
+    """Train a model from scratch and write it to `out`.
 
-    Started by torchrun, or by `gest pretrain --processes`, in several processes it trains one model in all of them.
+    In several processes, started by torchrun or by `gest pretrain --processes`, it trains one model in all of them.
 
     Parameters
     ----------
@@ -54,12 +54,13 @@ def pretrain(
     out
         The model directory to write: weights, configuration, vocabulary, metrics, `log.csv`.
     validation
-        Sections held out: their loss is logged, and the weights with the lowest are the ones kept.
+        Held-out sections: their loss is logged, and the weights with the lowest one are kept.
     state
-        Folder for what a killed run resumes from; beside `out` by default. It is keyed by configuration, data and
-        seed, not by the number of processes, and kept until a later start finds the model whole in `out`.
+        Folder for the checkpoints that a killed run resumes from; beside `out` by default. They are keyed by
+        configuration, data and seed, not by the number of processes, and kept until a later start finds the model
+        complete in `out`.
     processes
-        How many there have to be; None: as many as were started.
+        How many processes there must be; None: as many as were started.
 
     Raises
     ------
@@ -68,93 +69,147 @@ def pretrain(
     FloatingPointError
         The loss is not finite; nothing was updated with it.
     Interrupted
-        SIGTERM or SIGUSR1 came: the step was finished, its state saved.
+        SIGTERM or SIGUSR1 came: the step was finished and its state saved.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import gest
+    >>> from gest.data.sources.simulate import simulate
+    >>> from gest.training.vocabulary import fit_sections
+    >>> section = simulate("s1", donor="a", n_cells=200, width_um=400, height_um=400, n_genes=20, seed=0)
+    >>> vocabulary = fit_sections([section], {"n_metacells": 10, "n_components": 5, "hierarchy": [4, 3, 2]})
+    >>> config = {
+    ...     "window": 200,
+    ...     "model": {"layers": 1, "heads": 1, "width": 8},
+    ...     "pretraining": {"steps": 2, "batch_size": 2, "warmup_steps": 1},
+    ... }
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = gest.pretrain([section], vocabulary, config, out=f"{folder}/model")
+    >>> model.metrics["steps"]
+    2
     """
-    with joined(processes) as team:
+    with process_group(processes) as group:
         config = Config.of(config)
-        if config.pretraining.batch_size < team.size:
-            raise UserError(
-                f"config: 'pretraining.batch_size' is {config.pretraining.batch_size}, and must give each of "
-                f"{team.size} processes a window; raise it, or ask for fewer processes."
-            )
+        _check_batch_size(config, group)
         out = replaceable(out, MARKER)
         folder = Path(state) if state is not None else out.with_name(f"{out.name}.state")
-        training, held_out = (as_tokens(given, vocabulary, config, folder) for given in (sections, validation))
+        training = as_tokens(sections, vocabulary, config, folder)
+        held_out = as_tokens(validation, vocabulary, config, folder)
         torch.manual_seed(seed)
-        model = GeST(config, vocabulary).to(team.device)
+        model = GeST(config, vocabulary).to(group.device)
         key = run_key(config, training, held_out, vocabulary, seed)
-        if (trained := team.from_first(lambda: _already(out, key))) is not None:
-            if team.first:
+        finished = group.compute_on_first(lambda: _read_finished(out, key))
+        if finished is not None:
+            if group.is_first:
                 shutil.rmtree(folder / key, ignore_errors=True)
-                print(f"pretrain: {out} holds this very model; nothing to do", file=sys.stderr)
-            return trained
-        with Checkpoints(folder / key, team) as checkpoints:
-            if team.first:
-                told = f"{outline(model, training, held_out)} on {team.device}, processes: {team.size}"
-                print(f"pretrain: {told}; state in {folder / key}", file=sys.stderr)
+                print(f"pretrain: {out} already holds this model; nothing to do", file=sys.stderr)
+            return finished
+        with Checkpoints(folder / key, group) as checkpoints:
+            if group.is_first:
+                plan = f"{outline(model, training, held_out)} on {group.device}, processes: {group.size}"
+                print(f"pretrain: {plan}; state in {folder / key}", file=sys.stderr)
             with Interruption() as interruption:
-                log = train(model, training, held_out, seed, team, interruption, checkpoints)
-            last = log[-1]
-            model.metrics = {
-                "run_key": key,
-                "seed": seed,
-                "steps": last["step"],
-                "kept_step": last["kept_step"],
-                "training_cells": int(sum(len(s.xy) for s in training)),
-                "target_cells_seen": last["cells"],
-                "loss": last["loss"],
-                "validation_loss": last["kept_loss"],
-                "marginal_loss": marginal_loss(training, held_out or training, vocabulary, config),
-                "device": str(model.device),
-            }
+                trained = train(
+                    model,
+                    training,
+                    held_out,
+                    seed=seed,
+                    group=group,
+                    interruption=interruption,
+                    checkpoints=checkpoints,
+                )
+            model.metrics = {"run_key": key, "seed": seed} | _summarise(trained, training, held_out)
             model.cpu().eval()
-            if team.first:
+            if group.is_first:
                 model.save(out)
-                (out / "log.csv").write_bytes(log_table(log))
+                (out / "log.csv").write_bytes(log_table(trained.log))
         return model
 
 
 def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0) -> GeST:
-    """Continue generative training on other sections (section 4.2, "Ours-FT"); the model given is left as it is.
+    """Continue generative training on other sections (section 4.2, "Ours-FT"); `model` itself is not changed.
 
     Parameters
     ----------
     sections
-        Sections or `windows.Tokens`; only cells that may be seen.
+        Sections, paths of section files, or `windows.Tokens`; only cells that may be seen.
     steps
-        How many; the rate warms up to half that of pre-training over a tenth of them, and falls to zero.
+        How many; the learning rate rises to half that of pre-training over a tenth of them, and falls to zero.
 
     Returns
     -------
     A new model, on the same device.
+
+    Examples
+    --------
+    >>> import gest
+    >>> from gest.data.sources.simulate import simulate
+    >>> from gest.training.vocabulary import fit_sections
+    >>> section = simulate("s1", donor="a", n_cells=200, width_um=400, height_um=400, n_genes=20, seed=0)
+    >>> vocabulary = fit_sections([section], {"n_metacells": 10, "n_components": 5, "hierarchy": [4, 3, 2]})
+    >>> config = {"window": 200, "model": {"layers": 1, "heads": 1, "width": 8}, "pretraining": {"batch_size": 2}}
+    >>> model = gest.GeST(config, vocabulary)
+    >>> gest.finetune([section], model, steps=2).metrics["continued_steps"]
+    2
     """
     settings = model.config.to_dict()
-    # Not thinned: what kinds of cells stand where in these very sections is what is to be learnt.
-    rate = model.config.pretraining.learning_rate / 2
-    plan = {"steps": steps, "warmup_steps": max(steps // 10, 1), "learning_rate": rate}
-    settings["pretraining"] |= plan | {"thinning": 0.0, "target_cells": 0}
+    settings["pretraining"] |= {
+        "steps": steps,
+        "warmup_steps": max(steps // 10, 1),
+        "learning_rate": model.config.pretraining.learning_rate / 2,
+        "thinning": 0.0,  # what is to be learnt is the composition of these very sections
+        "target_cells": 0,
+    }
     tuned = GeST(settings, model.vocabulary).to(model.device)
     tuned.load_state_dict(model.state_dict())
-    given = as_tokens(sections, model.vocabulary, model.config, Path(tempfile.gettempdir()))
-    train(tuned, given, [], seed, ALONE, Interruption())
-    tuned.config, tuned.metrics = model.config, model.metrics | {"continued_steps": steps, "continued_seed": seed}
+    tokens = as_tokens(sections, model.vocabulary, model.config, Path(tempfile.gettempdir()))
+    train(tuned, tokens, [], seed=seed, group=SINGLE_PROCESS, interruption=Interruption())
+    tuned.config = model.config
+    tuned.metrics = model.metrics | {"continued_steps": steps, "continued_seed": seed}
     return tuned.eval()
 
 
 def outline(model: GeST, training: Sequence[Tokens], held_out: Sequence[Tokens]) -> str:
-    """Say how long a training is, and what learns from what."""
-    settings = model.config.pretraining
-    length = f"{settings.target_cells:,} target cells" if settings.target_cells else f"{settings.steps:,} steps"
-    cells, others = (sum(len(section.xy) for section in given) for given in (training, held_out))
+    """Describe a training in one line: its length, and what learns from which data."""
+    plan = model.config.pretraining
+    length = f"{plan.target_cells:,} target cells" if plan.target_cells else f"{plan.steps:,} steps"
     return (
-        f"{length}, {settings.batch_size} windows of {model.config.window:g} µm in a step; {len(training)} training "
-        f"sections with {cells:,} cells, {len(held_out)} held out with {others:,}; "
-        f"{sum(p.numel() for p in model.parameters()):,} parameters"
+        f"{length}, {plan.batch_size} windows of {model.config.window:g} µm per step; training sections: "
+        f"{len(training)} ({_count_cells(training):,} cells), held out: {len(held_out)} "
+        f"({_count_cells(held_out):,} cells); {sum(p.numel() for p in model.parameters()):,} parameters"
     )
 
 
-def _already(out: Path, key: str) -> GeST | None:
-    """Load the model of an earlier, finished start of this very run."""
+def _check_batch_size(config: Config, group: ProcessGroup) -> None:
+    if config.pretraining.batch_size < group.size:
+        raise UserError(
+            f"config: 'pretraining.batch_size' is {config.pretraining.batch_size}, too few for {group.size} processes "
+            "(expected a window for each); raise it, or start fewer processes."
+        )
+
+
+def _summarise(trained: TrainingState, training: Sequence[Tokens], held_out: Sequence[Tokens]) -> dict[str, Any]:
+    """Return the metrics of a finished training, as the model directory holds them."""
+    model, last_row = trained.model, trained.log[-1]
+    return {
+        "steps": trained.step,
+        "kept_step": trained.best["step"],
+        "training_cells": _count_cells(training),
+        "target_cells_seen": trained.cells,
+        "loss": last_row["loss"],
+        "validation_loss": trained.best["loss"],
+        "marginal_loss": marginal_loss(training, held_out or training, model.vocabulary, model.config),
+        "device": str(model.device),
+    }
+
+
+def _count_cells(sections: Sequence[Tokens]) -> int:
+    return sum(len(section.xy) for section in sections)
+
+
+def _read_finished(out: Path, key: str) -> GeST | None:
+    """Read the model that an earlier start of the same run has finished, if any."""
     try:
         model = read_model(out)
     except UserError:

@@ -1,7 +1,7 @@
-"""How long a training goes on: for so many steps, or until it has predicted so many cells.
+"""The schedule of a training: its learning rate, when it validates, and when it ends.
 
-Models are compared at the same number of target cells (section 5), which windows of different sizes reach in different
-numbers of steps.
+A training ends after a number of steps, or once it has predicted a number of target cells: models are compared at the
+same number of target cells (section 5), which windows of different sizes reach in different numbers of steps.
 """
 
 from __future__ import annotations
@@ -13,51 +13,51 @@ from torch import Tensor
 
 from gest.config import PretrainingConfig
 
-# Of a budget of cells: the part that is warm-up, as 500 of the paper's run's 20,000 steps are; and looks at the
-# validation sections, so that every model has as many chances to keep its best weights.
-_WARM_UP = 40
-_LOOKS = 20
+# Of a training of `target_cells`: one part in 40 is warm-up, as in the paper's run (500 of 20,000 steps), and every
+# model validates equally often, so that all have as many chances to keep their best weights.
+_WARM_UP_PARTS = 40
+_VALIDATIONS = 20
 
 
-class Budget:
-    """What of a training depends on its length; a function of the step and of the cells predicted so far alone.
+class Schedule:
+    """What depends on how far a training has come, as pure functions of the step and of the target cells predicted.
 
     Parameters
     ----------
     plan
-        With `target_cells` cells are counted, and `steps`, `warmup_steps` and `validate_every` are not read.
+        With `target_cells` above 0, `steps`, `warmup_steps` and `validate_every` are not used.
     """
 
     def __init__(self, plan: PretrainingConfig) -> None:
         self.plan = plan
-        self.target = plan.target_cells
+        self.target_cells = plan.target_cells
 
     def rate(self, step: int, cells: int) -> float:
-        """Share of the peak learning rate at a step, with which so many cells will have been predicted."""
-        if not self.target:
-            return schedule(step, self.plan.warmup_steps, self.plan.steps)
-        return schedule(cells, self.target // _WARM_UP, self.target)
+        """Share of the peak learning rate at a step; `cells` will have been predicted after it."""
+        if not self.target_cells:
+            return warmup_cosine(step, self.plan.warmup_steps, self.plan.steps)
+        return warmup_cosine(cells, self.target_cells // _WARM_UP_PARTS, self.target_cells)
 
     def trim(self, lengths: Tensor, cells: int) -> Tensor:
-        """Shorten the windows (B,) of the last batch, so that the budget is met to the cell."""
-        if not self.target:
+        """Shorten the windows (B,) of the last batch, so that `target_cells` is met exactly."""
+        if not self.target_cells:
             return lengths
-        spent = (lengths - 1).cumsum(0).clamp(max=self.target - cells)
+        spent = (lengths - 1).cumsum(0).clamp(max=self.target_cells - cells)
         return torch.diff(spent, prepend=spent.new_zeros(1)) + 1
 
-    def ends(self, step: int, cells: int) -> bool:
-        """Whether this step, after which so many cells were predicted, was the last."""
-        return cells >= self.target if self.target else step >= self.plan.steps
+    def is_finished(self, step: int, cells: int) -> bool:
+        """Whether the training ends after this step, with so many target cells predicted."""
+        return cells >= self.target_cells if self.target_cells else step >= self.plan.steps
 
-    def looks(self, step: int, before: int, cells: int) -> bool:
-        """Whether the validation sections are looked at after this step, which began at `before` cells."""
-        if not self.target:
-            return step % self.plan.validate_every == 0 or self.ends(step, cells)
-        return before * _LOOKS // self.target < cells * _LOOKS // self.target
+    def validates(self, step: int, cells_before: int, cells: int) -> bool:
+        """Whether the model is validated after this step, which began at `cells_before` target cells."""
+        if not self.target_cells:
+            return step % self.plan.validate_every == 0 or self.is_finished(step, cells)
+        return cells_before * _VALIDATIONS // self.target_cells < cells * _VALIDATIONS // self.target_cells
 
 
-def schedule(step: int, warmup: int, steps: int) -> float:
-    """Linear warm-up, then half a cosine to zero."""
+def warmup_cosine(step: int, warmup: int, steps: int) -> float:
+    """Rise linearly from 0 to 1 over the warm-up, then fall as half a cosine to 0 at the last step."""
     if step <= warmup:
         return step / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))

@@ -1,4 +1,4 @@
-"""Signals by which a scheduler tells that it is about to end a job: held back until a step is finished."""
+"""Signals by which a scheduler announces the end of a job: noted, and acted on once a step is finished."""
 
 import signal
 from types import FrameType
@@ -6,21 +6,22 @@ from typing import Self
 
 
 class Interruption:
-    """Use as a context: within it SIGTERM and SIGUSR1 are noted, and do not end the process.
+    """Note SIGTERM and SIGUSR1 instead of ending the process. Use as a context.
 
-    Once one has come they never do: the process is ending, and what it has to say of it is not to be cut short.
+    Once a signal has come, further ones are ignored also after the context: the process is ending, and must be able to
+    report why.
     """
 
-    name = ""
-    """Of the signal that came; empty until one does."""
+    signal_name = ""
+    """The signal that came; empty until one does."""
 
     def __enter__(self) -> Self:
-        self._before = {kind: signal.signal(kind, self._note) for kind in (signal.SIGTERM, signal.SIGUSR1)}
+        self._handlers = {kind: signal.signal(kind, self._note) for kind in (signal.SIGTERM, signal.SIGUSR1)}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for kind, handler in self._before.items():
-            signal.signal(kind, signal.SIG_IGN if self.name else handler)
+        for kind, handler in self._handlers.items():
+            signal.signal(kind, signal.SIG_IGN if self.signal_name else handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.name = signal.Signals(number).name
+        self.signal_name = signal.Signals(number).name

@@ -13,9 +13,9 @@ from torch.distributed import TCPStore
 
 import gest
 from gest.errors import Interrupted
-from gest.training import loop as training
+from gest.training import step as training_step
 from gest.training.batches import Windows
-from gest.training.distributed import joined
+from gest.training.distributed import process_group
 from gest.training.objective import validate
 
 STEPS = 50
@@ -111,8 +111,8 @@ def test_a_budget_is_met_to_the_cell_though_it_leaves_a_process_nothing(recorded
 
 def test_validation_is_shared_out(model, tokens, tmp_path):
     def work(rank):
-        with joined() as team:
-            return validate(model, tokens, seed=0, team=team)
+        with process_group() as group:
+            return validate(model, tokens, seed=0, group=group)
 
     shared = together(3, work, tmp_path)
     assert shared[0] == shared[1] == shared[2] == pytest.approx(validate(model, tokens, seed=0), rel=1e-6)
@@ -149,7 +149,7 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step(tokens, vocabulary, 
 
 
 def test_windows_that_are_not_finite_are_named(tokens, vocabulary, tmp_path, monkeypatch):
-    losses, draw = training.window_losses, Windows.draw
+    losses, draw = training_step.window_losses, Windows.draw
     marked = 7
 
     def draw_marked(self, step, i):
@@ -161,7 +161,7 @@ def test_windows_that_are_not_finite_are_named(tokens, vocabulary, tmp_path, mon
 
     def work(rank):
         monkeypatch.setattr(Windows, "draw", draw_marked)
-        monkeypatch.setattr(training, "window_losses", broken)
+        monkeypatch.setattr(training_step, "window_losses", broken)
         try:
             gest.pretrain(tokens, vocabulary, TINY, seed=5, out=tmp_path / f"m{os.environ['WORLD_SIZE']}")
         except (FloatingPointError, SystemExit) as error:

@@ -14,8 +14,9 @@ import torch
 from helpers import TINY
 
 from gest.errors import UserError
-from gest.training import distributed
-from gest.training.distributed import Processes, joined, launch
+from gest.training import launch as launching
+from gest.training.distributed import ProcessGroup, process_group
+from gest.training.launch import launch
 from gest.training.pretrain import pretrain
 
 module = sys.modules["gest.training.pretrain"]
@@ -24,13 +25,13 @@ module = sys.modules["gest.training.pretrain"]
 @pytest.mark.parametrize(
     ("environment", "gpus", "asked", "sentence"),
     [
-        ({"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}, 0, 4, "4 processes were asked for and 2 started"),
-        ({"SLURM_GPUS_ON_NODE": "4"}, 4, None, "granted 4 GPUs on this machine and 1 process started"),
+        ({"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}, 0, 4, "2 processes started, but --processes asks for 4"),
+        ({"SLURM_GPUS_ON_NODE": "4"}, 4, None, "granted 4 GPUs on this machine, but 1 process started"),
         (
             {"WORLD_SIZE": "3", "LOCAL_WORLD_SIZE": "3"},
             2,
             3,
-            "3 processes started on this machine and 2 GPUs can be seen",
+            "3 processes started on this machine, but it has 2 visible GPUs",
         ),
     ],
 )
@@ -38,20 +39,23 @@ def test_processes_that_do_not_match_the_gpus(monkeypatch, environment, gpus, as
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match=sentence), joined(asked):
+    with pytest.raises(UserError, match=sentence), process_group(asked):
         pass
 
 
 def test_gpus_that_cannot_be_used_are_told_of(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setenv("SLURM_GPUS_ON_NODE", "1")
-    with pytest.warns(UserWarning, match=r"Slurm granted 1 GPUs, PyTorch 2\..* can use none"), joined() as alone:
+    with (
+        pytest.warns(UserWarning, match=r"Slurm granted 1 GPUs, but PyTorch 2\..* can use none"),
+        process_group() as alone,
+    ):
         assert alone.device == "cpu"
 
 
 def test_a_process_without_windows_is_refused(tokens, vocabulary, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "joined", lambda _: nullcontext(Processes(0, 5)))
-    with pytest.raises(UserError, match=r"'pretraining\.batch_size' is 4, and must give each of 5 processes a window"):
+    monkeypatch.setattr(module, "process_group", lambda _: nullcontext(ProcessGroup(size=5)))
+    with pytest.raises(UserError, match=r"'pretraining\.batch_size' is 4, too few for 5 processes"):
         pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
 
 
@@ -61,7 +65,7 @@ def test_launch_takes_every_gpu_that_slurm_granted(monkeypatch):
 
     started = []
     monkeypatch.setattr(api, "elastic_launch", lambda config, *_: started.append(config) or (lambda *_: None))
-    monkeypatch.setattr(distributed.logging, "disable", lambda: None)
+    monkeypatch.setattr(launching.logging, "disable", lambda: None)
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     monkeypatch.setenv("GEST_LAUNCHER", "unset again after the test")
     job = {"STEP_NUM_NODES": "2", "STEP_NUM_TASKS": "2", "GPUS_ON_NODE": "4", "JOB_ID": "40017", "NODEID": "1"}
@@ -86,7 +90,7 @@ def test_launch_takes_every_gpu_that_slurm_granted(monkeypatch):
 def test_a_process_whose_launcher_was_killed_while_it_started_ends(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("GEST_LAUNCHER", str(os.getpid()))  # whoever is its parent, it is not itself
-    prctl = distributed.ctypes.CDLL(None).prctl
+    prctl = launching.ctypes.CDLL(None).prctl
     try:
         with pytest.raises(SystemExit, match="75"):
             launch(2)

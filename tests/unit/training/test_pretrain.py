@@ -17,8 +17,7 @@ from helpers import TINY
 import gest
 from gest import GeST
 from gest.errors import Interrupted, UserError, exit_code
-from gest.training import checkpoint
-from gest.training import loop as training
+from gest.training import checkpoint, loop, reporting, step
 from gest.training.batches import Windows
 from gest.training.objective import marginal_loss, validate, window_losses
 from gest.windows import Tokens
@@ -67,8 +66,8 @@ def test_the_plan_is_told_before_the_training(tokens, vocabulary, tmp_path, caps
     gest.pretrain(tokens[:1], vocabulary, TINY, validation=tokens[1:], out=tmp_path / "m")
     told = capsys.readouterr().err
     n, held_out = len(tokens[0].xy), sum(len(section.xy) for section in tokens[1:])
-    assert f"pretrain: 12 steps, 4 windows of 300 µm in a step; 1 training sections with {n:,} cells" in told
-    assert f"{len(tokens) - 1} held out with {held_out:,}; " in told
+    assert f"pretrain: 12 steps, 4 windows of 300 µm per step; training sections: 1 ({n:,} cells)" in told
+    assert f"held out: {len(tokens) - 1} ({held_out:,} cells); " in told
     assert told.index("processes: 1; state in") < told.index("training:")
 
 
@@ -166,7 +165,7 @@ def test_the_weights_kept_are_those_of_the_lowest_validation_loss(tokens, vocabu
 
 
 def test_non_finite_loss_stops_before_the_update(tokens, vocabulary, tmp_path, monkeypatch):
-    losses = training.window_losses
+    losses = step.window_losses
 
     def broken(model, *batch):
         broken.calls += 1
@@ -175,7 +174,7 @@ def test_non_finite_loss_stops_before_the_update(tokens, vocabulary, tmp_path, m
         return losses(model, *batch) * (float("nan") if broken.calls == 3 else 1)
 
     broken.calls = 0
-    monkeypatch.setattr(training, "window_losses", broken)
+    monkeypatch.setattr(step, "window_losses", broken)
     with pytest.raises(FloatingPointError, match=r"loss is nan, .* step 3 .*seed 5.*nothing was updated"):
         gest.pretrain(tokens, vocabulary, TINY, seed=5, out=tmp_path / "m")
     assert same(weights(broken.model), broken.before)
@@ -200,7 +199,7 @@ def test_non_finite_gradient_stops_before_the_update(tokens, vocabulary, tmp_pat
 
 def test_non_finite_validation_stops(tokens, vocabulary, tmp_path, monkeypatch):
     """The first weights looked at would be kept for good: no loss is below NaN."""
-    monkeypatch.setattr(training, "validate", lambda *_, **__: (float("nan"), float("nan")))
+    monkeypatch.setattr(loop, "validate", lambda *_, **__: (float("nan"), float("nan")))
     with pytest.raises(FloatingPointError, match="validation loss after step 4 is nan"):
         gest.pretrain(tokens[:1], vocabulary, TINY, validation=tokens[1:], out=tmp_path / "m")
     assert not (tmp_path / "m").exists()
@@ -231,7 +230,7 @@ def test_marginal_loss_is_that_of_the_frequencies(tokens, vocabulary):
 
 
 def test_log_and_throughput_are_there_while_it_trains(tokens, vocabulary, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(training, "_EARLY", 3)
+    monkeypatch.setattr(reporting, "_FIRST_REPORT", 3)
     draw = Windows.batch
 
     def look(self, step, *rest):
@@ -262,7 +261,7 @@ def test_two_owners(tokens, vocabulary, tmp_path):
     key = checkpoint.run_key(config, tokens, [], vocabulary, 0)
     with (
         checkpoint.Checkpoints(tmp_path / "state" / key),
-        pytest.raises(UserError, match="another process is training this very model"),
+        pytest.raises(UserError, match="another process is training this model"),
     ):
         gest.pretrain(tokens, vocabulary, config, out=tmp_path / "m", state=tmp_path / "state")
 
@@ -272,8 +271,8 @@ def test_damaged_state_is_passed_over(tmp_path, capsys):
         assert states.newest() is None
         for step in (1, 2, 3):
             states.save(step, {"step": step})
-        assert [path.name for path in states._saved()] == ["step-000000002.pt", "step-000000003.pt"]
-        newest = states._saved()[-1]
+        assert [path.name for path in states.paths()] == ["step-000000002.pt", "step-000000003.pt"]
+        newest = states.paths()[-1]
         newest.write_bytes(newest.read_bytes()[:-7])
         assert states.newest() == {"step": 2}
     assert "damaged" in capsys.readouterr().err
@@ -283,7 +282,7 @@ def test_after_damaged_states_new_ones_are_kept(tmp_path):
     with checkpoint.Checkpoints(tmp_path) as states:
         for step in (8, 9):
             states.save(step, {"step": step})
-        for path in states._saved():
+        for path in states.paths():
             path.write_bytes(b"")
         assert states.newest() is None
         states.save(1, {"step": 1})
@@ -298,7 +297,7 @@ def test_disk_full_keeps_the_previous_state(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
         try:
             with pytest.raises(
-                UserError, match=r"step-000000002\.pt: cannot be written .*what was saved before is kept"
+                UserError, match=r"step-000000002\.pt: cannot be written .*the checkpoint before it is kept"
             ):
                 states.save(2, {"step": 2, "weights": torch.zeros(10_000)})
         finally:
@@ -319,7 +318,7 @@ def test_a_signal_stops_after_the_step_and_nothing_is_lost(tokens, vocabulary, t
         return window_losses(*batch)
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "window_losses", told)
+        patched.setattr(step, "window_losses", told)
         try:
             with pytest.raises(Interrupted, match=f"{kind.name} stopped it after step 6; its state is saved") as error:
                 gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "cut")
@@ -342,7 +341,7 @@ def test_where_steps_are_long_states_are_saved_by_the_clock(tokens, vocabulary, 
     """With the same weights at the end."""
     usual = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "usual")
     save, saved = checkpoint.Checkpoints.save, []
-    monkeypatch.setattr(checkpoint, "_SECONDS", 0)
+    monkeypatch.setattr(checkpoint, "_MAX_SECONDS", 0)
     monkeypatch.setattr(
         checkpoint.Checkpoints, "save", lambda self, step, state: (saved.append(step), save(self, step, state))
     )

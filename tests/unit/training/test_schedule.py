@@ -7,10 +7,10 @@ from helpers import TINY
 import gest
 from gest.config import PretrainingConfig
 from gest.errors import UserError
-from gest.training import loop as training
+from gest.training import step as training_step
 from gest.training.batches import Windows
 from gest.training.checkpoint import run_key
-from gest.training.schedule import Budget, schedule
+from gest.training.schedule import Schedule, warmup_cosine
 
 CELLS = 3000
 
@@ -27,14 +27,14 @@ def rows(path):
 @pytest.mark.parametrize("window", [100, 300])
 def test_cells_counted_equal_the_budget(tokens, vocabulary, tmp_path, monkeypatch, window):
     """By what the loss was taken over, whatever the size of the windows."""
-    losses, counted = training.window_losses, []
+    losses, counted = training_step.window_losses, []
 
     def counting(model, tokens, bins, lengths):
         if model.training:
             counted.append(int((lengths - 1).sum()))
         return losses(model, tokens, bins, lengths)
 
-    monkeypatch.setattr(training, "window_losses", counting)
+    monkeypatch.setattr(training_step, "window_losses", counting)
     config = budgeted(window=window)
     model = gest.pretrain(tokens[:1], vocabulary, config, validation=tokens[1:], out=tmp_path / "m")
     assert sum(counted) == model.metrics["target_cells_seen"] == CELLS
@@ -66,22 +66,22 @@ def test_resumed_equals_uninterrupted(tokens, vocabulary, tmp_path, monkeypatch)
 
 
 def test_last_batch_is_cut_to_the_cell():
-    budget = Budget(PretrainingConfig(target_cells=100))
+    schedule = Schedule(PretrainingConfig(target_cells=100))
     lengths = torch.tensor([11, 21, 6])
-    assert budget.trim(lengths, 0).tolist() == [11, 21, 6]
-    assert budget.trim(lengths, 65).tolist() == [11, 21, 6]
-    assert budget.trim(lengths, 75).tolist() == [11, 16, 1]
-    assert budget.trim(lengths, 99).tolist() == [2, 1, 1]
+    assert schedule.trim(lengths, 0).tolist() == [11, 21, 6]
+    assert schedule.trim(lengths, 65).tolist() == [11, 21, 6]
+    assert schedule.trim(lengths, 75).tolist() == [11, 16, 1]
+    assert schedule.trim(lengths, 99).tolist() == [2, 1, 1]
 
 
 def test_rate_falls_with_the_cells():
-    budget = Budget(PretrainingConfig(target_cells=4000))
-    assert budget.rate(1, 50) == 0.5  # a fortieth is warm-up
-    assert budget.rate(4, 100) == 1
-    assert budget.rate(4, 2050) == budget.rate(400, 2050) == pytest.approx(0.5)
-    assert budget.rate(9, 4000) == 0
-    steps = Budget(PretrainingConfig(steps=10, warmup_steps=4))
-    assert [steps.rate(step, 7) for step in range(1, 11)] == [schedule(step, 4, 10) for step in range(1, 11)]
+    schedule = Schedule(PretrainingConfig(target_cells=4000))
+    assert schedule.rate(1, 50) == 0.5  # a fortieth is warm-up
+    assert schedule.rate(4, 100) == 1
+    assert schedule.rate(4, 2050) == schedule.rate(400, 2050) == pytest.approx(0.5)
+    assert schedule.rate(9, 4000) == 0
+    steps = Schedule(PretrainingConfig(steps=10, warmup_steps=4))
+    assert [steps.rate(step, 7) for step in range(1, 11)] == [warmup_cosine(step, 4, 10) for step in range(1, 11)]
 
 
 def test_key_is_as_it_was_without_a_budget(tokens, vocabulary):

@@ -20,9 +20,9 @@ from gest.model import GeST
 from gest.tasks.annotation.annotator import POOLS, Annotator
 from gest.tasks.annotation.labels import LabelledSection
 from gest.tasks.niches import Niches
-from gest.training.batches import padded
-from gest.training.loop import parameter_groups
-from gest.training.schedule import schedule
+from gest.training.batches import pad
+from gest.training.schedule import warmup_cosine
+from gest.training.step import parameter_groups
 from gest.utils.progress import progress
 from gest.utils.settings import check_bounds, setting
 
@@ -70,7 +70,7 @@ class Targets:
     def batch(self, rows: np.ndarray, device: torch.device) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
         """Draw the niches of targets, padded as `GeST.niche` takes them, and the codes of their classes (B,)."""
         drawn = [self.niches[section].draw(cell) for section, cell in (self.cells[row] for row in rows)]
-        return padded(drawn, device), torch.tensor(self.codes[rows], device=device)
+        return pad(drawn, device), torch.tensor(self.codes[rows], device=device)
 
 
 def fine_tune(
@@ -131,7 +131,7 @@ def _take_step(
     annotator.train()
     torch.manual_seed((seed << 32) + step)  # dropout, too, is a function of (seed, step)
     for group in optimiser.param_groups:
-        group["lr"] = settings.learning_rate * schedule(step, max(settings.steps // 10, 1), settings.steps)
+        group["lr"] = settings.learning_rate * warmup_cosine(step, max(settings.steps // 10, 1), settings.steps)
     rows = np.random.default_rng((seed, step)).integers(len(targets.codes), size=settings.batch_size)
     niches, codes = targets.batch(rows, annotator.device)
     with torch.autocast("cuda", torch.bfloat16) if annotator.device.type == "cuda" else nullcontext():

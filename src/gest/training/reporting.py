@@ -1,0 +1,81 @@
+"""Report how a training goes: rows of `log.csv`, and a progress bar with the throughput on stderr."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import time
+from typing import Any, Self
+
+from gest.training.schedule import Schedule
+from gest.training.state import TrainingState
+from gest.utils.progress import progress
+
+_COLUMNS = (
+    "step",
+    "learning_rate",
+    "loss",
+    "loss_metacell",
+    "validation_loss",
+    "validation_metacell",
+    "cells",
+    "cells_per_second",
+)
+_FIRST_REPORT = 20  # steps after which the throughput is printed
+
+
+class Reporter:
+    """The progress bar of a run. Use as a context.
+
+    Parameters
+    ----------
+    state
+        Where the run starts: a resumed one does not count what was done before.
+    visible
+        Whether this process prints.
+    """
+
+    def __init__(self, state: TrainingState, schedule: Schedule, *, visible: bool) -> None:
+        self.state, self.schedule, self.visible = state, schedule, visible
+        self.first_step, self.first_cells = state.step, state.cells
+
+    def __enter__(self) -> Self:
+        if self.schedule.target_cells:
+            total, initial, unit = self.schedule.target_cells, self.state.cells, "cell"
+        else:
+            total, initial, unit = self.schedule.plan.steps, self.state.step, "step"
+        self.bar = progress(total, unit, "training", initial=initial, disable=not self.visible)
+        self.started = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def cells_per_second(self) -> float:
+        """Target cells per second since the run started."""
+        return (self.state.cells - self.first_cells) / (time.perf_counter() - self.started)
+
+    def advance(self, cells: int) -> None:
+        """Move on by a step with this many target cells."""
+        self.bar.update(cells if self.schedule.target_cells else 1)
+        if self.visible and self.state.step == self.first_step + _FIRST_REPORT:
+            device = self.state.model.device
+            message = f"pretrain: {self.cells_per_second():,.0f} cells/s on {device} after {_FIRST_REPORT} steps"
+            self.bar.write(message, file=sys.stderr)
+
+    def show(self, row: dict[str, Any]) -> None:
+        """Show the losses of a row of the log beside the bar."""
+        text = f"loss {row['loss']:.4f}"
+        if row["validation_loss"] is not None:
+            text += f", validation {row['validation_loss']:.4f}"
+        self.bar.set_postfix_str(f"{text}, {row['cells_per_second']:,} cells/s")
+
+
+def log_table(log: list[dict[str, Any]]) -> bytes:
+    """Write the rows of a log as the content of `log.csv`."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, _COLUMNS)
+    writer.writeheader()
+    writer.writerows(log)
+    return text.getvalue().encode()

@@ -70,7 +70,7 @@ def check_keys(settings: dict[str, Any], function: Callable[..., Any], path: Pat
     """Check that settings name parameters of a function, and all that it requires but `name`."""
     parameters = inspect.signature(function).parameters
     if unknown := sorted(set(settings) - set(parameters)):
-        raise UserError(f"{path}: '{unknown[0]}' is not a key (choose from {', '.join(parameters)}).")
+        raise UserError(f"{path}: unknown key '{unknown[0]}' (choose {', '.join(parameters)}).")
     required = [name for name, parameter in parameters.items() if parameter.default is parameter.empty]
     if missing := [name for name in required if name not in settings and name != "name"]:
         raise UserError(f"{path}: the key '{missing[0]}' is missing.")

@@ -1,6 +1,7 @@
-"""The command line, as a user and as the workflow call it."""
+"""The command line, as users and the workflow call it."""
 
 import json
+from importlib.metadata import version
 
 import anndata as ad
 import numpy as np
@@ -14,7 +15,7 @@ from gest.paper.scores.table import COLUMNS
 
 @pytest.fixture
 def configured(tmp_path, monkeypatch):
-    """A folder with the JSON that the workflow would write."""
+    """A folder with the JSON files that the workflow would write."""
     monkeypatch.chdir(tmp_path)
     config = {
         "window": 300,
@@ -59,7 +60,7 @@ def test_from_simulation_to_scores(configured, verb):
     adata.write_h5ad("mine.h5ad")
     verb("generate", "mine.h5ad", "--model", "m", "--unseen", "hidden", "--out", "mine_generated.h5ad")
     assert np.isfinite(ad.read_h5ad("mine_generated.h5ad").layers["gest"]).all()
-    assert not list(configured.glob(".*")), "temporary files are left"
+    assert not list(configured.glob(".*")), "no temporary file is left"
 
 
 def test_import_of_a_users_file(configured, sections, verb):
@@ -86,10 +87,10 @@ def test_import_of_a_users_file(configured, sections, verb):
             ("paper", "predict", "a.h5ad", "--method", "gp", "--crops", "c", "--vocabulary", "v.npz", "--out", "p"),
             "a.h5ad",
         ),
-        (("simulate", "--dataset-config", "bad.json", "--section", "a", "--out", "z.h5ad"), "'cells' is not a key"),
+        (("simulate", "--dataset-config", "bad.json", "--section", "a", "--out", "z.h5ad"), "unknown key 'cells'"),
         (
             ("paper", "import", "--dataset-config", "bad.json", "--section", "a", "--out", "z.h5ad"),
-            "'simulation' is not a key",
+            "unknown key 'simulation'",
         ),
         (
             ("paper", "import", "--dataset-config", "empty.json", "--section", "a", "--out", "z.h5ad"),
@@ -114,7 +115,7 @@ STEPS = VERBS["paper"].commands
 
 
 @pytest.mark.parametrize("command", [*VERBS.values(), *STEPS.values()], ids=lambda command: command.name)
-def test_every_verb_and_option_is_described_in_one_line(command):
+def test_a_verb_and_its_options_are_each_described_in_one_line(command):
     assert len(command.help.splitlines()[0]) <= 62
     for parameter in command.params:
         text = parameter.help
@@ -122,3 +123,24 @@ def test_every_verb_and_option_is_described_in_one_line(command):
         assert "\n" not in text, parameter.name
         assert len(text) <= 100, parameter.name
         assert text.endswith((".", "…")), parameter.name
+
+
+def test_help_shows_examples_of_each_verb(capsys, verb):
+    for name in VERBS.keys() - {"paper"}:
+        verb(name, "--help")
+        shown = capsys.readouterr().out
+        assert f"  gest {name} " in shown.split("Examples:")[1]
+
+
+def test_the_steps_of_the_workflow_are_listed_apart(capsys, verb):
+    verb()
+    verbs = capsys.readouterr().out
+    assert verbs.index("\n  prepare ") < verbs.index("\n  embed ") < verbs.index("\n  paper ")
+    assert "\n  represent " not in verbs
+    verb("paper")
+    assert "\n  represent " in capsys.readouterr().out
+
+
+def test_the_version_is_that_of_the_package(capsys, verb):
+    verb("--version")
+    assert capsys.readouterr().out == f"gest {version('gest')}\n"

@@ -1,6 +1,4 @@
-"""Files as users have them: gene names of all kinds, SpatialData, several sections; and what tools do with results."""
-
-from importlib.metadata import version
+"""Files as users have them: gene names, SpatialData, several sections; and results as scanpy reads them."""
 
 import anndata as ad
 import numpy as np
@@ -17,7 +15,7 @@ from gest.training.vocabulary import fit_sections
 
 
 def with_ids(section, version=""):
-    """A section whose genes are Ensembl ids, of a version."""
+    """Return a copy of a section whose genes are Ensembl ids with a version."""
     ids = section.copy()
     ids.var_names = [f"ENSMUSG{i:011d}{version}" for i in range(section.n_vars)]
     return ids
@@ -34,7 +32,7 @@ def test_versions_of_ensembl_ids_do_not_matter(sections, ours, theirs):
     assert np.array_equal(match_genes(in_a_column, vocabulary), match_genes(section, vocabulary))
 
 
-def test_ids_of_another_species_are_told(sections, model):
+def test_ids_of_another_species_are_named(sections, model):
     vocabulary = fit_sections([with_ids(sections[0])], {"n_metacells": 10, "n_components": 5})
     human = with_ids(sections[1])
     human.var_names = human.var_names.str.replace("ENSMUSG", "ENSG")
@@ -83,7 +81,7 @@ def test_prepare_counts_cells_of_no_section(sections, tmp_path, monkeypatch, cap
 
 
 def test_verbs_follow_one_another(sections, tmp_path, monkeypatch, caplog, verb):
-    """From two sections in one file to clusters that scanpy takes."""
+    """From two sections in one file to clusters that scanpy reads."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text(
         "window: 200\nvocabulary: {n_metacells: 15, n_components: 8}\nmodel: {layers: 1, heads: 2, width: 16}\n"
@@ -91,20 +89,20 @@ def test_verbs_follow_one_another(sections, tmp_path, monkeypatch, caplog, verb)
     )
     ad.concat(sections).write_h5ad("mine.h5ad")
     verb("prepare", "mine.h5ad", "--out", "s")
-    learnt = ("vocabulary", "s/s0.h5ad", "--config", "small.yaml", "--out", "v.npz")
-    verb(*learnt, "--dry-run")
+    fit = ("vocabulary", "s/s0.h5ad", "--config", "small.yaml", "--out", "v.npz")
+    verb(*fit, "--dry-run")
     assert "v.npz would hold 15 meta cells of 500 cells, sections: 1; 40 genes" in caplog.text
     assert not (tmp_path / "v.npz").exists()
-    verb(*learnt)
-    trained = ("pretrain", "s/s0.h5ad", "--validation", "s/s1.h5ad", "--vocabulary", "v.npz", "--config", "small.yaml")
-    verb(*trained, "--out", "m", "--dry-run")
-    told = (
+    verb(*fit)
+    pretrain = ("pretrain", "s/s0.h5ad", "--validation", "s/s1.h5ad", "--vocabulary", "v.npz", "--config", "small.yaml")
+    verb(*pretrain, "--out", "m", "--dry-run")
+    message = (
         "m would hold a model: 3 steps, 2 windows of 200 µm in a step; 1 training sections with 500 cells, 1 held out"
     )
-    assert told in caplog.text
+    assert message in caplog.text
     assert not (tmp_path / "m").exists()
     assert not (tmp_path / "m.state").exists()
-    verb(*trained, "--out", "m")
+    verb(*pretrain, "--out", "m")
     verb("embed", "s/s1.h5ad", "--model", "m", "--out", "e.h5ad")
     verb("cluster", "e.h5ad", "--n-clusters", 3, "--algorithm", "kmeans", "--out", "c.h5ad")
     clustered = ad.read_h5ad("c.h5ad")
@@ -123,39 +121,8 @@ def test_verbs_follow_one_another(sections, tmp_path, monkeypatch, caplog, verb)
     assert np.array_equal(left.obs["gest_round"] > 0, left.obs["half"] == "left")
 
 
-def test_help_shows_examples_of_each_verb_for_own_data(capsys, verb):
-    for name in (
-        "prepare",
-        "vocabulary",
-        "pretrain",
-        "embed",
-        "cluster",
-        "fit-annotator",
-        "annotate",
-        "generate",
-        "perturb",
-    ):
-        verb(name, "--help")
-        shown = capsys.readouterr().out
-        assert f"  gest {name} " in shown.split("Examples:")[1]
-
-
-def test_the_steps_of_the_workflow_are_listed_apart(capsys, verb):
-    verb()
-    verbs = capsys.readouterr().out
-    assert verbs.index("\n  prepare ") < verbs.index("\n  embed ") < verbs.index("\n  paper ")
-    assert "\n  represent " not in verbs
-    verb("paper")
-    assert "\n  represent " in capsys.readouterr().out
-
-
-def test_the_version_is_that_of_the_package(capsys, verb):
-    verb("--version")
-    assert capsys.readouterr().out == f"gest {version('gest')}\n"
-
-
 def test_spatialdata_is_read_as_the_table_with_its_cells_centroids(sections, tmp_path):
-    """With the real package: shapes at twice the scale, in another order, with a transformation that halves them."""
+    """Shapes at twice the scale, in another order, with a transformation that halves them."""
     spatialdata = pytest.importorskip("spatialdata")
     geopandas = pytest.importorskip("geopandas")
     from shapely import Point
@@ -166,8 +133,8 @@ def test_spatialdata_is_read_as_the_table_with_its_cells_centroids(sections, tmp
     table = ad.AnnData(section.X.copy(), obs=section.obs[["cell_type"]].copy(), var=section.var[[]].copy())
     n = section.n_obs
     table.obs["cell"] = np.arange(n)[::-1]
-    table.obs["of"] = pd.Categorical(["cells"] * n)
-    table = TableModel.parse(table, region="cells", region_key="of", instance_key="cell")
+    table.obs["shapes"] = pd.Categorical(["cells"] * n)
+    table = TableModel.parse(table, region="cells", region_key="shapes", instance_key="cell")
     points = [Point(*xy) for xy in section.obsm["spatial"][::-1] * 2]
     frame = geopandas.GeoDataFrame({"radius": np.full(n, 5.0)}, geometry=points)
     shapes = ShapesModel.parse(frame, transformations={"global": Scale([0.5, 0.5], axes=("x", "y"))})
@@ -176,5 +143,5 @@ def test_spatialdata_is_read_as_the_table_with_its_cells_centroids(sections, tmp
     read_table = open_file(tmp_path / "mine.zarr")
     np.testing.assert_allclose(read_table.obsm["spatial"], section.obsm["spatial"])
     assert np.array_equal(read_table.X.toarray(), section.X.toarray())
-    one = read(tmp_path / "mine.zarr", name="mine", labels={"type": "cell_type"})
-    assert one.obs["type"].astype(str).tolist() == section.obs["cell_type"].astype(str).tolist()
+    prepared = read(tmp_path / "mine.zarr", name="mine", labels={"type": "cell_type"})
+    assert prepared.obs["type"].astype(str).tolist() == section.obs["cell_type"].astype(str).tolist()

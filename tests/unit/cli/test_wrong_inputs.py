@@ -1,4 +1,4 @@
-"""What goes wrong at a user's desk: each mistake is one sentence and an exit status, and nothing half-written stays."""
+"""Mistakes of users: each ends in one sentence and exit code 2, and leaves no file behind."""
 
 import shlex
 import shutil
@@ -18,7 +18,7 @@ from gest.hub.export import export
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory, sections, vocabulary):
-    """A folder with a section, a model, and damaged copies of that."""
+    """A folder with a section, a model, and damaged copies of the model."""
     folder = tmp_path_factory.mktemp("desk")
     sections[0].write_h5ad(folder / "good.h5ad")
     ad.concat(sections).write_h5ad(folder / "both.h5ad")
@@ -49,7 +49,7 @@ def desk(tmp_path_factory, sections, vocabulary):
 
 
 def renamed(function):
-    """A change of a section's gene names."""
+    """Make a change that renames the genes of a section."""
 
     def change(adata):
         adata.var_names = [function(name) for name in adata.var_names]
@@ -58,7 +58,7 @@ def renamed(function):
 
 
 def values(function):
-    """A change of the values of X."""
+    """Make a change of the values of X."""
 
     def change(adata):
         adata.X = sp.csr_matrix(function(adata.X.toarray()))
@@ -68,7 +68,7 @@ def values(function):
 
 
 def places(function):
-    """A change of the coordinates."""
+    """Make a change of the coordinates."""
 
     def change(adata):
         adata.obsm["spatial"] = function(adata.obsm["spatial"])
@@ -77,7 +77,7 @@ def places(function):
 
 
 def one_is(value):
-    """A change of one value."""
+    """Make a change of one value."""
 
     def change(array):
         array = array.copy()
@@ -88,7 +88,7 @@ def one_is(value):
 
 
 def column(name, make):
-    """A new column of obs."""
+    """Make a change that adds a column to obs."""
 
     def change(adata):
         adata.obs[name] = make(adata.n_obs)
@@ -114,7 +114,7 @@ GENERATE = "generate good.h5ad --model m --out o.h5ad"
 PERTURB = "perturb good.h5ad --model m --out o"
 CIRCLE = "--roi-circle 350 300 60"
 
-# What is wrong with bad.h5ad (or nothing), what is typed, a part of the answer.
+# The change that spoils bad.h5ad (or None), the command, and a part of the error.
 MISTAKES = {
     "no such file": (None, "embed absent.h5ad --model m --out o.h5ad", "no such file"),
     "no h5ad": (None, "embed cells.h5ad --model m --out o.h5ad", "not a readable .h5ad"),
@@ -281,9 +281,9 @@ MISTAKES = {
 
 @pytest.fixture
 def tried(desk, sections, tmp_path, monkeypatch):
-    """Type a command at the desk, and return its exit status, what it said, and what is there that was not."""
+    """Run a command in the folder; return its exit code, its output, and the paths that it changed."""
 
-    def run(spoil, typed, call):
+    def run(spoil, command, call):
         if spoil:
             bad = sections[0].copy()
             spoil(bad)
@@ -291,21 +291,21 @@ def tried(desk, sections, tmp_path, monkeypatch):
                 warnings.simplefilter("ignore")
                 bad.write_h5ad(desk / "bad.h5ad")
         before = {path: path.stat().st_mtime_ns for path in desk.rglob("*")}
-        status, said = call(shlex.split(typed))
+        status, output = call(shlex.split(command))
         after = {path: path.stat().st_mtime_ns for path in desk.rglob("*")}
         (desk / "bad.h5ad").unlink(missing_ok=True)
-        return status, said, {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+        return status, output, {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
 
     monkeypatch.chdir(desk)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for package in ("huggingface_hub", "spatialdata"):
-        monkeypatch.setitem(sys.modules, package, None)  # as where it is not installed
+        monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     return run
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_one_sentence_and_leaves_nothing(tried, capsys, monkeypatch, mistake):
-    spoil, typed, answer = MISTAKES[mistake]
+    spoil, command, answer = MISTAKES[mistake]
 
     def call(arguments):
         monkeypatch.setattr(sys, "argv", ["gest", *arguments])
@@ -313,32 +313,32 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(tried, capsys, monkeypatch
             cli.main()
         return stopped.value.code, capsys.readouterr().err
 
-    status, said, changed = tried(spoil, typed, call)
+    status, output, changed = tried(spoil, command, call)
     assert status == 2
-    errors = [line for line in said.splitlines() if line.startswith("error: ")]
+    errors = [line for line in output.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert answer in errors[0]
-    assert "Traceback" not in said
-    assert "section: " not in said  # but the file that was given
-    assert said.splitlines()[-1] == errors[0]
+    assert "Traceback" not in output
+    assert "section: " not in output  # the error names the file instead
+    assert output.splitlines()[-1] == errors[0]
     assert not changed
 
 
 @pytest.mark.parametrize("mistake", ["several sections", "wrong hash", "forgotten option"])
-def test_it_is_so_in_a_process_of_its_own(tried, mistake):
-    spoil, typed, answer = MISTAKES[mistake]
+def test_it_is_the_same_in_a_separate_process(tried, mistake):
+    spoil, command, answer = MISTAKES[mistake]
 
     def call(arguments):
-        command = [sys.executable, "-m", "gest.cli", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        process = [sys.executable, "-m", "gest.cli", *arguments]
+        done = subprocess.run(process, capture_output=True, text=True, check=False)
         assert not done.stdout
         return done.returncode, done.stderr
 
-    status, said, changed = tried(spoil, typed, call)
+    status, output, changed = tried(spoil, command, call)
     assert status == 2
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
-    assert answer in said
+    assert output.startswith("error: ")
+    assert output.count("\n") == 1
+    assert answer in output
     assert not changed
 
 
@@ -346,8 +346,8 @@ def test_there_are_at_least_thirty():
     assert len(MISTAKES) >= 30
 
 
-def test_the_same_desk_without_a_mistake(tried, caplog, monkeypatch):
-    """What the mistakes above are made of works where nothing is spoilt."""
+def test_the_same_folder_without_a_mistake(tried, caplog, monkeypatch):
+    """The commands of the mistakes above work on an unspoilt section."""
 
     def call(arguments):
         monkeypatch.setattr(sys, "argv", ["gest", *arguments])
@@ -355,7 +355,7 @@ def test_the_same_desk_without_a_mistake(tried, caplog, monkeypatch):
             cli.main()
         return stopped.value.code or 0, caplog.text
 
-    status, said, changed = tried(lambda adata: None, f"{EMBED} --dry-run", call)
+    status, output, changed = tried(lambda adata: None, f"{EMBED} --dry-run", call)
     assert status == 0
-    assert "500 cells, 40 of the model's 40 genes" in said
+    assert "500 cells, 40 of the model's 40 genes" in output
     assert not changed

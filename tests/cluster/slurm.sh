@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# `slurm.sh start`, `slurm.sh stop`: a real Slurm on this machine for tests/cluster, of Debian's packages, as root. Its two nodes
-# are virtual, with eight CPUs and four GPUs each that nobody computes on; it has no accounting, and no cgroups, so that limits of
-# time are kept and those of memory are not. All that it writes lies in one folder, which tests know it by, but for two links.
+# `slurm.sh start` and `slurm.sh stop`, as root: a real Slurm on this machine for tests/cluster, from Debian's packages. Its two nodes
+# are virtual, with eight CPUs and four GPUs each that compute nothing. Without accounting and cgroups, it enforces limits of time but
+# not of memory. Everything it writes is in one folder, by which the tests find it, except for two links.
 set -euo pipefail
 folder=/run/gest-slurm
 
@@ -42,8 +42,8 @@ start() {
         apt-get -qq update
         DEBIAN_FRONTEND=noninteractive apt-get -qq --no-install-recommends install $packages > /dev/null
     fi
-    # Snakemake's plugin takes SLURM_CONF away from its jobs: the configuration has to be where Slurm looks for it,
-    # and this fails where a real one is.
+    # Snakemake's plugin removes SLURM_CONF from the environment of its jobs, so the configuration must be where Slurm looks for it.
+    # This fails if a real one is there.
     ln -s "$folder/slurm.conf" "$folder/gres.conf" /etc/slurm
     mkdir -m 755 "$folder" "$folder/state" "$folder/n1" "$folder/n2"
     configuration > "$folder/slurm.conf"
@@ -68,11 +68,11 @@ start() {
 
 stop() {
     [ -d "$folder" ] || return 0
-    # Nothing of its state is kept, so that it need not be shut down in order.
+    # No state is kept, so an orderly shutdown is not needed.
     scancel --user=root --signal=KILL --full 2> /dev/null && sleep 2
     for file in "$folder"/*.pid; do
         pid=$(cat "$file")
-        # After a restart of the machine the number may be another's.
+        # After a reboot, the id may belong to another process.
         grep -qE '^(slurm|munge)' "/proc/$pid/comm" && kill -9 "$pid"
     done
     rm -r "$folder" /etc/slurm/slurm.conf /etc/slurm/gres.conf

@@ -1,4 +1,4 @@
-"""A small run on a real Slurm: what jobs are given, and that trainings that are cut short lose nothing."""
+"""A small run on a real Slurm: jobs get their resources, and interrupted trainings lose nothing."""
 
 import json
 import os
@@ -17,12 +17,12 @@ from gest.data.sources.simulate import simulate
 
 ROOT = Path(__file__).parents[2]
 SLURM = Path("/run/gest-slurm")
-STEPS = 5000  # over a minute, of which the first attempt has about thirty seconds, less the start of three processes
+STEPS = 5000  # over a minute; the first attempt has about thirty seconds, minus the start of three processes
 pytestmark = pytest.mark.cluster
 
 
 class Site:
-    """A cluster's site: the workflow, and a profile of its own."""
+    """A site of the cluster: the workflow and its own profile."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -31,7 +31,7 @@ class Site:
         (folder / "slurm").mkdir()
 
     def start(self, target: str, *, steps: int, **pretrain: object) -> subprocess.Popen:
-        """Start Snakemake with the repository's profile, but for what a training asks for and how long it is."""
+        """Start Snakemake with the repository's profile, other resources for trainings, and their number of steps."""
         profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
         profile["set-resources"]["pretrain"] |= pretrain
         profile |= {"jobs": 2, "set-threads": {"pretrain": 1}}
@@ -43,31 +43,31 @@ class Site:
             return subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT)
 
     def finish(self, running: subprocess.Popen) -> None:
-        """Wait until Snakemake ends, and see that it made everything."""
+        """Wait until Snakemake ends, and check that it succeeded."""
         try:
             code = running.wait(timeout=1800)
         finally:
             if running.poll() is None:
-                running.send_signal(signal.SIGINT)  # which cancels its jobs
+                running.send_signal(signal.SIGINT)  # cancels its jobs
                 running.wait()
         assert code == 0, (self.folder / "snakemake.log").read_text()[-3000:]
 
     def jobs(self, name: str) -> list[dict[str, str]]:
-        """Slurm's records of the jobs of a rule or group, the first one first: `pretrain/brain_1`, `generation`."""
+        """Return Slurm's records of the jobs of a rule or group (`pretrain/brain_1`, `generation`), oldest first."""
         logs = (self.folder / "logs" / "slurm").glob(f"*_{name}*/**/*.log")
         ids = sorted(int(path.stem) for path in logs)
         return [dict(re.findall(r"(\S+?)=(\S*)", slurm("scontrol", "show", "job", str(number)))) for number in ids]
 
 
 def slurm(*command: str) -> str:
-    """What one of Slurm's commands prints."""
+    """Return the output of one of Slurm's commands."""
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Site:
     if not SLURM.is_dir():
-        pytest.skip("no Slurm to test on; `tests/cluster/slurm.sh start` starts one")
+        pytest.skip("no Slurm found; start one with `tests/cluster/slurm.sh start`")
     folder = tmp_path_factory.mktemp("site")
     sizes = {"n_cells": 600, "width_um": 800, "height_um": 600, "n_genes": 40, "seed": 1}
     sections = [simulate(f"s{i}", donor=f"d{i}", **sizes) for i in range(3)]
@@ -76,14 +76,14 @@ def site(tmp_path_factory) -> Site:
 
 
 def processes(command: str) -> dict[int, dict[str, str]]:
-    """Processes of this machine whose command holds these words, with their environments."""
+    """Find the processes whose command line contains a text: {process id: environment}."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if command in (process / "cmdline").read_bytes().replace(b"\0", b" ").decode():
                 variables = (process / "environ").read_bytes().decode().split("\0")
                 found[int(process.name)] = dict(variable.split("=", 1) for variable in variables if variable)
-        except (OSError, ValueError):  # it ended meanwhile
+        except (OSError, ValueError):  # the process has ended
             continue
     return found
 
@@ -91,14 +91,14 @@ def processes(command: str) -> dict[int, dict[str, str]]:
 def wait_for(condition):
     end = time.monotonic() + 900
     while not (value := condition()):
-        assert time.monotonic() < end, "it did not come to that"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.5)
     return value
 
 
 @pytest.fixture(scope="module")
 def finished(site):
-    """The run, in which one training has a minute at its first attempt and the other one is killed."""
+    """The finished run: one training had one minute at its first attempt, the other one was killed."""
     minutes = "attempt**2 if wildcards.model_seed == '0' else 20"
     running = site.start("generation", steps=STEPS, runtime=minutes, slurm_extra="'--signal=TERM@20'")
     log = site.folder / "logs" / "cluster" / "pretrain" / "brain-s1.log"
@@ -115,7 +115,7 @@ def finished(site):
 
 @pytest.fixture(scope="module")
 def undisturbed(finished, tmp_path_factory):
-    """The same trainings, outside Slurm and from beginning to end."""
+    """The same trainings, outside Slurm and without interruption."""
     folder = tmp_path_factory.mktemp("undisturbed")
     brain = finished.folder / "results" / "cluster" / "brain"
     sections = [str(brain / "sections" / "s0.h5ad"), f"--validation={brain}/sections/s1.h5ad"]
@@ -142,14 +142,14 @@ def steps_of(model):
     return json.loads((model / "metrics.json").read_text())["steps"]
 
 
-def test_every_job_went_through_slurm(finished):
+def test_every_job_ran_on_slurm(finished):
     states = [job["JobState"] for job in finished.jobs("")]
     assert 10 <= len(states) <= 25
     assert set(states) == {"COMPLETED", "FAILED"}
     assert (finished.folder / "results" / "cluster" / "tables" / "generation.csv").is_file()
 
 
-def test_gest_has_a_gpu_and_the_others_do_not(finished):
+def test_only_gest_has_a_gpu(finished):
     assert finished.seen["CUDA_VISIBLE_DEVICES"] in "0123"
     for name in ("pretrain", "generation"):
         assert "gres:gpu:1" in {job.get("TresPerJob") for job in finished.jobs(name)}
@@ -165,31 +165,33 @@ def test_a_prediction_and_its_scores_are_one_job(finished):
     assert not finished.jobs("rule_score")
 
 
-def test_a_job_out_of_time_comes_back_with_more(finished, undisturbed):
-    tried = finished.jobs("pretrain/brain_0")
-    assert len(tried) > 1
-    assert [job["TimeLimit"] for job in tried] == [f"00:{attempt**2:02}:00" for attempt in range(1, len(tried) + 1)]
-    assert [job["JobState"] for job in tried] == ["FAILED"] * (len(tried) - 1) + ["COMPLETED"]
+def test_a_job_that_ran_out_of_time_is_resubmitted_with_more(finished, undisturbed):
+    attempts = finished.jobs("pretrain/brain_0")
+    assert len(attempts) > 1
+    limits = [f"00:{attempt**2:02}:00" for attempt in range(1, len(attempts) + 1)]
+    assert [job["TimeLimit"] for job in attempts] == limits
+    assert [job["JobState"] for job in attempts] == ["FAILED"] * (len(attempts) - 1) + ["COMPLETED"]
     log = (finished.folder / "logs" / "cluster" / "pretrain" / "brain-s0.log").read_text()
-    told = re.findall(r"SIGTERM stopped it after step (\d+)", (finished.folder / "snakemake.log").read_text())
-    assert re.search(r"resumed at step (\d+)", log)[1] == told[-1]
+    stopped = re.findall(r"SIGTERM stopped it after step (\d+)", (finished.folder / "snakemake.log").read_text())
+    assert re.search(r"resumed at step (\d+)", log)[1] == stopped[-1]
     assert weights(finished.folder / "results" / "cluster" / "brain" / "model-s0") == weights(undisturbed / "0")
 
 
-def test_a_job_that_is_killed_comes_to_the_same_bits(finished, undisturbed):
-    tried = finished.jobs("pretrain/brain_1")
-    assert [job["JobState"] for job in tried] == ["FAILED", "COMPLETED"]
+def test_a_killed_job_ends_with_the_same_bits(finished, undisturbed):
+    attempts = finished.jobs("pretrain/brain_1")
+    assert [job["JobState"] for job in attempts] == ["FAILED", "COMPLETED"]
     log = (finished.folder / "logs" / "cluster" / "pretrain" / "brain-s1.log").read_text()
     assert int(re.search(r"resumed at step (\d+)", log)[1]) % 100 == 0
     assert weights(finished.folder / "results" / "cluster" / "brain" / "model-s1") == weights(undisturbed / "1")
 
 
 def trained_by(running: subprocess.Popen, size: int) -> dict[str, tuple[str, str]]:
-    """Node and GPUs of every process of a training, by rank."""
+    """Collect the node and the GPUs of every process of a training, by rank."""
     ranks = {}
     while running.poll() is None and len(ranks) < size:
-        found = [one for one in processes("-m gest.cli pretrain").values() if {"RANK", "SLURM_NODEID"} <= set(one)]
-        ranks |= {one["RANK"]: (one["SLURM_NODEID"], one["CUDA_VISIBLE_DEVICES"]) for one in found}
+        for environment in processes("-m gest.cli pretrain").values():
+            if {"RANK", "SLURM_NODEID"} <= set(environment):
+                ranks[environment["RANK"]] = (environment["SLURM_NODEID"], environment["CUDA_VISIBLE_DEVICES"])
         time.sleep(0.2)
     return ranks
 

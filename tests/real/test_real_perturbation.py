@@ -1,4 +1,4 @@
-"""One cell class's markers in a region of real tissue, from the command line."""
+"""Perturb the markers of one cell class in real tissue, from the command line."""
 
 import sys
 
@@ -23,7 +23,7 @@ CONFIG = {
         "checkpoint_every": 200,
     },
 }  # fmt: skip
-CLASS = "OD Mature 2"  # lies in tracts: where there is one, there are more
+CLASS = "OD Mature 2"  # these cells lie in tracts, next to each other
 
 
 def test_markers_of_one_class_in_a_region_of_200_um(real_data, tmp_path):
@@ -37,23 +37,26 @@ def test_markers_of_one_class_in_a_region_of_200_um(real_data, tmp_path):
     gest.pretrain(train, vocabulary, CONFIG, out=tmp_path / "model")
     write_section(test, tmp_path / "test.h5ad")
 
-    known, is_class = expression(test, vocabulary).toarray(), (test.obs["cell_type"] == CLASS).to_numpy()
-    effect = known[is_class].mean(0) - known[~is_class].mean(0)
+    values, is_class = expression(test, vocabulary).toarray(), (test.obs["cell_type"] == CLASS).to_numpy()
+    effect = values[is_class].mean(0) - values[~is_class].mean(0)
     order = np.argsort(effect)
     markers, others = vocabulary.genes[order[-5:]], vocabulary.genes[order[:5]]
     x, y = test.obsm["spatial"].mean(0)
     out = tmp_path / "out"
     sys.argv = ["gest", "perturb", str(tmp_path / "test.h5ad"), "--model", str(tmp_path / "model"), "--out", str(out)]
     sys.argv += ["--roi-circle", str(x), str(y), "100"]
-    sys.argv += [word for gene in markers for word in ("--activate", gene)]
-    sys.argv += [word for gene in others for word in ("--inhibit", gene)]
+    sys.argv += [argument for gene in markers for argument in ("--activate", gene)]
+    sys.argv += [argument for gene in others for argument in ("--inhibit", gene)]
     with pytest.raises(SystemExit) as stopped:
         cli.main()
     assert not stopped.value.code
 
     deg = pd.read_csv(out / "deg.csv", index_col="gene")
-    assert (deg.loc[markers, "roi_log2_fold_change"] > 0.5).all()  # the change survives Algorithm 2
-    assert deg.loc["Opalin", ["call", "changed"]].fillna("").tolist() == ["High", ""]  # theirs too, and left alone
+    assert (deg.loc[markers, "roi_log2_fold_change"] > 0.5).all()  # the change is visible after Algorithm 2
+    assert deg.loc["Opalin", ["call", "changed"]].fillna("").tolist() == [
+        "High",
+        "",
+    ]  # another marker, not changed itself
     assert deg.loc[markers, "log2_fold_change"].mean() > 0 > deg.loc[others, "log2_fold_change"].mean()
     controls = pd.read_csv(out / "controls.csv").set_index("control")
     assert (controls.loc[["nothing changed", "distant"], ["max_difference", "n_called"]] == 0).all(axis=None)

@@ -1,4 +1,4 @@
-"""Real sections of five platforms, read as a user's files; the folder is named by GEST_REAL_DATA."""
+"""Real sections of five platforms, read as a user's files from the folder GEST_REAL_DATA."""
 
 import os
 import warnings
@@ -15,7 +15,7 @@ from gest.sections import read_section, write_section
 FOLDER = os.environ.get("GEST_REAL_DATA")
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(FOLDER is None, reason="GEST_REAL_DATA names no folder of real sections"),
+    pytest.mark.skipif(FOLDER is None, reason="GEST_REAL_DATA is not set to a folder of real sections"),
 ]
 
 
@@ -24,7 +24,7 @@ def path(name):
 
 
 def check_against_file(section, name, cells):
-    """Counts and places are those of the file, read whole and cut by name."""
+    """Check that counts and coordinates equal those of the file."""
     whole = ad.read_h5ad(path(name))[section.obs_names]
     assert section.n_obs == cells
     assert np.array_equal(section.X.toarray(), np.asarray(whole.X.todense()))
@@ -32,7 +32,7 @@ def check_against_file(section, name, cells):
     assert list(section.var_names) == list(whole.var_names)
 
 
-# Cells of each section: (named, Ambiguous, Ambiguous and empty); animal 18's came without Ambiguous ones.
+# Cells of each section: (with a type, Ambiguous, Ambiguous and empty); animal 18 has no Ambiguous cells.
 MERFISH = {
     "A1_bregma_+0.26": (4832, 752, 0),
     "A1_bregma_+0.21": (4787, 791, 2),
@@ -45,23 +45,23 @@ MERFISH = {
 @pytest.mark.filterwarnings("ignore:.*no counts")
 def test_merfish_without_ambiguous_cells(name):
     keys = {"section_key": "section", "donor_key": "donor", "labels": {"cell_type": "cell_type"}}
-    named, ambiguous, empty = MERFISH[name]
+    typed, ambiguous, empty = MERFISH[name]
     section = read(path("merfish_moffitt_poa"), name=name, drop={"cell_type": ["Ambiguous"]}, **keys)
-    check_against_file(section, "merfish_moffitt_poa", named)
+    check_against_file(section, "merfish_moffitt_poa", typed)
     assert "Ambiguous" not in set(section.obs["cell_type"])
     assert set(section.obs["donor"]) == {"animal_18" if name.startswith("A18") else "animal_1"}
     everything = read(path("merfish_moffitt_poa"), name=name, **keys)
-    assert everything.n_obs == named + ambiguous - empty
+    assert everything.n_obs == typed + ambiguous - empty
     assert (everything.obs["cell_type"] == "Ambiguous").sum() == ambiguous - empty
 
 
-def test_merfish_names_its_sections_where_one_is_unknown():
+def test_an_unknown_section_is_answered_with_the_known_ones():
     with pytest.raises(UserError) as error:
         read(path("merfish_moffitt_poa"), name="A2", section_key="section")
     assert all(name in str(error.value) for name in MERFISH)
 
 
-def test_starmap_is_in_pixels_and_says_so():
+def test_starmap_is_refused_in_pixels_and_read_in_microns():
     keys = {"name": "BZ5", "section_key": "section", "donor_key": "donor", "labels": {"region": "region"}}
     with pytest.raises(UserError, match=r"pixels.*`microns_per_unit`"):
         read(path("starmap_mpfc"), **keys)
@@ -93,7 +93,7 @@ def test_visium_of_a_liver_tumour_is_one_section():
     check_against_file(section, "visium_hcc1_2000g", 2983)
 
 
-def test_xenium_drops_and_counts_the_empty_cells():
+def test_empty_cells_of_xenium_are_dropped_and_counted():
     crops = {"crop_pikachu": 9430, "crop_bulbasaur": 8572, "crop_charmander": 8486, "crop_squirtle": 7963}
     empty = 0
     for name, cells in crops.items():
@@ -109,7 +109,7 @@ def test_xenium_drops_and_counts_the_empty_cells():
     assert empty == 369
 
 
-def test_a_real_section_survives_writing_and_reading(tmp_path):
+def test_a_real_section_is_the_same_after_writing_and_reading(tmp_path):
     section = read(path("merfish_moffitt_poa"), name="A18_bregma_+0.11", section_key="section", donor_key="donor")
     write_section(section, tmp_path / "s.h5ad")
     back = read_section(tmp_path / "s.h5ad")

@@ -196,7 +196,7 @@ def test_what_is_scored_is_not_learnt_from(folder):
 
 def test_missing_data_says_where_to_name_them(folder):
     said = refused(folder, own_dataset())
-    assert "datasets.brain.path: there is no data/brain.h5ad" in said
+    assert "datasets.brain.path: data/brain.h5ad not found" in said
     assert "data_dir" in said
 
 
@@ -242,20 +242,20 @@ LEFT = {"of": "whole", "polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]], "keep": 
     ("datasets", "sentence"),
     [
         ({"liver_cancer": {"sections": {"test": ["HCC-9L"]}}}, "'HCC-9L' is not among its sections (HCC-1N, "),
-        ({"stroke": {"sections": {"other": ["MCAO*"]}}}, "no known section fits 'MCAO*' (PT1-1, "),
-        ({"liver_cancer": {"upstream": "liver"}}, "'liver' is not in config/datasets.yaml, which has zhuang_abca_1, "),
+        ({"stroke": {"sections": {"other": ["MCAO*"]}}}, "no known section matches 'MCAO*' (PT1-1, "),
+        ({"liver_cancer": {"upstream": "liver"}}, "'liver' is not in config/datasets.yaml (choose from zhuang_abca_1, "),
         (
             {"mouse_brain": {"parts": {"mouse1": {"sections": 0}}}},
             "datasets.mouse_brain.parts.mouse1.sections: 0 is less",
         ),
         (
             {"mine": {"source": "visium", "path": "x", "sections": {"train": ["*"]}}},
-            "no known section fits '*' (none are",
+            "no known section matches '*' (none are",
         ),
         ({"mine": {"source": "visium", "sections": {"train": ["a"]}}}, "datasets.mine: "),
         (
             {"stereo_seq": {"generation": {"crops": {"polygon": [[0, 0], [0.3, 0], [0.3, 0.3]]}}}},
-            "'sagittal_rest' is learnt from and may hold cells that are tested on in 'sagittal'",
+            "'sagittal_rest' may hold cells of the test section 'sagittal'",
         ),
         (
             {
@@ -266,7 +266,7 @@ LEFT = {"of": "whole", "polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]], "keep": 
                     "sections": {"train": ["whole"], "test": ["left"]},
                 }
             },
-            "'whole' is learnt from and may hold cells that are tested on in 'left'",
+            "'whole' may hold cells of the test section 'left'",
         ),
         (
             {
@@ -328,19 +328,19 @@ def test_data_of_a_third_are_among_those_of_a_half(folder):
 
 def test_an_unknown_variant_is_named(folder):
     said = refused(folder, {"ablation": {"tables": {"table_3": ["l8h8", "l9h9"]}}})
-    assert "ablation.tables.table_3: there is no variant 'l9h9', only baseline, l2h2, " in said
+    assert "ablation.tables.table_3: unknown variant 'l9h9' (choose from baseline, l2h2, " in said
 
 
 def test_what_a_variant_is_ordered_against_is_listed(folder):
     said = refused(folder, {"ablation": {"variants": {"l2h2": {"against": "no_spatial"}}}})
-    assert "ablation.tables.table_3: 'l2h2' is ordered against 'no_spatial', which is not listed" in said
+    assert "ablation.tables.table_3: 'l2h2' is compared with 'no_spatial', which is not listed" in said
 
 
 def test_a_run_without_the_ablations_dataset_says_so(folder):
     (folder / "brain.h5ad").touch()
     (folder / "mine.yaml").write_text(yaml.safe_dump(own_dataset()))
     done = snakemake(folder, "--dry-run", "table_3", "--configfile", "mine.yaml", "--config", f"data_dir={folder}")
-    assert "ablation.dataset: 'mouse_brain' is no dataset of this run" in done.stdout
+    assert "ablation.dataset: 'mouse_brain' is not a dataset of this run" in done.stdout
     assert "Traceback" not in done.stdout
 
 
@@ -348,7 +348,7 @@ def test_ablations_need_a_validation_section(folder):
     config = own_dataset()
     del config["datasets"]["brain"]["sections"]["validation"]
     said = refused(folder, config | {"ablation": {"dataset": "brain"}})
-    assert "datasets.brain.ablation.validation: the ablations need a section" in said
+    assert "datasets.brain.ablation.validation: no section is listed" in said
 
 
 def test_ablations_do_not_test_on_what_they_learn_from(folder):
@@ -359,14 +359,14 @@ def test_ablations_do_not_test_on_what_they_learn_from(folder):
 
 def test_an_item_of_no_dataset_is_refused(folder):
     said = refused(folder, {"paper_items": {"figure_4": "mouse_brian"}})
-    assert "paper_items.figure_4: there is no dataset 'mouse_brian', only mouse_brain, " in said
+    assert "paper_items.figure_4: unknown dataset 'mouse_brian' (choose from mouse_brain, " in said
 
 
 def test_what_gest_computes_has_a_gpu_on_the_cluster():
     """Every rule that runs a model, and what shares a job with one."""
     rules = [path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk")]
     trainings = {"pretrain", *(name for text in rules for name in re.findall(r"rule pretrain as (\w+) with", text))}
-    of_model = r"(?:models=(?:models_of|seeds_of_variant)|learnt=learnt_by|model=\"|annotators=)"
+    of_model = r"(?:models=lambda w|learnt=lambda w|model=\"|annotators=)"
     running = {
         name for text in rules for name in re.findall(rf"rule (\w+):\n    input:(?:\n        .*)*?{of_model}", text)
     }

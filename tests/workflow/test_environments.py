@@ -48,9 +48,10 @@ def snakemake(folder, *arguments, **settings):
 def linked(folder):
     """A folder like this checkout, with pins of its own."""
     folder.mkdir(exist_ok=True)
-    for name in ("Snakefile", "workflow", "config", "profiles", "toy"):
+    for name in ("Snakefile", "config", "profiles", "toy"):
         (folder / name).symlink_to(ROOT / name)
-    shutil.copytree(ROOT / "envs", folder / "envs")
+    for name in ("workflow", "envs"):  # from which the workflow finds the pins
+        shutil.copytree(ROOT / name, folder / name)
     return folder
 
 

@@ -5,11 +5,11 @@
 
 rule learn_labels:
     input:
-        train=sections_for("train"),
-        validation=sections_for("validation"),
+        train=lambda w: run.sections.in_role(w.dataset, "train"),
+        validation=lambda w: run.sections.in_role(w.dataset, "validation"),
         vocabulary="<results>/{dataset}/vocabulary.npz",
-        models=models_of,
-        environment=environment_of,
+        models=lambda w: run.labelling.models_for("annotation", w.dataset, w.method),
+        environment=lambda w: run.labelling.environment("annotation", w.method),
         config="<results>/{dataset}/config/annotation.json",
     output:
         directory("<results>/{dataset}/annotators/{method}"),
@@ -18,15 +18,15 @@ rule learn_labels:
     benchmark:
         "<benchmarks>/learn_labels/{dataset}/{method}.tsv"
     wildcard_constraints:
-        method=one_of(LABELLING["annotation"]),
-    threads: threads_of_method
+        method=one_of(registry.names("annotation")),
+    threads: lambda w: run.labelling.threads("annotation", w.method)
     resources:
         mem_mb=growing(32000),
         runtime=growing(1440),
     params:
-        models=model_options,
-        validation=validation_options,
-        seeds=n_seeds("annotation"),
+        models=lambda _, input: options("model", input.models),
+        validation=lambda _, input: options("validation", input.validation),
+        seeds=lambda w: run.labelling.n_seeds("annotation", w.dataset, w.method),
     message:
         "Annotators of {wildcards.dataset} by {wildcards.method}; follow it with: tail -f {log}"
     shell:
@@ -38,7 +38,7 @@ rule label:
     input:
         section="<results>/{dataset}/sections/{section}.h5ad",
         annotators="<results>/{dataset}/annotators/{method}",
-        environment=environment_of,
+        environment=lambda w: run.labelling.environment("annotation", w.method),
     output:
         labels="<results>/{dataset}/annotation/{section}/{method}.csv",
         runs="<results>/{dataset}/annotation/{section}/{method}.runs.csv",
@@ -47,8 +47,8 @@ rule label:
     benchmark:
         "<benchmarks>/label/{dataset}/{section}/{method}.tsv"
     wildcard_constraints:
-        method=one_of(LABELLING["annotation"]),
-    threads: threads_of_method
+        method=one_of(registry.names("annotation")),
+    threads: lambda w: run.labelling.threads("annotation", w.method)
     resources:
         mem_mb=growing(16000),
         runtime=growing(1440),
@@ -60,7 +60,7 @@ rule label:
 
 rule score_annotations:
     input:
-        unpack(labels_of_section("annotation", "annotation")),
+        unpack(lambda w: run.labelling.labels("annotation", w.dataset, w.section)),
         section="<results>/{dataset}/sections/{section}.h5ad",
     output:
         "<results>/{dataset}/annotation/{section}.csv",
@@ -73,7 +73,7 @@ rule score_annotations:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        labels=label_options,
+        labels=lambda _, input: options("labels", input.labels),
         run=config["run"],
     message:
         "Scores of all annotations of section {wildcards.section}; log in {log}"

@@ -7,8 +7,8 @@
 rule represent:
     input:
         section="<results>/{dataset}/sections/{section}.h5ad",
-        models=models_of,
-        environment=environment_of,
+        models=lambda w: run.labelling.models_for("clustering", w.dataset, w.method),
+        environment=lambda w: run.labelling.environment("clustering", w.method),
         config="<results>/{dataset}/config/representation.json",
     output:
         "<results>/{dataset}/niches/{section}/{method}.h5ad",
@@ -17,14 +17,14 @@ rule represent:
     benchmark:
         "<benchmarks>/represent/{dataset}/{section}/{method}.tsv"
     wildcard_constraints:
-        method=one_of(LABELLING["clustering"]),
-    threads: threads_of_method
+        method=one_of(registry.names("clustering")),
+    threads: lambda w: run.labelling.threads("clustering", w.method)
     resources:
-        mem_mb=memory_of_method,
+        mem_mb=lambda w, attempt: attempt * run.labelling.memory_mb("clustering", w.method),
         runtime=growing(1440),
     params:
-        models=model_options,
-        seeds=n_seeds("clustering"),
+        models=lambda _, input: options("model", input.models),
+        seeds=lambda w: run.labelling.n_seeds("clustering", w.dataset, w.method),
     message:
         "Niches of section {wildcards.section} by {wildcards.method}; log in {log}"
     shell:
@@ -45,7 +45,7 @@ rule cluster:
     benchmark:
         "<benchmarks>/cluster/{dataset}/{section}/{method}.tsv"
     wildcard_constraints:
-        method=one_of(LABELLING["clustering"]),
+        method=one_of(registry.names("clustering")),
     threads: 1
     resources:
         mem_mb=growing(16000),
@@ -59,7 +59,7 @@ rule cluster:
 
 rule score_clusters:
     input:
-        unpack(labels_of_section("clustering", "niches")),
+        unpack(lambda w: run.labelling.labels("clustering", w.dataset, w.section)),
         section="<results>/{dataset}/sections/{section}.h5ad",
     output:
         "<results>/{dataset}/niches/{section}.csv",
@@ -72,7 +72,7 @@ rule score_clusters:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        labels=label_options,
+        labels=lambda _, input: options("labels", input.labels),
         run=config["run"],
     message:
         "Scores of all clusters of section {wildcards.section}; log in {log}"

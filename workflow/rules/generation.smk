@@ -1,6 +1,6 @@
-# Needs: the test sections of a dataset, its vocabulary and, for GeST, a model.
-# Makes: per test section the crops whose cells are hidden and the spatially variable genes; per method and seed the
-# predicted expression of the hidden cells and its scores. One job per (section, method); crops and seeds are loops inside.
+# Needs: the test sections of a dataset, its vocabulary and, for GeST, its models.
+# Makes: per test section the crops whose cells are hidden, and the ranking of genes by spatial variability; per test section and
+# method the predicted expression of the hidden cells, and its scores. One job handles all crops and seeds.
 
 
 rule crops:
@@ -28,7 +28,7 @@ rule spatially_variable_genes:
         section="<results>/{dataset}/sections/{section}.h5ad",
         vocabulary="<results>/{dataset}/vocabulary.npz",
         config="<results>/{dataset}/config/svg.json",
-        environment=svg_environment,
+        environment=lambda w: run.generation.svg_environment(w.dataset),
     output:
         "<results>/{dataset}/generation/{section}/svg.csv",
     log:
@@ -49,7 +49,7 @@ rule predict:
     input:
         section="<results>/{dataset}/sections/{section}.h5ad",
         crops="<results>/{dataset}/generation/{section}/crops.json",
-        learnt=learnt_by,
+        learnt=lambda w: run.generation.learnt(w.dataset, w.method),
         config="<results>/{dataset}/config/prediction.json",
     output:
         "<results>/{dataset}/generation/{section}/{method}.h5ad",
@@ -62,7 +62,7 @@ rule predict:
         mem_mb=growing(8000),
         runtime=growing(240),
     params:
-        learnt=learnt_options,
+        learnt=lambda w, input: options(run.generation.learnt_option(w.method), input.learnt),
     message:
         "Unseen cells of section {wildcards.section} by {wildcards.method}; log in {log}"
     shell:
@@ -89,7 +89,7 @@ rule score:
         runtime=growing(30),
     params:
         run=config["run"],
-        top=svg_top,
+        top=lambda w: run.datasets[w.dataset]["svg"]["top"],
     message:
         "Scores of {wildcards.method} on section {wildcards.section}; log in {log}"
     shell:

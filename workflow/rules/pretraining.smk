@@ -1,13 +1,13 @@
-# Needs: the training and validation sections and the vocabulary of a dataset.
-# Makes: one model directory per model seed. What a killed training resumes from lies in {dataset}/state, which is not
-# declared, because Snakemake deletes the declared outputs of a failed job. It trains on every GPU that the job was given, a
-# process on each; `exec` makes it the process that a scheduler's signal reaches.
+# Needs: the train and validation sections and the vocabulary of a dataset.
+# Makes: one model directory per model seed. A stopped training resumes from {dataset}/state, which is not declared, as Snakemake
+# deletes the declared outputs of a failed job. One process runs on each GPU of the job; `exec` lets the scheduler's signals
+# reach the training.
 
 
 rule pretrain:
     input:
-        train=sections_for("train"),
-        validation=sections_for("validation"),
+        train=lambda w: run.sections.in_role(w.dataset, "train"),
+        validation=lambda w: run.sections.in_role(w.dataset, "validation"),
         vocabulary="<results>/{dataset}/vocabulary.npz",
         config="<results>/{dataset}/config/pretraining.json",
     output:
@@ -21,9 +21,9 @@ rule pretrain:
         mem_mb=growing(16000),
         runtime=growing(720),
     params:
-        validation=validation_options,
+        validation=lambda _, input: options("validation", input.validation),
         folder=subpath(output.model, parent=True),
-        launcher=once_on_each_node,
+        launcher=lambda _, resources, threads: node_launcher(resources, threads),
     message:
         "Pre-training on {wildcards.dataset}, seed {wildcards.model_seed}; follow it with: tail -f {log}"
     shell:

@@ -1,12 +1,14 @@
-# Needs: the scores of all tables of the run, what the paper reports, and the configuration.
-# Makes: what `snakemake --report` opens with: the paper against reproduction, and the parameters of the run.
+# Needs: the scores of the run, the values that the paper reports, and the configuration.
+# Makes: the front pages of `snakemake --report`: the comparison with the paper and the parameters of the run; docs/paper_map.md.
+
+from gest.paper.pipeline.stages import fingerprint
 
 
 rule paper_comparison:
-    """The paper against reproduction: every number that it reports, ours beside it, and a verdict."""
+    """The paper against reproduction: every reported number beside the reproduced one, with a verdict."""
     input:
-        scores=all_scores,
-        paper="config/paper_values.yaml",
+        scores=lambda _: run.items.scores(),
+        paper=PAPER_VALUES,
     output:
         table="<results>/tables/paper_comparison.csv",
         text="<results>/tables/paper_comparison.md",
@@ -34,7 +36,7 @@ rule paper_comparison:
 
 
 rule parameters:
-    """The parameters of the run, as merged from all configuration files, and the versions of its software."""
+    """The parameters of the run, merged from all configuration files, and the versions of its software."""
     output:
         text="<results>/tables/parameters.md",
         page=report(
@@ -53,26 +55,23 @@ rule parameters:
         runtime=10,
     params:
         run=config["run"],
-        fingerprint=fingerprint(config),  # a change of any key remakes it
+        fingerprint=fingerprint(config),  # any changed key remakes the page
     message:
         "Parameters of the run: {output.text}; log in {log}"
     script:
         "../scripts/parameters.py"
 
 
-localrules:
-    paper_map,
-
-
 rule paper_map:
-    """docs/paper_map.md: which rule, script and module makes which item of the paper, of what data."""
+    """docs/paper_map.md: the rule, script, modules and data of every item of the paper."""
     output:
         "docs/paper_map.md",
     log:
         "<logs>/paper_map.log",
+    localrule: True
     params:
-        mapped=mapped_items,
+        mapped=lambda _: run.items.paper_map(lambda item: getattr(rules, item).rule),
     message:
-        "Map of the paper's items: {output}; log in {log}"
+        "Map of the paper: {output}; log in {log}"
     script:
         "../scripts/paper_map.py"

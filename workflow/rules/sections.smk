@@ -1,5 +1,5 @@
-# Needs: the upstream files, or a user's own.
-# Makes: what each stage reads of the configuration, one .h5ad per section, coordinates in µm, and the table of them.
+# Needs: upstream files, or a user's files.
+# Makes: the settings that each stage reads, one .h5ad per section with coordinates in µm, and the table of sections.
 
 
 rule configuration:
@@ -9,10 +9,11 @@ rule configuration:
         "<logs>/configuration/{dataset}/{stage}.log",
     benchmark:
         "<benchmarks>/configuration/{dataset}/{stage}.tsv"
+    localrule: True
     params:
-        settings=stage_settings,
+        settings=lambda w: run.stage_json(w.dataset, w.stage),
     message:
-        "Configuration of {wildcards.dataset} for its {wildcards.stage}"
+        "Settings of {wildcards.dataset} for the stage {wildcards.stage}"
     shell:
         "printf '%s\n' {params.settings:q} > {output:q} 2> {log:q}"
 
@@ -20,7 +21,7 @@ rule configuration:
 rule import_section:
     input:
         config="<results>/{dataset}/config/section.json",
-        data=data_of_section,
+        data=lambda w: run.upstream.section_data(w.dataset, w.section),
     output:
         "<results>/{dataset}/sections/{section}.h5ad",
     log:
@@ -28,8 +29,8 @@ rule import_section:
     benchmark:
         "<benchmarks>/import_section/{dataset}/{section}.tsv"
     wildcard_constraints:
-        dataset=one_of(datasets_read_one_by_one()),
-        section=none_of(cut_sections()),
+        dataset=one_of(run.sections.single_datasets()),
+        section=none_of(run.sections.cut()),
     threads: 1
     resources:
         mem_mb=growing(8000),
@@ -43,7 +44,7 @@ rule import_section:
 rule cut_section:
     input:
         config="<results>/{dataset}/config/cut.json",
-        whole=section_cut_from,
+        whole=lambda w: run.sections.cut_from(w.dataset, w.section),
     output:
         "<results>/{dataset}/sections/{section}.h5ad",
     log:
@@ -51,19 +52,19 @@ rule cut_section:
     benchmark:
         "<benchmarks>/cut_section/{dataset}/{section}.tsv"
     wildcard_constraints:
-        section=one_of(cut_sections()),
+        section=one_of(run.sections.cut()),
     threads: 1
     resources:
         mem_mb=growing(8000),
         runtime=growing(30),
     message:
-        "Cutting section {wildcards.section} out of {input.whole}; log in {log}"
+        "Cutting section {wildcards.section} from {input.whole}; log in {log}"
     shell:
         "gest paper cut --dataset-config {input.config:q} --section {wildcards.section:q} --out {output:q} 2> {log:q}"
 
 
-# One job per animal: its matrix is one file, from which all sections are read in one pass.
-for dataset, part, about in atlas_parts():
+# One job per animal: its matrix is one file, which holds all its sections.
+for dataset, part, settings in run.sections.atlas_parts():
 
     rule:
         """All sections of one animal of the ABC Atlas, read in one pass."""
@@ -71,9 +72,9 @@ for dataset, part, about in atlas_parts():
             f"import_{part}"
         input:
             config=f"<results>/{dataset}/config/section.json",
-            data=receipts(about["upstream"]),
+            data=run.upstream.receipts(settings["upstream"]),
         output:
-            sections=[f"<results>/{dataset}/sections/{name}.h5ad" for name in part_sections(part, about)],
+            sections=run.sections.of_part(dataset, part),
             names=f"<results>/{dataset}/sections/{part}.csv",
         log:
             f"<logs>/import_atlas/{dataset}/{part}.log",
@@ -93,9 +94,9 @@ for dataset, part, about in atlas_parts():
 
 
 rule sections:
-    """Every section that is read: names, cells, genes."""
+    """All sections: names, cells, genes."""
     input:
-        sections=all_sections,
+        sections=lambda _: run.sections.all(),
     output:
         table="<results>/tables/sections.csv",
         text="<results>/tables/sections.md",
@@ -115,8 +116,8 @@ rule sections:
         runtime=growing(60),
     params:
         run=config["run"],
-        roles=section_roles,
-        expected=expected_totals,
+        roles=lambda _: run.sections.roles(),
+        expected=lambda _: run.sections.expected_totals(),
     message:
         "Table of sections: {output.table}; log in {log}"
     script:

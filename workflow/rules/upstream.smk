@@ -1,11 +1,11 @@
 # Needs: config/datasets.yaml, and the internet or files placed by hand.
-# Makes: one receipt per upstream file: it is there, and its size and hash are right. The files themselves lie in
-# data_dir, for all runs, and are no outputs: Snakemake deletes outputs of failed jobs, and a user's file is the user's.
+# Makes: one receipt per upstream file, once its size and hash are verified. The files themselves lie in data_dir, shared by all
+# runs. They are not outputs, as Snakemake deletes the outputs of failed jobs.
 
 
 rule download:
     input:
-        fixtures=served_fixtures,
+        fixtures=lambda _: run.upstream.fixtures(),
     output:
         "<results>/upstream/{set}/{file}.json",
     log:
@@ -15,24 +15,25 @@ rule download:
     wildcard_constraints:
         set=one_of(config["upstream"]),
         file=".+",
+    localrule: True  # the nodes of a cluster rarely reach the internet
     threads: 1
     resources:
         mem_mb=1000,
         runtime=600,
     params:
-        serving=serving,
-        entry=upstream_entry,
-        page=upstream_page,
-        folder=upstream_folder,
+        serving=lambda _, input: run.upstream.server(input.fixtures),
+        entry=lambda w, input: run.upstream.entry(w.set, w.file, fixtures=input.fixtures),
+        page=lambda w: run.upstream.page(w.set),
+        folder=lambda w: run.upstream.folder(w.set),
     message:
-        "Upstream file {wildcards.file} of {wildcards.set}: downloaded unless it is there, and verified; log in {log}"
+        "Downloading unless present, and verifying, {wildcards.file} of {wildcards.set}; log in {log}"
     shell:
         "{params.serving} gest paper download {wildcards.file:q} --folder {params.folder:q} --entry {params.entry:q}"
         " --page {params.page:q} --again 'snakemake all' --receipt {output:q} 2> {log:q}"
 
 
 rule fixtures:
-    """Small simulated upstream files, in the place of the real ones (the toy run)."""
+    """Small simulated upstream files, which replace the real ones in the toy run."""
     output:
         directory("<results>/fixtures"),
     log:
@@ -44,7 +45,7 @@ rule fixtures:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        settings=fixture_settings,
+        settings=lambda _: run.upstream.fixture_settings(),
     message:
         "Simulating small upstream files; log in {log}"
     shell:

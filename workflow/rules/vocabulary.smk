@@ -1,10 +1,10 @@
 # Needs: the training sections of a dataset.
-# Makes: its vocabulary of meta cells, which also holds the gene order and the normalisation.
+# Makes: its vocabulary of meta cells, with the gene order and the normalisation.
 
 
 rule vocabulary:
     input:
-        sections=sections_for("train"),
+        sections=lambda w: run.sections.in_role(w.dataset, "train"),
         config="<results>/{dataset}/config/vocabulary.json",
     output:
         "<results>/{dataset}/vocabulary.npz",

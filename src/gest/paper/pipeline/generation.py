@@ -1,0 +1,58 @@
+"""Generation of unseen cells: datasets, methods and scores."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gest.baselines import registry
+from gest.errors import UserError
+from gest.paper.pipeline.part import Part
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation(Part):
+    """Methods that predict the expression of hidden cells on every test section."""
+
+    def on(self) -> list[str]:
+        """List the datasets to generate cells on: the configured ones, else all with train and test sections."""
+        names = self.config["generation"]["datasets"]
+        if names is None:
+            names = [name for name, dataset in self.datasets.items() if _has_train_and_test(dataset)]
+        if not names:
+            raise UserError("datasets: no dataset has both train and test sections, which generation needs; list some.")
+        return names
+
+    def learnt(self, dataset: str, method: str) -> list[str]:
+        """Return the files that a method predicts with: pre-trained models, or the vocabulary alone."""
+        if self.learnt_option(method) == "model":
+            return self.models(dataset)
+        return [f"<results>/{dataset}/vocabulary.npz"]
+
+    def learnt_option(self, method: str) -> str:
+        """Return the option of the command line that takes these files."""
+        return "model" if registry.method("generation", method).needs_model else "vocabulary"
+
+    def svg_environment(self, dataset: str) -> str | list[str]:
+        """Return the environment of the method that ranks genes; nothing for one that needs none."""
+        environment = registry.method("svg", self.datasets[dataset]["svg"]["method"]).environment
+        return f".venvs/{environment}" if environment else []
+
+    def scores(self) -> list[str]:
+        """Return the scores of every method on every test section."""
+        return [f"{path}.csv" for path in self._by_method(self.on())]
+
+    def gene_scores(self, datasets: Iterable[str]) -> list[str]:
+        """Return the scores per gene of every method on every test section of these datasets."""
+        return [f"{path}.genes.csv" for path in self._by_method(datasets)]
+
+    def _by_method(self, datasets: Iterable[str]) -> list[str]:
+        """Return the stem of every test section's files, by method."""
+        return [
+            f"<results>/{dataset}/generation/{section}/{method}"
+            for dataset in datasets
+            for section in self.datasets[dataset]["sections"]["test"]
+            for method in self.datasets[dataset]["generation"]["methods"]
+        ]
+
+
+def _has_train_and_test(dataset: dict) -> bool:
+    return bool(dataset["sections"]["train"] and dataset["sections"]["test"])

@@ -1,0 +1,124 @@
+"""Tables and figures of the paper: the datasets of each, and which of them a run makes."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gest.errors import UserError
+from gest.paper.pipeline.ablation import Ablation
+from gest.paper.pipeline.generation import Generation
+from gest.paper.pipeline.labelling import Labelling
+from gest.paper.pipeline.part import Part
+from gest.paper.pipeline.perturbation import Perturbation
+
+TASKS = {
+    **dict.fromkeys(("table_1", "table_a2", "figure_a6"), "clustering"),
+    **dict.fromkeys(("table_2", "figure_a7"), "annotation"),
+    **dict.fromkeys(("table_a3", "figure_5"), "perturbation"),
+}
+"""Task of every item that is not about generation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Items(Part):
+    """Items of the paper, by the name of their target."""
+
+    generation: Generation
+    labelling: Labelling
+    perturbation: Perturbation
+    ablation: Ablation
+
+    def on(self, item: str) -> list[str]:
+        """List the datasets that an item is made of; none where the run cannot make it."""
+        able = self._able(item)
+        configured = self.config["paper_items"][item]
+        if configured is None:
+            return able if item.startswith("table") else able[:1]
+        wanted = [configured] if isinstance(configured, str) else configured
+        return [dataset for dataset in wanted if dataset in able]
+
+    def datasets_of(self, item: str) -> list[str]:
+        """List the datasets that an item is made of; refuse an item that this run cannot make."""
+        datasets = self.on(item)
+        if not datasets:
+            raise UserError(
+                f"paper_items.{item}: no dataset of this run has the sections and labels that it needs (configured: "
+                f"{self.config['paper_items'][item] or 'any'}); choose another dataset."
+            )
+        return datasets
+
+    def settings(self, item: str, *keys: str) -> dict[str, Any]:
+        """Return one setting of each dataset of an item, None where a dataset lacks it."""
+        values: dict[str, Any] = {name: self.datasets[name] for name in self.datasets_of(item)}
+        for key in keys:
+            values = {name: value.get(key) for name, value in values.items()}
+        return values
+
+    def label_scores(self, item: str) -> list[str]:
+        """Return the scores of an item of clustering or annotation."""
+        return self.labelling.scores(TASKS[item], self.datasets_of(item))
+
+    def label_runs(self, item: str) -> list[str]:
+        """Return the records of the runs of an item of clustering or annotation."""
+        return self.labelling.runs(TASKS[item], self.datasets_of(item))
+
+    def perturbation_results(self, item: str, file: str) -> list[str]:
+        """Return one file of the ischaemia experiment, for each model."""
+        return self.perturbation.results(self.datasets_of(item)[0], file)
+
+    def scores(self) -> list[str]:
+        """Return every score of the run, as the tables of each task gather them."""
+        gathering = {"clustering": "table_1", "annotation": "table_2", "perturbation": "table_a3"}
+        tasks = ["generation"] + [task for task, item in gathering.items() if self.on(item)]
+        return [f"<results>/scores/{name}.csv" for name in tasks + self.ablation.tables()]
+
+    def deliverables(self) -> list[str]:
+        """Return every table and figure of the run."""
+        items = [item for item in self.config["paper_items"] if self.on(item)]
+        variants = self.ablation.tables()
+        tables = ["sections", "generation", "paper_comparison"]
+        tables += [item for item in items if item.startswith("table")] + variants
+        figures = ["figure_2c"] + [item for item in items if item.startswith("figure")]
+        if variants:
+            tables.append("ablation_cost")
+            figures += ["figure_ablation_curves", "figure_scaling"]
+        files = [f"<results>/tables/{table}.csv" for table in tables]
+        files += [f"<results>/figures/{figure}.png" for figure in figures]
+        return [*files, "<results>/tables/parameters.html"]
+
+    def paper_map(self, rule_of: Callable[[str], Any]) -> list[dict[str, Any]]:
+        """Describe every table and figure of the paper for docs/paper_map.md.
+
+        Parameters
+        ----------
+        rule_of
+            Returns the rule of an item: its docstring, Snakefile, script and output.
+        """
+        datasets = {"figure_2c": []} | {item: self.on(item) for item in self.config["paper_items"]}
+        datasets |= {table: self.ablation.on() for table in self.config["ablation"]["tables"]}
+        rows = []
+        for item, names in datasets.items():
+            if not re.match("table|figure", item):
+                continue
+            rule = rule_of(item)
+            reference = [self.config["perturbation"]["reference"]] if TASKS.get(item) == "perturbation" else []
+            rows.append(
+                {
+                    "target": item,
+                    "description": rule.docstring,
+                    "rule": Path(rule.snakefile).name,
+                    "script": Path(rule.script).name,
+                    "datasets": names + reference,
+                    "outputs": [str(path) for path in rule.output],
+                }
+            )
+        return rows
+
+    def _able(self, item: str) -> list[str]:
+        """List the datasets that have what an item needs."""
+        task = TASKS.get(item)
+        if task == "perturbation":
+            return self.perturbation.on()
+        return self.labelling.on(task) if task else self.generation.on()

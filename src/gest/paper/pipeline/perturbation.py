@@ -1,0 +1,44 @@
+"""The ischaemia experiment: its datasets, sections and results."""
+
+from dataclasses import dataclass
+
+from gest.paper.pipeline.configuration import data_folder
+from gest.paper.pipeline.generation import Generation
+from gest.paper.pipeline.part import Part
+from gest.paper.pipeline.sections import Sections
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perturbation(Part):
+    """Perturbation of one section of an atlas, compared with injured tissue."""
+
+    sections: Sections
+    generation: Generation
+
+    def on(self) -> list[str]:
+        """List the datasets of the ABC Atlas that have a model, in a run that has the ischaemia data."""
+        if self.config["perturbation"]["reference"] not in self.datasets:
+            return []
+        return [name for name in self.generation.on() if self.datasets[name]["source"] == "abc_atlas"]
+
+    def reference_sections(self) -> list[str]:
+        """Return the sections of injured and of sham tissue."""
+        return self.sections.whole_files(self.config["perturbation"]["reference"])
+
+    def atlas_tables(self, dataset: str) -> list[str]:
+        """Return the tables of upstream names, one per animal."""
+        return [f"<results>/{dataset}/sections/{part}.csv" for part in self.datasets[dataset]["parts"]]
+
+    def results(self, dataset: str, file: str) -> list[str]:
+        """Return one file of the experiment's results, for each model."""
+        return [f"<results>/{dataset}/perturbation/s{seed}/{file}" for seed in self.config["model_seeds"]]
+
+    def main_variant(self) -> str:
+        """Name the main variant of the experiment: its context, and σ as a multiple of the region's radius."""
+        return f"{self.config['perturbation']['context']}/1"
+
+    def known_degs(self, fixtures: object) -> str | None:
+        """Return the table of genes known to be high or low around an infarct; None for the paper's own table."""
+        if self.config["perturbation"]["truth"]:
+            return str(data_folder(self.config) / self.config["perturbation"]["truth"])
+        return f"{fixtures}/pia_p_degs.csv" if self.config["fixtures"] else None

@@ -1,0 +1,90 @@
+"""Serve rules: patterns of wildcards, options, memory, files beside the workflow, errors of one sentence."""
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any
+
+from gest.errors import UserError
+from gest.paper.pipeline.part import Part
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Return a pattern that matches only these names; without names, nothing."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+def none_of(names: Iterable[str]) -> str:
+    """Return a pattern that matches the name of any .h5ad but these."""
+    return rf"(?!(?:{one_of(names)})\.h5ad$)[^/]+"
+
+
+def options(name: str, paths: Iterable[str]) -> list[str]:
+    """Return paths as options of a command, ``--name=path`` each."""
+    return [f"--{name}={path}" for path in paths]
+
+
+def growing(amount: int) -> Callable[..., int]:
+    """Return a resource function: `amount` at the first attempt, twice as much at the second, and so on."""
+
+    def resource(wildcards: Any, attempt: int) -> int:
+        return amount * attempt
+
+    return resource
+
+
+def node_launcher(resources: Any, threads: int) -> str:
+    """Return the srun that starts one task on each node of a job; nothing for a job on one node."""
+    nodes = resources.get("nodes", 1)
+    if nodes == 1:
+        return ""
+    per_task = f"--ntasks-per-node=1 --gpus-per-node={resources.gpu // nodes} --cpus-per-task={threads}"
+    return f"{resources.mpi} --nodes={nodes} --ntasks={nodes} {per_task} --kill-on-bad-exit=1"
+
+
+def source_file(cached: Any) -> Any:
+    """Return the file that `workflow.source_path` copied, where it is on this machine; else the copy.
+
+    The copy lies in a cache under a name that changes with every start. A file below the working directory is named
+    relative to it, so that a moved checkout does not remake what was made of it.
+    """
+    origin = getattr(cached, "flags", {}).get("sourcecache_entry")
+    if origin is None or not os.path.exists(origin):
+        return cached
+    path = os.path.normpath(origin)
+    if not os.path.exists(path):
+        path = os.path.realpath(origin)  # the workflow is reached through a link
+    relative = os.path.relpath(path)
+    if not relative.startswith(os.pardir):
+        path = relative
+    local = cached.new_from(path)
+    local.flags = {"sourcecache_entry": path, "local": True}  # neither prefixed nor kept in a remote storage
+    return local
+
+
+class Stopping:
+    """A `Run` whose user errors stop Snakemake with one sentence.
+
+    Snakemake adds a traceback to every exception of an input function except an exit.
+    """
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._target, name)
+        if callable(value):
+            return _stopping(value)
+        return Stopping(value) if isinstance(value, Part) else value
+
+
+def _stopping(function: Callable) -> Callable:
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except UserError as error:
+            raise SystemExit(f"Error: {error}") from None
+
+    return call

@@ -45,10 +45,11 @@ def test_links_between_documents_lead_somewhere():
             assert link.startswith("http") or (document.parent / link).exists(), f"{document.name}: {link}"
 
 
-def test_the_table_of_keys_is_current():
+def test_the_schema_has_the_methods_of_the_registry_and_the_table_of_keys_is_current():
     describe = runpy.run_path(str(ROOT / "config" / "describe.py"))
-    readme = (ROOT / "config" / "README.md").read_text()
-    assert describe["replace_table"](readme) == readme, "out of date; run: python config/describe.py"
+    readme, schema = (ROOT / "config" / "README.md").read_text(), SCHEMA.read_text()
+    assert describe["write_schema"](schema) == schema, "out of date; run: python config/describe.py"
+    assert describe["write_readme"](readme, schema) == readme, "out of date; run: python config/describe.py"
 
 
 def test_every_key_of_the_configuration_is_in_the_table():

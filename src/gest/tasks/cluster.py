@@ -1,4 +1,4 @@
-"""The one clustering step: every method's embedding of the cells of a section, into a wanted number of clusters."""
+"""Cluster the cells of a section by an embedding, into a wanted number of clusters: one step for every method."""
 
 import shutil
 import subprocess
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from gest.errors import UserError
 
 NEIGHBOURS = 15
-# Resolutions of Leiden, as powers of two, between which the one with the wanted number of clusters is searched.
+# Bounds of Leiden's resolution, as powers of two, for the search of the wanted number of clusters.
 LOWEST, HIGHEST = -10.0, 6.0
 STEPS = 20
-# Model EEE: clusters of one shape and direction, as GraphST and STAGATE take it. Exit statuses: see _mclust.
+# Model EEE: clusters of equal volume, shape and orientation, as in GraphST and STAGATE. Exit statuses: see _mclust.
 R_SCRIPT = """
 a <- commandArgs(TRUE)
 if (!requireNamespace("mclust", quietly = TRUE)) quit(status = 3)
@@ -36,36 +36,35 @@ def cluster(
     Parameters
     ----------
     embedding
-        (n, D), taken as it is; a row that is not finite is a cell that the method did not cover.
+        (n, D), not rescaled; a row that is not finite is a cell that the method did not cover.
     n_clusters
-        Wanted.
+        Number of clusters wanted.
     algorithm
-        "leiden": over the 15 nearest neighbours, the resolution searched by bisection (in 20 steps at most) for the
-        wanted number of clusters or the nearest to it. "kmeans": the best of 10 starts. "mclust": R's, model EEE.
+        "leiden": on the 15 nearest neighbours, the resolution searched by bisection (at most 20 steps) for the wanted
+        number of clusters or the nearest to it. "kmeans": the best of 10 starts. "mclust": that of R, model EEE.
     seed
-        The same one gives the same clusters.
+        The same seed gives the same clusters.
 
     Returns
     -------
     numpy.ndarray
-        (n,) clusters from 0 on; -1 where the cell was not covered.
+        (n,) clusters from 0; −1 if the cell is not covered.
 
     Raises
     ------
     UserError
-        If the algorithm is unknown, fewer cells are covered than clusters wanted, or mclust cannot be run.
+        The algorithm is unknown, fewer cells are covered than clusters wanted, or mclust cannot be run.
     """
     from threadpoolctl import threadpool_limits
 
     if algorithm not in ALGORITHMS:
-        raise UserError(
-            f"clustering.algorithm is {algorithm!r}, which is none of {', '.join(ALGORITHMS)}; mend it in the config."
-        )
+        choices = ", ".join(ALGORITHMS)
+        raise UserError(f"clustering.algorithm: unknown value {algorithm!r} (choose one of {choices}).")
     covered = np.isfinite(embedding).all(axis=1)
     if not 1 <= n_clusters <= covered.sum():
         raise UserError(
-            f"{covered.sum()} of {len(embedding)} cells have an embedding, which cannot make {n_clusters} clusters: "
-            "there must be one cluster or more, and a cell for each."
+            f"clustering: cannot make {n_clusters} clusters of the {covered.sum()} of {len(embedding)} cells that have "
+            "an embedding (expected at least one cluster, and a cell for each)."
         )
     clusters = np.full(len(embedding), -1)
     with threadpool_limits(1):  # the order in which several threads add up their sums changes the last bits
@@ -74,23 +73,25 @@ def cluster(
 
 
 def _leiden(embedding: NDArray[np.floating], n_clusters: int, seed: int) -> NDArray[np.int64]:
-    """Leiden's clusters of the resolution whose number of clusters is nearest to the wanted one."""
+    """Run Leiden at the resolution whose number of clusters is nearest to the wanted one."""
     import scanpy as sc
     from anndata import AnnData
 
     cells = AnnData(embedding)
     # Exact neighbours: approximate ones would depend on the number of threads.
     sc.pp.neighbors(cells, NEIGHBOURS, use_rep="X", transformer="sklearn", random_state=seed)
-    low, high, found = LOWEST, HIGHEST, {}
+    low, high = LOWEST, HIGHEST
+    clusters_by_number: dict[int, NDArray[np.int64]] = {}
     for _ in range(STEPS):
         middle = (low + high) / 2
         sc.tl.leiden(cells, 2**middle, flavor="igraph", n_iterations=2, directed=False, random_state=seed)
         number = cells.obs["leiden"].nunique()
-        found.setdefault(number, cells.obs["leiden"].cat.codes.to_numpy())
+        clusters_by_number.setdefault(number, cells.obs["leiden"].cat.codes.to_numpy())
         if number == n_clusters:
             break
         low, high = (middle, high) if number < n_clusters else (low, middle)
-    return found[min(found, key=lambda number: abs(number - n_clusters))]
+    nearest = min(clusters_by_number, key=lambda number: abs(number - n_clusters))
+    return clusters_by_number[nearest]
 
 
 def _kmeans(embedding: NDArray[np.floating], n_clusters: int, seed: int) -> NDArray[np.int64]:
@@ -100,32 +101,34 @@ def _kmeans(embedding: NDArray[np.floating], n_clusters: int, seed: int) -> NDAr
 
 
 def _mclust(embedding: NDArray[np.floating], n_clusters: int, seed: int) -> NDArray[np.int64]:
-    """Clusters of R's mclust, run in a process of its own."""
+    """Run R's mclust in a separate process."""
     rscript = shutil.which("Rscript")
     if rscript is None:
         raise UserError(
-            f"clustering.algorithm is 'mclust', and there is no Rscript to run it: install R and its package mclust "
-            f"({TO_INSTALL}), or take leiden or kmeans."
+            f"clustering.algorithm: 'mclust' needs Rscript, which is not installed; install R and its package mclust "
+            f"({TO_INSTALL}), or choose leiden or kmeans."
         )
     with tempfile.TemporaryDirectory() as folder:
-        script, given, made = (Path(folder, name) for name in ("mclust.R", "embedding.csv", "clusters.csv"))
+        script, embedding_file, clusters_file = (
+            Path(folder, name) for name in ("mclust.R", "embedding.csv", "clusters.csv")
+        )
         script.write_text(R_SCRIPT, encoding="utf-8")
         varying = embedding[:, embedding.std(0) > 0]  # a dimension without variance fits no Gaussian
-        np.savetxt(given, varying, delimiter=",", fmt="%.9g")
-        command = [rscript, "--vanilla", script, given, str(n_clusters), str(seed), made]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode == 3:
+        np.savetxt(embedding_file, varying, delimiter=",", fmt="%.9g")
+        command = [rscript, "--vanilla", script, embedding_file, str(n_clusters), str(seed), clusters_file]
+        finished = subprocess.run(command, capture_output=True, text=True, check=False)
+        if finished.returncode == 3:
             raise UserError(
-                f"clustering.algorithm is 'mclust', a package that {rscript} does not have: install it "
-                f"({TO_INSTALL}), or take leiden or kmeans."
+                f"clustering.algorithm: 'mclust' is not installed in the R of {rscript}; install it ({TO_INSTALL}), or "
+                "choose leiden or kmeans."
             )
-        if done.returncode:
-            said = (done.stderr.strip().splitlines() or ["no such model fits"])[-1]
+        if finished.returncode:
+            reason = (finished.stderr.strip().splitlines() or ["the model does not fit"])[-1]
             raise UserError(
-                f"R's mclust did not make {n_clusters} clusters of {len(embedding)} cells in {embedding.shape[1]} "
-                f"dimensions ({said}): take another clustering.algorithm."
+                f"clustering.algorithm: 'mclust' made no {n_clusters} clusters of {len(embedding)} cells in "
+                f"{embedding.shape[1]} dimensions ({reason}); choose leiden or kmeans."
             )
-        return np.unique(np.loadtxt(made, dtype=int, ndmin=1), return_inverse=True)[1]
+        return np.unique(np.loadtxt(clusters_file, dtype=int, ndmin=1), return_inverse=True)[1]
 
 
 ALGORITHMS = {"leiden": _leiden, "kmeans": _kmeans, "mclust": _mclust}

@@ -1,4 +1,4 @@
-"""What a verb would do: all its inputs checked, nothing run."""
+"""Check the inputs of a verb and describe its work without doing it: `--dry-run`."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from gest.windows import Grid
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_LOOKED_AT = 200  # cells, evenly spread, to tell how many others their windows hold
+_SAMPLE = 200  # cells, evenly spread, whose windows are counted
 
 
 def plan(section: AnnData, model: GeST, *, window: float | None = None) -> str:
-    """Check a section as the verbs do, and say how much there is to do.
+    """Check a section as the verbs of a model do, and describe its size.
 
     Parameters
     ----------
@@ -41,38 +41,44 @@ def plan(section: AnnData, model: GeST, *, window: float | None = None) -> str:
     Raises
     ------
     UserError
-        What they would raise of the window and of its coordinates, genes and counts.
+        The verb would raise it: of the window, the coordinates, the genes or the counts.
     """
     check_window(window, model.config.window)
     read = read_for_model(section, model.vocabulary, empty_cells="they tell the model nothing of themselves")
-    xy, side = read.xy, window or model.config.window
-    found = read.columns >= 0
-    grid = Grid(xy, side)
-    some = xy[:: max(len(xy) // _LOOKED_AT, 1)]
-    near = np.median([len(grid.window(centre, side)) for centre in some])
+    side = window or model.config.window
+    grid = Grid(read.xy, side)
+    sample = read.xy[:: max(len(read.xy) // _SAMPLE, 1)]
+    cells_per_window = np.median([len(grid.window(centre, side)) for centre in sample])
+    is_shared = read.columns >= 0
+    n_parameters = sum(p.numel() for p in model.parameters())
     return (
-        f"{len(xy):,} cells, {found.sum()} of the model's {len(found)} genes, windows of {side:g} µm with {near:.0f} "
-        f"cells (median), {sum(p.numel() for p in model.parameters()):,} parameters on {model.device}"
+        f"{len(read.xy):,} cells, {is_shared.sum()} of the model's {len(is_shared)} genes, windows of {side:g} µm with "
+        f"{cells_per_window:.0f} cells (median), {n_parameters:,} parameters on {model.device}"
     )
 
 
 def plan_vocabulary(sections: Sections, settings: Mapping[str, Any]) -> str:
-    """Check training sections and settings as `gest.vocabulary.fit_sections` does, and say what comes of them."""
-    chosen, cells, genes = read_settings(VocabularySettings, settings, "vocabulary"), 0, 0
+    """Check training sections and settings as `fit_sections` does, and describe the vocabulary."""
+    chosen = read_settings(VocabularySettings, settings, "vocabulary")
+    n_cells, n_genes = 0, 0
     for section in stream(sections):
-        cells, genes = cells + section.n_obs, section.n_vars
-    kept = f"the {chosen.n_genes} most variable of {genes} genes, and markers" if chosen.n_genes else f"{genes} genes"
-    n = cap_metacells(chosen.n_metacells, cells)
-    return f"{n:,} meta cells of {cells:,} cells, sections: {len(sections)}; {kept}"
+        n_cells, n_genes = n_cells + section.n_obs, section.n_vars
+    n_metacells = cap_metacells(chosen.n_metacells, n_cells)
+    kept = f"{n_genes} genes"
+    if chosen.n_genes:
+        kept = f"the {chosen.n_genes} most variable of {n_genes} genes, and markers"
+    return f"{n_metacells:,} meta cells of {n_cells:,} cells, sections: {len(sections)}; {kept}"
 
 
 def plan_training(
     sections: Sequence[Any], vocabulary: Vocabulary, config: Any, *, validation: Sequence[Any] = ()
 ) -> str:
-    """Check what `gest.pretrain` is given, and say what it would do; parameters as there."""
+    """Check the inputs of `gest.pretrain` and describe the training; parameters as there."""
     config = Config.of(config)
     with tempfile.TemporaryDirectory() as folder:
-        training, held_out = (as_tokens(given, vocabulary, config, Path(folder)) for given in (sections, validation))
-        for given in filter(None, (training, held_out)):
-            Windows(given, config, seed=0)  # needs cells
+        training = as_tokens(sections, vocabulary, config, Path(folder))
+        held_out = as_tokens(validation, vocabulary, config, Path(folder))
+        for group in (training, held_out):
+            if group:
+                Windows(group, config, seed=0)  # raises if there are too few cells
         return outline(GeST(config, vocabulary), training, held_out)

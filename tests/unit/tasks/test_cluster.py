@@ -1,4 +1,4 @@
-"""The one clustering step: known clusters are found, by every algorithm, with their number, and the same every time."""
+"""Clustering: known clusters are found by every algorithm, in the wanted number, and the same for the same seed."""
 
 import random
 import shutil
@@ -12,17 +12,17 @@ from sklearn.metrics import adjusted_rand_score
 from gest.errors import UserError
 from gest.tasks.cluster import R_SCRIPT, cluster
 
-# Stands in for R: nearest of evenly spaced rows, from 1 on; what it was given lies beside its output.
+# Stands in for R: nearest of evenly spaced rows, from 1; it keeps its input beside its output.
 RSCRIPT = f"""#!{sys.executable}
 import shutil, sys
 from pathlib import Path
 import numpy as np
-vanilla, script, given, k, seed, made = sys.argv[1:]
-Z = np.loadtxt(given, delimiter=",", ndmin=2)
+vanilla, script, embedding, k, seed, clusters = sys.argv[1:]
+Z = np.loadtxt(embedding, delimiter=",", ndmin=2)
 centres = Z[:: len(Z) // int(k)][: int(k)]
-np.savetxt(made, 1 + ((Z[:, None] - centres) ** 2).sum(2).argmin(1), fmt="%d")
+np.savetxt(clusters, 1 + ((Z[:, None] - centres) ** 2).sum(2).argmin(1), fmt="%d")
 Path(sys.argv[0]).with_name("seen").write_text(" ".join([vanilla, k, seed, Path(script).read_text()]))
-shutil.copy(given, Path(sys.argv[0]).with_name("given.csv"))
+shutil.copy(embedding, Path(sys.argv[0]).with_name("given.csv"))
 """
 
 
@@ -51,12 +51,12 @@ def test_known_clusters_are_found(rng, algorithm):
 
 
 @pytest.mark.parametrize("wanted", [2, 5, 9])
-def test_leiden_finds_as_many_clusters_as_wanted(rng, wanted):
-    embedding = rng.uniform(0, 1, (500, 2))  # one sheet, which can be cut anyhow
+def test_leiden_finds_the_wanted_number_of_clusters(rng, wanted):
+    embedding = rng.uniform(0, 1, (500, 2))  # one sheet can be cut into any number
     assert len(set(cluster(embedding, wanted, seed=0))) == wanted
 
 
-def test_leiden_takes_the_nearest_number_where_the_wanted_one_cannot_be_had(rng):
+def test_leiden_takes_the_nearest_number_if_the_wanted_one_is_impossible(rng):
     embedding, truth = blobs(rng, sizes=(40,) * 6, spread=0.01)
     found = cluster(embedding, 3, seed=0)  # six islands without a bridge cannot be fewer
     assert adjusted_rand_score(truth, found) == 1
@@ -84,7 +84,7 @@ def test_cells_without_an_embedding_take_no_part(rng, algorithm):
     np.testing.assert_array_equal(found[covered], cluster(embedding[covered], 4, algorithm=algorithm, seed=0))
 
 
-def test_mclust_is_given_the_embedding_and_its_clusters_come_back(rng, rscript):
+def test_mclust_reads_the_embedding_and_its_clusters_are_returned(rng, rscript):
     folder = rscript(RSCRIPT)
     embedding, _ = blobs(rng, sizes=(30, 30, 30))
     embedding[7] = np.nan
@@ -102,21 +102,21 @@ def test_mclust_is_given_the_embedding_and_its_clusters_come_back(rng, rscript):
     [
         (
             "#!/bin/sh\nexit 3\n",
-            r"a package that .*Rscript does not have: install it \(on Debian, `apt-get install r-base",
+            r"'mclust' is not installed in the R of .*Rscript; install it \(on Debian, `apt-get install r-base",
         ),
-        ("#!/bin/sh\nexit 4\n", r"did not make 4 clusters of 180 cells in 8 dimensions \(no such model fits\)"),
-        ("#!/bin/sh\necho some words >&2\necho Error: singular >&2\nexit 1\n", r"\(Error: singular\): take another"),
+        ("#!/bin/sh\nexit 4\n", r"made no 4 clusters of 180 cells in 8 dimensions \(the model does not fit\)"),
+        ("#!/bin/sh\necho some words >&2\necho Error: singular >&2\nexit 1\n", r"\(Error: singular\); choose leiden"),
     ],
 )
-def test_what_mclust_cannot_do_is_told(rng, rscript, text, sentence):
+def test_an_error_of_mclust_is_a_sentence(rng, rscript, text, sentence):
     rscript(text)
     with pytest.raises(UserError, match=sentence):
         cluster(blobs(rng)[0], 4, algorithm="mclust", seed=0)
 
 
-def test_without_r_it_says_what_to_install(rng, tmp_path, monkeypatch):
+def test_without_r_the_error_says_what_to_install(rng, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match=r"no Rscript to run it: install R .*r-cran-mclust"):
+    with pytest.raises(UserError, match=r"needs Rscript, which is not installed; install R .*r-cran-mclust"):
         cluster(blobs(rng)[0], 4, algorithm="mclust", seed=0)
 
 
@@ -131,12 +131,12 @@ def test_mclust_itself_finds_known_clusters(rng):
 @pytest.mark.parametrize(
     ("rows", "wanted", "algorithm", "sentence"),
     [
-        (5, 2, "louvain", r"clustering\.algorithm is 'louvain', which is none of leiden, kmeans, mclust"),
-        (5, 6, "kmeans", r"5 of 5 cells have an embedding, which cannot make 6 clusters"),
-        (5, 0, "leiden", r"cannot make 0 clusters"),
-        (0, 1, "leiden", r"0 of 0 cells"),
+        (5, 2, "louvain", r"clustering\.algorithm: unknown value 'louvain' \(choose one of leiden, kmeans, mclust\)"),
+        (5, 6, "kmeans", r"cannot make 6 clusters of the 5 of 5 cells that have an embedding"),
+        (5, 0, "leiden", "cannot make 0 clusters"),
+        (0, 1, "leiden", "0 of 0 cells"),
     ],
 )
-def test_what_cannot_be_clustered_is_told(rng, rows, wanted, algorithm, sentence):
+def test_user_errors(rng, rows, wanted, algorithm, sentence):
     with pytest.raises(UserError, match=sentence):
         cluster(rng.normal(size=(rows, 3)), wanted, algorithm=algorithm, seed=0)

@@ -14,7 +14,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from gest.data.sources.abc_atlas import TERMS, read
+from gest.data.sources.abc_atlas import read
+from gest.data.sources.abc_atlas_tables import TERMS
 from gest.sections import write_section
 
 CELLS, PASSED, GENES, SECTIONS, CHUNK = 4_167_870, 2_846_908, 1_122, 147, (16_281, 5)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from gest.data.sources.abc_atlas import MIDLINE, TERMS
+from gest.data.sources.abc_atlas_tables import MIDLINE, TERMS
 
 _FAILED = 0.45  # cells of the matrix per cell of the metadata that did not pass quality control
 _GENES_PER_CHUNK = 5

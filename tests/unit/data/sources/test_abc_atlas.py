@@ -13,8 +13,9 @@ import pytest
 import scipy.sparse as sp
 from scipy.spatial import KDTree
 
-from gest.data.sources import abc_atlas
-from gest.data.sources.abc_atlas import TERMS, read
+from gest.data.sources import abc_atlas_matrix
+from gest.data.sources.abc_atlas import read
+from gest.data.sources.abc_atlas_tables import TERMS
 from gest.data.sources.simulate import simulate
 from gest.errors import UserError
 from gest.sections import read_section, write_section
@@ -145,7 +146,7 @@ def test_sections_do_not_depend_on_how_the_matrix_is_stored(folder, read_back, s
             ad.io.write_elem(file, "X", stored(X))
         else:
             ad.io.write_elem(file, "X", X, dataset_kwargs={"chunks": stored} if stored else {})
-    monkeypatch.setattr(abc_atlas, "_TILE", tile)
+    monkeypatch.setattr(abc_atlas_matrix, "_TILE", tile)
     for (_, section, record), (_, expected, _) in zip(sections_of(folder), read_back, strict=True):
         assert np.array_equal(section.X.toarray(), expected.X.toarray()), record
         assert section.X.format == "csr"
@@ -158,7 +159,7 @@ def test_tiles_are_small_and_no_chunk_is_read_twice_at_full_size(chunks):
     # Nothing is stored in this file: a dataset without values reads as zeros.
     with h5py.File("empty", "w", driver="core", backing_store=False) as file:
         X = file.create_dataset("X", (4_167_870, 1122), "f4", chunks=chunks)
-        rows, tiles = next(abc_atlas._slabs(X))
+        rows, tiles = next(abc_atlas_matrix._slabs(X))
         tile = next(iter(tiles))
         assert tile.nbytes <= 2**27
         assert tile.shape[0] == rows.stop - rows.start
@@ -261,14 +262,14 @@ def drop_the_matrix(folder):
 
 METADATA, CCF = "cell_metadata.csv", "ccf_coordinates.csv"
 BAD = {
-    "no section column": (without(METADATA, "brain_section_label"), f"{METADATA}: there is no column 'brain_section"),
-    "no donor column": (without(METADATA, "donor_label"), f"{METADATA}: there is no column 'donor_label'"),
-    "no parcellation": (without(CCF, "parcellation_index"), f"{CCF}: there is no column 'parcellation_index'"),
-    "no symbols": (without("gene.csv", "gene_symbol"), "gene.csv: there is no column 'gene_symbol'"),
-    "no structures": (without(TERMS, "structure"), f"{TERMS}: there is no column 'structure', only parcellation_index"),
-    "numbers in the metadata": (as_numbers(METADATA), f"{METADATA}: 1180 cell labels are no text of digits"),
-    "numbers in the ccf": (as_numbers(CCF), f"{CCF}: .* cell labels are no text of digits"),
-    "numbers in the matrix": (matrix_labels(lambda labels: labels.astype(float)), f"{MATRIX}: {N} cell labels are no"),
+    "no section column": (without(METADATA, "brain_section_label"), f"{METADATA}: no column 'brain_section"),
+    "no donor column": (without(METADATA, "donor_label"), f"{METADATA}: no column 'donor_label'"),
+    "no parcellation": (without(CCF, "parcellation_index"), f"{CCF}: no column 'parcellation_index'"),
+    "no symbols": (without("gene.csv", "gene_symbol"), "gene.csv: no column 'gene_symbol'"),
+    "no structures": (without(TERMS, "structure"), f"{TERMS}: no column 'structure' .it has parcellation_index"),
+    "numbers in the metadata": (as_numbers(METADATA), f"{METADATA}: 1180 cell labels are not text of digits"),
+    "numbers in the ccf": (as_numbers(CCF), f"{CCF}: .* cell labels are not text of digits"),
+    "numbers in the matrix": (matrix_labels(lambda labels: labels.astype(float)), f"{MATRIX}: {N} cell labels are not"),
     "repeated in the metadata": (repeated(METADATA), f"{METADATA}: 1 cell labels are repeated"),
     "repeated in the ccf": (repeated(CCF), f"{CCF}: 1 cell labels are repeated"),
     "repeated in the matrix": (matrix_labels(lambda x: np.append(x[:-1], x[0])), f"{MATRIX}: 1 cell labels are repeat"),
@@ -278,19 +279,19 @@ BAD = {
     "unknown parcellation": (first(CCF, "parcellation_index", 9999), f"{TERMS}: 1 values .* are missing .e.g. 9999"),
     "another section": (
         first(METADATA, "brain_section_label", "x.1"),
-        f"{METADATA}: there are 6 sections .* 5 are exp",
+        f"{METADATA}: brain_section_label names 6 sections .expected 5",
     ),
     "section without number": (
         lambda folder: edit(folder / METADATA, lambda f: f.replace(UNREGISTERED, "third")),
         f"{METADATA}: brain_section_label 'third' does not end in a number",
     ),
-    "text for a place": (first(METADATA, "x", "left"), f"{METADATA}: this cannot be read"),
-    "empty csv": (lambda folder: (folder / CCF).write_text(""), f"{CCF}: this cannot be read"),
-    "no csv": (lambda folder: (folder / "gene.csv").unlink(), "gene.csv: this cannot be read"),
+    "text for a place": (first(METADATA, "x", "left"), f"{METADATA}: cannot be read"),
+    "empty csv": (lambda folder: (folder / CCF).write_text(""), f"{CCF}: cannot be read"),
+    "no csv": (lambda folder: (folder / "gene.csv").unlink(), "gene.csv: cannot be read"),
     "genes missing": (lambda folder: edit(folder / "gene.csv", lambda f: f[2:]), f"gene.csv: 2 of the {T} genes"),
-    "truncated": (truncate, f"{MATRIX}: this is not a whole .h5ad"),
-    "damaged": (damage_a_chunk, f"{MATRIX}: this is not a whole .h5ad"),
-    "no matrix": (drop_the_matrix, f"{MATRIX}: this is not a whole .h5ad"),
+    "truncated": (truncate, f"{MATRIX}: not a complete .h5ad"),
+    "damaged": (damage_a_chunk, f"{MATRIX}: not a complete .h5ad"),
+    "no matrix": (drop_the_matrix, f"{MATRIX}: not a complete .h5ad"),
     "no h5ad": (lambda folder: (folder / MATRIX).unlink(), r"there are 0 files called \*-raw.h5ad"),
     "two mice": (lambda f: shutil.copy(f / MATRIX, f / "b-raw.h5ad"), r"there are 2 files called \*-raw.h5ad"),
 }
@@ -306,11 +307,11 @@ def test_what_cannot_be_read_is_an_error_of_one_sentence(folder, spoil, message)
 
 
 def test_a_wrong_number_of_sections_or_nothing_to_hold_out_is_an_error(upstream):
-    with pytest.raises(UserError, match=r"cell_metadata.csv: there are 5 sections in .*, where 147 are expected"):
+    with pytest.raises(UserError, match=r"cell_metadata.csv: brain_section_label names 5 sections \(expected 147\)"):
         sections_of(upstream, n_sections=147)
-    with pytest.raises(UserError, match=r"2 sections have 260 cells and none is called 'x.1', where one is to be"):
+    with pytest.raises(UserError, match=r"2 sections have 260 cells .* and none is called 'x.1'"):
         sections_of(upstream, held_out={"cells": 260, "otherwise": "x.1"})
-    with pytest.raises(UserError, match="there is no column 'lobe', only parcellation_index, organ"):
+    with pytest.raises(UserError, match=r"no column 'lobe' \(it has parcellation_index, organ"):
         sections_of(upstream, labels={"lobe": "parcellation_lobe"})
 
 

@@ -1,5 +1,12 @@
 """Constants and functions that tests of several rooms share."""
 
+import re
+from collections.abc import Callable
+
+import pytest
+
+from gest.errors import UserError
+
 TINY = {
     "window": 300,
     "model": {"layers": 2, "heads": 2, "width": 16},
@@ -12,3 +19,12 @@ TINY = {
         "checkpoint_every": 4,
     },
 }
+
+
+def refused(call: Callable[[], object], *parts: str) -> str:
+    """Call what must raise a UserError of one line with these parts, in this order; return the message."""
+    with pytest.raises(UserError, match=".*".join(re.escape(part) for part in parts)) as error:
+        call()
+    message = str(error.value)
+    assert "\n" not in message
+    return message

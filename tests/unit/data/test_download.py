@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import refused
 
 from gest.data import http as transfer
 from gest.data.download import obtain
@@ -55,14 +56,10 @@ def get(entry, folder, name=NAME, **options):
     return obtain(entry, name, folder, page="https://example.org/data", again="snakemake all", **options)
 
 
-def refused(entry, folder, **options) -> str:
+def refused_download(entry, folder, **options) -> str:
     """The one sentence of the error; nothing is left that a later run would take for the file."""
     before = set(folder.rglob("*")) if folder.exists() else set()
-    with pytest.raises(UserError) as error:
-        get(entry, folder, **options)
-    sentence = str(error.value)
-    assert "\n" not in sentence
-    assert "snakemake all" in sentence
+    sentence = refused(lambda: get(entry, folder, **options), "snakemake all")
     new = {p for p in set(folder.rglob("*")) - before if p.is_file()}
     assert all(p.name.endswith((".part", ".part.lock")) for p in new)
     return sentence
@@ -127,7 +124,7 @@ def test_end_that_nothing_announced_is_compared_with_the_known_size(upstream, fo
 def test_later_run_resumes_what_an_earlier_one_left(upstream, folder):
     answers = []
     with serve(upstream, {NAME: ["drop", 404]}, answers) as address:
-        refused(entry(address), folder)
+        refused_download(entry(address), folder)
         kept = (folder / (NAME + ".part")).stat().st_size
         assert 0 < kept < len(CONTENT)
         get(entry(address), folder)
@@ -185,7 +182,7 @@ def test_server_that_ignores_range_sends_all_again(upstream, folder):
 def test_server_that_always_drops_and_ignores_range_is_given_up(upstream, folder):
     answers = []
     with serve(upstream, {NAME: ["drop, ignore range"] * 99}, answers) as address:
-        assert f"{address}/{NAME} dropped the connection" in refused(entry(address), folder)
+        assert f"{address}/{NAME} dropped the connection" in refused_download(entry(address), folder)
     # The first gets further than nothing; none after it gets further.
     assert len(answers) == 1 + transfer.ATTEMPTS
 
@@ -209,7 +206,7 @@ def test_stall_is_noticed_and_resumed(upstream, folder):
 def test_endless_stall_is_an_error(upstream, folder, monkeypatch):
     monkeypatch.setattr(transfer, "ATTEMPTS", 1)
     with serve(upstream, {NAME: ["stall"] * 99}) as address:
-        assert f"{address}/{NAME} stalled" in refused(entry(address), folder, timeout=(1, 0.05))
+        assert f"{address}/{NAME} stalled" in refused_download(entry(address), folder, timeout=(1, 0.05))
 
 
 def test_busy_server_is_asked_again(upstream, folder):
@@ -222,7 +219,7 @@ def test_busy_server_is_asked_again(upstream, folder):
 def test_server_that_stays_busy_is_given_up(upstream, folder):
     answers = []
     with serve(upstream, {NAME: [503] * 99}, answers) as address:
-        assert f"{address}/{NAME} answered 503" in refused(entry(address), folder)
+        assert f"{address}/{NAME} answered 503" in refused_download(entry(address), folder)
     assert len(answers) == transfer.ATTEMPTS
 
 
@@ -230,14 +227,14 @@ def test_server_that_stays_busy_is_given_up(upstream, folder):
 def test_refusal_is_final(upstream, folder, status):
     answers = []
     with serve(upstream, {NAME: [status] * 99}, answers) as address:
-        assert f"{address}/{NAME} answered {status}" in refused(entry(address), folder)
+        assert f"{address}/{NAME} answered {status}" in refused_download(entry(address), folder)
     assert len(answers) == 1
 
 
 def test_nobody_there(upstream, folder):
     with serve(upstream) as address:
         pass
-    sentence = refused(entry(address), folder)
+    sentence = refused_download(entry(address), folder)
     assert "could not be reached" in sentence
     assert "https://example.org/data" in sentence
 
@@ -262,7 +259,7 @@ def test_hash_that_stays_wrong_names_file_url_expected_and_got(upstream, folder,
     wrong[len(wrong) // 2] ^= 1
     got, expected = (hashlib.new(algorithm, content).hexdigest() for content in (wrong, CONTENT))
     with serve(upstream, {NAME: ["wrong bytes"] * 99}) as address:
-        sentence = refused(entry(address, md5=None) | {algorithm: expected}, folder)
+        sentence = refused_download(entry(address, md5=None) | {algorithm: expected}, folder)
     for part in (str(folder / NAME), f"{address}/{NAME}", got, expected):
         assert part in sentence
     assert files(folder) == {"cells.h5ad.part.lock"}
@@ -272,14 +269,14 @@ def test_hash_that_stays_wrong_names_file_url_expected_and_got(upstream, folder,
 def test_truncated_upstream_file(upstream, folder, known):
     (upstream / NAME).write_bytes(CONTENT[:1000])
     with serve(upstream) as address:
-        sentence = refused(entry(address, md5=known), folder)
+        sentence = refused_download(entry(address, md5=known), folder)
     assert f"announced 1000 bytes instead of {len(CONTENT)}" in sentence
 
 
 def test_empty_answer_is_no_file(upstream, folder):
     (upstream / NAME).write_bytes(b"")
     with serve(upstream) as address:
-        assert "has 0 bytes" in refused(entry(address, md5=None, size=None), folder)
+        assert "has 0 bytes" in refused_download(entry(address, md5=None, size=None), folder)
 
 
 def test_full_disk_says_how_much_is_missing_and_the_part_is_resumed(upstream, folder, monkeypatch):
@@ -298,7 +295,7 @@ def test_full_disk_says_how_much_is_missing_and_the_part_is_resumed(upstream, fo
     with serve(upstream, answers=answers) as address:
         with monkeypatch.context() as patch:
             patch.setattr(Path, "open", small_disk)
-            sentence = refused(entry(address), folder)
+            sentence = refused_download(entry(address), folder)
         kept = part.stat().st_size
         assert f"No space left on device), where {len(CONTENT) - kept} more bytes are needed" in sentence
         get(entry(address), folder)
@@ -332,7 +329,7 @@ def test_wrong_file_in_place_is_refused_and_kept(upstream, folder, content, got)
     (folder / "atlas").mkdir(parents=True)
     (folder / NAME).write_bytes(content)
     with serve(upstream) as address:
-        sentence = refused(entry(address), folder)
+        sentence = refused_download(entry(address), folder)
     assert got in sentence
     assert f"{folder / NAME}: the file in place" in sentence
     assert "remove it" in sentence
@@ -340,7 +337,7 @@ def test_wrong_file_in_place_is_refused_and_kept(upstream, folder, content, got)
 
 
 def test_no_address_names_page_folder_and_names(folder):
-    sentence = refused({"urls": [], "size": None, "otherwise": ["atlas/cells.gem"]}, folder)
+    sentence = refused_download({"urls": [], "size": None, "otherwise": ["atlas/cells.gem"]}, folder)
     for part in ("https://example.org/data", str(folder), f"{NAME} or atlas/cells.gem", "snakemake all"):
         assert part in sentence
     assert not folder.exists()
@@ -362,7 +359,7 @@ def test_other_name_in_place_is_used(folder):
 def test_empty_file_in_place_is_refused(folder):
     (folder / "atlas").mkdir(parents=True)
     (folder / NAME).touch()
-    assert "has 0 bytes" in refused({"urls": []}, folder)
+    assert "has 0 bytes" in refused_download({"urls": []}, folder)
 
 
 def article(upstream, **changes):
@@ -403,13 +400,13 @@ def test_file_in_place_is_checked_against_the_figshare_lock(upstream, folder):
         asked = {"figshare": f"{address}/v2/articles/7"}
         get(asked, folder)
     (folder / NAME).write_bytes(b"x" * len(CONTENT))
-    assert MD5 in refused(asked, folder)
+    assert MD5 in refused_download(asked, folder)
 
 
 def test_figshare_wrong_md5_leaves_no_lock(upstream, folder):
     article(upstream, computed_md5="0" * 32)
     with serve(upstream) as address:
-        assert "0" * 32 in refused({"figshare": f"{address}/v2/articles/7"}, folder)
+        assert "0" * 32 in refused_download({"figshare": f"{address}/v2/articles/7"}, folder)
     assert files(folder) == {"cells.h5ad.part.lock"}
 
 
@@ -427,7 +424,7 @@ def test_unexpected_answer_of_figshare(upstream, folder, text, says):
     article(upstream)
     (upstream / "v2" / "articles" / "7").write_text(text)
     with serve(upstream) as address:
-        sentence = refused({"figshare": f"{address}/v2/articles/7"}, folder)
+        sentence = refused_download({"figshare": f"{address}/v2/articles/7"}, folder)
     assert f"{address}/v2/articles/7" in sentence
     assert says in sentence
 
@@ -435,14 +432,14 @@ def test_unexpected_answer_of_figshare(upstream, folder, text, says):
 def test_figshare_that_is_busy_or_gone(upstream, folder):
     article(upstream)
     with serve(upstream, {"v2/articles/7": [503, 404]}) as address:
-        assert "answered 404" in refused({"figshare": f"{address}/v2/articles/7"}, folder)
+        assert "answered 404" in refused_download({"figshare": f"{address}/v2/articles/7"}, folder)
 
 
 def test_damaged_lock_is_named(upstream, folder):
     (folder / "atlas").mkdir(parents=True)
     lock = folder / (NAME + ".lock.json")
     lock.write_text("{}")
-    assert str(lock) in refused({"figshare": "http://127.0.0.1:1"}, folder)
+    assert str(lock) in refused_download({"figshare": "http://127.0.0.1:1"}, folder)
 
 
 def test_two_at_once_download_once(upstream, folder):

@@ -1,8 +1,9 @@
-"""Sections of the photothrombosis study (Han 2024, mouse Visium) out of the one HDF5 that is public."""
+"""Read sections of the photothrombosis study (Han 2024, mouse Visium) from the one HDF5 that is public."""
 
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import anndata as ad
@@ -32,12 +33,12 @@ def read(
 ) -> ad.AnnData:
     """Read one section; the rows of other sections stay on disk.
 
-    The file does not say in what unit its positions are. They are scaled so that the median distance of a spot to its
+    The file does not give the unit of its positions. They are scaled so that the median distance of a spot to its
     nearest neighbour within the section is 100 µm, Visium's pitch; the factor is logged.
 
-    Nor does it split the peri-infarct area, as the paper does. Here PIA_P (proximal) are its spots within `proximal_um`
-    of the nearest spot of the infarct's core in the section, and PIA_D (distal) the others. This is an approximation
-    to the authors' labels. A section without a core keeps the label PIA.
+    The paper splits the peri-infarct area; the file does not. Here its spots within `proximal_um` of the nearest spot
+    of the section's infarct core become PIA_P (proximal), and the others PIA_D (distal). This approximates the authors'
+    labels. A section without a core keeps the label PIA.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ def read(
     proximal_um
         Largest distance of PIA_P to the core, in µm.
     donor
-        The animal; without one the section stands for itself.
+        The animal; by default the section's name.
     batches
         Sections to their values in ``Batch``, where these differ.
     infarct, periinfarct
@@ -65,89 +66,114 @@ def read(
     ------
     UserError
         If the file is missing or unreadable, a key or the batch is not in it, shapes disagree, barcodes repeat within
-        the section, or its spots share one place.
+        the section, or its spots share one position.
     """
     if not (math.isfinite(proximal_um) and proximal_um > 0):
-        raise UserError(f"{path}: proximal_um is {proximal_um}, where a finite number above 0 is allowed; correct it")
+        raise UserError(f"{path}: proximal_um is {proximal_um} (expected a finite number above 0); correct it")
     if not Path(path).is_file():
-        raise UserError(f"{path}: there is no such file, where the stroke HDF5 is expected; place it there")
+        raise UserError(f"{path}: file not found (expected the stroke HDF5); place it there")
     batch = (batches or {}).get(name, name)
-    try:
-        with h5py.File(path) as file:
-            _check_shapes(file, path)
-            batches_there = file["Batch"].asstr()[:]
-            rows = np.flatnonzero(batches_there == batch)
-            if rows.size == 0:
-                raise UserError(
-                    f"{path}: there is no batch '{batch}' for section '{name}', where Batch has "
-                    f"{', '.join(pd.unique(batches_there))}; name one of these under `batches`"
-                )
-            counts = file["X"][rows]
-            positions = file["Pos"][:, rows].T.astype(np.float64)
-            barcodes = file["Barcode"].asstr()[rows]
-            labels = file["Celltype_coarse"].asstr()[rows]
-            genes = file["Gene"].asstr()[:]
-    # h5py raises OSError for what is no HDF5 or ends early, TypeError and ValueError for another type of data.
-    except (OSError, TypeError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(
-            f"{path}: this cannot be read ({error}), where an HDF5 of counts, positions and byte strings is expected; "
-            "fetch the file again"
-        ) from error
+    spots = _read_batch(Path(path), batch, name)
     where = f"{path}, section '{name}'"
-    repeated = int(pd.Index(barcodes).duplicated().sum())
+    repeated = int(pd.Index(spots.barcodes).duplicated().sum())
     if repeated:
         raise UserError(
-            f"{where}: {repeated} barcodes of batch '{batch}' occur again, where a batch is one section; "
+            f"{where}: {repeated} barcodes of batch '{batch}' occur again, but a batch is one section; "
             "name another under `batches`"
         )
-    xy = positions * _microns_per_unit(positions, where)
-    region = _split(labels, xy, infarct, periinfarct, proximal_um, where)
-    obs = pd.DataFrame({"section": name, "donor": donor or name, "batch": batch, "region": region}, index=barcodes)
+    xy = spots.positions * _microns_per_unit(spots.positions, where)
+    region = _split_periinfarct(spots.labels, xy, infarct, periinfarct, proximal_um, where)
+    columns = {"section": name, "donor": donor or name, "batch": batch, "region": region}
     section = ad.AnnData(
-        counts, obs=obs, var=pd.DataFrame(index=genes), obsm={"spatial": xy}, uns={"gest": {"x": "counts"}}
+        spots.counts,
+        obs=pd.DataFrame(columns, index=spots.barcodes),
+        var=pd.DataFrame(index=spots.genes),
+        obsm={"spatial": xy},
+        uns={"gest": {"x": "counts"}},
     )
     section.var_names_make_unique()
     return validate(section, name=where)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Spots:
+    """The n spots of one batch, as they stand in the file."""
+
+    counts: np.ndarray
+    """(n, T)"""
+    positions: np.ndarray
+    """(n, 2), in the file's unit."""
+    barcodes: np.ndarray
+    labels: np.ndarray
+    genes: np.ndarray
+    """(T,)"""
+
+
+def _read_batch(path: Path, batch: str, name: str) -> _Spots:
+    """Read the rows of one batch."""
+    try:
+        with h5py.File(path) as file:
+            _check_shapes(file, path)
+            all_batches = file["Batch"].asstr()[:]
+            rows = np.flatnonzero(all_batches == batch)
+            if rows.size == 0:
+                raise UserError(
+                    f"{path}: no batch '{batch}' for section '{name}' (Batch has {', '.join(pd.unique(all_batches))}); "
+                    "name one of these under `batches`"
+                )
+            return _Spots(
+                counts=file["X"][rows],
+                positions=file["Pos"][:, rows].T.astype(np.float64),
+                barcodes=file["Barcode"].asstr()[rows],
+                labels=file["Celltype_coarse"].asstr()[rows],
+                genes=file["Gene"].asstr()[:],
+            )
+    except UserError:
+        raise
+    # h5py raises OSError for what is no HDF5 or ends early, TypeError and ValueError for data of another type.
+    except (OSError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({error}; expected an HDF5 of counts, positions and byte strings); "
+            "fetch the file again"
+        ) from error
+
+
 def _check_shapes(file: h5py.File, path: str | Path) -> None:
-    """Raise UserError unless every key is there with the shape that X gives it."""
+    """Raise UserError unless every key is present and its shape agrees with Batch and Gene."""
     missing = [key for key in KEYS if key not in file]
     if missing:
         raise UserError(
-            f"{path}: there is no {', '.join(missing)} among {', '.join(file) or 'none'}, where {', '.join(KEYS)} are "
-            "expected; fetch the file again"
+            f"{path}: no {', '.join(missing)} (it has {', '.join(file) or 'nothing'}, expected {', '.join(KEYS)}); "
+            "fetch the file again"
         )
     n, t = file["Batch"].size, file["Gene"].size
     expected = {"X": (n, t), "Gene": (t,), "Batch": (n,), "Barcode": (n,), "Celltype_coarse": (n,), "Pos": (2, n)}
     for key, shape in expected.items():
         if file[key].shape != shape:
             raise UserError(
-                f"{path}: {key} has shape {file[key].shape}, where {n} in Batch and {t} in Gene make it {shape}; "
+                f"{path}: {key} has shape {file[key].shape} (expected {shape}, from {n} in Batch and {t} in Gene); "
                 "fetch the file again"
             )
 
 
 def _microns_per_unit(positions: np.ndarray, where: str) -> float:
-    """Return the factor that makes spots (n, 2) lie `PITCH_UM` from their neighbours."""
+    """Give the factor that puts spots (n, 2) `PITCH_UM` apart from their neighbours."""
     spacing = 0.0
     if len(positions) > 1 and np.isfinite(positions).all():
         spacing = float(np.median(KDTree(positions).query(positions, k=2)[0][:, 1]))
     if not spacing > 0:
         raise UserError(
-            f"{where}: {len(positions)} spots have no distance between neighbours, where two or more spots at finite "
-            "places of their own set the scale; check Pos and Batch"
+            f"{where}: the distance between neighbours of {len(positions)} spots is undefined (expected two or more "
+            "spots at different, finite positions); check Pos and Batch"
         )
-    log.info("%s: positions times %.6g are µm, for spots lie %g apart", where, PITCH_UM / spacing, spacing)
+    log.info("%s: positions times %.6g are µm, because spots are %g apart", where, PITCH_UM / spacing, spacing)
     return PITCH_UM / spacing
 
 
-def _split(
+def _split_periinfarct(
     labels: np.ndarray, xy: np.ndarray, infarct: str, periinfarct: str, proximal_um: float, where: str
 ) -> pd.Categorical:
-    """Return the regions (n,), with the peri-infarct area split by distance to the core; empty labels are missing."""
+    """Split the peri-infarct area by distance to the core; return regions (n,), empty labels missing."""
     core, around = labels == infarct, labels == periinfarct
     regions = labels.astype(object)
     if core.any():
@@ -155,5 +181,5 @@ def _split(
         regions[around] = np.where(near, f"{periinfarct}_P", f"{periinfarct}_D")
         log.info("%s: %d of %d spots of %s are proximal", where, near.sum(), near.size, periinfarct)
     elif around.any():
-        log.info("%s: %d spots of %s stay unsplit, for none is %s", where, around.sum(), periinfarct, infarct)
+        log.info("%s: %d spots of %s stay unsplit, because none is %s", where, around.sum(), periinfarct, infarct)
     return pd.Categorical(regions, categories=pd.Index(sorted(set(regions) - {""}), dtype=object))

@@ -1,18 +1,17 @@
 """Stereo-seq: molecules summed into square bins, whatever the columns are called, and what is refused."""
 
 import gzip
-import re
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import refused
 from scipy.spatial import KDTree
 
 from gest.data.sources import stereo_seq
 from gest.data.sources.simulate import simulate
 from gest.data.sources.stereo_seq import read
-from gest.errors import UserError
 from gest.testing.stereo_seq import write
 
 SUFFIXES = (".gem.gz", ".gem", ".tsv.gz", ".tsv", ".h5ad")
@@ -133,7 +132,9 @@ def test_an_h5ad_of_another_unit_or_of_cells_is_refused(tmp_path):
     ):
         apart = apart or f"{KDTree(cells).query(cells, k=2)[0][:, 1].min():.4g}"
         binned(tmp_path / "s.h5ad", xy)
-        refused(tmp_path, f"the nearest bins lie {apart} of the file's units apart, where `bin_size` is 50", "pitch_um")
+        refused_read(
+            tmp_path, f"the nearest bins lie {apart} of the file's units apart, where `bin_size` is 50", "pitch_um"
+        )
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -154,25 +155,23 @@ def test_the_fixture_has_the_schema_of_a_gem(file):
     assert len(np.unique(rows["x"] % 50)) == 50
 
 
-def refused(path, *parts, **settings):
-    with pytest.raises(UserError, match=".*".join(re.escape(part) for part in parts)) as error:
-        read(path, name="s", **settings)
-    assert "\n" not in str(error.value)
+def refused_read(path, *parts, **settings):
+    refused(lambda: read(path, name="s", **settings), *parts)
 
 
 def test_no_file_and_two_files(tmp_path):
-    refused(tmp_path, "none of s.gem.gz, s.gem, s.tsv.gz, s.tsv, s.h5ad lies there", "exactly one")
+    refused_read(tmp_path, "none of s.gem.gz, s.gem, s.tsv.gz, s.tsv, s.h5ad lies there", "exactly one")
     header = ("geneID", "x", "y", "MIDCount")
     gem(tmp_path / "s.gem", header)
     gem(tmp_path / "s.tsv", header)
-    refused(tmp_path, "s.gem, s.tsv of ", "exactly one", "remove the others")
+    refused_read(tmp_path, "s.gem, s.tsv of ", "exactly one", "remove the others")
 
 
 @pytest.mark.parametrize("role", ["geneID", "x", "y", "MIDCount"])
 def test_a_column_that_is_not_there(role, tmp_path):
     header = ["other" if name == role else name for name in ("geneID", "x", "y", "MIDCount")]
     what = {"geneID": "gene", "MIDCount": "count"}.get(role, role)
-    refused(gem(tmp_path / "s.gem", header), f"there is no column for {what} among {', '.join(header)}", "rename")
+    refused_read(gem(tmp_path / "s.gem", header), f"there is no column for {what} among {', '.join(header)}", "rename")
 
 
 @pytest.mark.parametrize("suffix", ["gem", "gem.gz"])
@@ -180,11 +179,11 @@ def test_a_column_that_is_not_there(role, tmp_path):
 def test_an_empty_file(suffix, text, tmp_path):
     data = text.encode()
     (tmp_path / f"s.{suffix}").write_bytes(gzip.compress(data) if suffix == "gem.gz" else data)
-    refused(tmp_path, "there is no column for gene among none")
+    refused_read(tmp_path, "there is no column for gene among none")
 
 
 def test_a_header_without_rows(tmp_path):
-    refused(gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=[]), "there are no rows below the header")
+    refused_read(gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=[]), "there are no rows below the header")
 
 
 @pytest.mark.parametrize("column", [1, 2, 3])
@@ -192,7 +191,7 @@ def test_a_header_without_rows(tmp_path):
 def test_text_for_a_number(column, value, tmp_path):
     rows = [list(row) for row in ROWS]
     rows[1][column] = value
-    refused(gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=rows), "this cannot be read to its end")
+    refused_read(gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=rows), "this cannot be read to its end")
 
 
 @pytest.mark.parametrize("column", [1, 2, 3])
@@ -202,21 +201,21 @@ def test_a_number_that_is_none_of_a_molecule(column, value, tmp_path, monkeypatc
     rows = [list(row) for row in ROWS]
     rows[1][column] = value
     path = gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=rows)
-    refused(path, "1 rows, the first of them row 2 below the header", "a number ≥ 0 for x, y or count")
+    refused_read(path, "1 rows, the first of them row 2 below the header", "a number ≥ 0 for x, y or count")
 
 
 def test_a_row_cut_short(tmp_path):
     path = gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"))
     path.write_text(path.read_text() + "Gad1\t60")
-    refused(path, "this cannot be read to its end", "fetch the file again")
+    refused_read(path, "this cannot be read to its end", "fetch the file again")
     path = gem(tmp_path / "s.gem", ("x", "y", "count", "geneID"), order=(1, 2, 3, 0))
     path.write_text(path.read_text() + "60\t60\t1")
-    refused(path, "1 rows, the first of them row 4 below the header, lack a gene")
+    refused_read(path, "1 rows, the first of them row 4 below the header, lack a gene")
 
 
 def test_places_beyond_any_chip(tmp_path):
     path = gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=[("Actb", 10**9, 3, 1)])
-    refused(path, "coordinates go up to 1e+09", "raise `bin_size`")
+    refused_read(path, "coordinates go up to 1e+09", "raise `bin_size`")
 
 
 def test_the_last_bin_that_is_allowed(tmp_path):
@@ -225,31 +224,35 @@ def test_the_last_bin_that_is_allowed(tmp_path):
     section = read(path, name="s", bin_size=1)
     assert section.obs_names.tolist() == ["s_3_60", "s_49_99", "s_50_60", f"s_{last}_{last}"]
     assert section.X.toarray().tolist() == [[2, 0], [1, 0], [0, 4], [0, 5]]
-    refused(gem(path, ("geneID", "x", "y", "count"), rows=[("Gad1", 3, last + 1, 5)]), "at most 2097152", bin_size=1)
+    refused_read(
+        gem(path, ("geneID", "x", "y", "count"), rows=[("Gad1", 3, last + 1, 5)]), "at most 2097152", bin_size=1
+    )
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.999])
 def test_a_gzip_cut_short(file, share, tmp_path):
     whole = file.read_bytes()
     (tmp_path / "s.gem.gz").write_bytes(whole[: int(share * len(whole))])
-    refused(tmp_path, "this cannot be read to its end", "fetch the file again")
+    refused_read(tmp_path, "this cannot be read to its end", "fetch the file again")
 
 
 def test_a_gzip_that_is_none_and_one_that_is_damaged(file, tmp_path):
     (tmp_path / "s.gem.gz").write_text("geneID\tx\ty\tcount\n")
-    refused(tmp_path, "this cannot be read to its end (Not a gzipped file")
+    refused_read(tmp_path, "this cannot be read to its end (Not a gzipped file")
     whole = bytearray(file.read_bytes())
     whole[len(whole) // 2] ^= 255
     (tmp_path / "s.gem.gz").write_bytes(whole)
-    refused(tmp_path, "s.gem.gz: ", "fetch the file again")
+    refused_read(tmp_path, "s.gem.gz: ", "fetch the file again")
 
 
 def test_a_count_that_is_no_integer(tmp_path):
     rows = [("Actb", 3, 60, 0.4), ("Gad1", 3, 60, 1)]
-    refused(gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=rows), "no integers", "counts are expected")
+    refused_read(
+        gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=rows), "no integers", "counts are expected"
+    )
 
 
 @pytest.mark.parametrize("settings", [{"bin_size": 0}, {"bin_size": -5}, {"pitch_um": 0.0}, {"pitch_um": np.inf}])
 def test_a_bin_without_extent(file, settings):
     (key, value), *_ = settings.items()
-    refused(file, f"{key} is {value}", "above 0", **settings)
+    refused_read(file, f"{key} is {value}", "above 0", **settings)

@@ -6,6 +6,7 @@ import re
 import h5py
 import numpy as np
 import pytest
+from helpers import refused
 from scipy.spatial.distance import cdist
 
 from gest.data.sources.simulate import simulate
@@ -125,7 +126,7 @@ def test_other_sections_are_not_looked_at(sections, path):
     replace(path, "X", lambda counts: np.where(others[:, None], -1, counts))
     replace(path, "Pos", lambda places: np.where(others, np.nan, places))
     assert read(path, name="PT1-1", proximal_um=150).shape == sections["PT1-1"].shape
-    with pytest.raises(UserError, match="finite places"):
+    with pytest.raises(UserError, match="finite positions"):
         read(path, name="PT1-2", proximal_um=150)
 
 
@@ -196,61 +197,59 @@ def test_the_fixture_wants_one_panel_of_genes(sections, tmp_path):
         write(tmp_path / "s.h5", [sections["PT1-1"], sections["PT1-2"][:, :3]])
 
 
-def refused(path, *parts, name="PT1-1", proximal_um=150):
-    with pytest.raises(UserError, match=".*".join(re.escape(part) for part in parts)) as error:
-        read(path, name=name, proximal_um=proximal_um)
-    assert "\n" not in str(error.value)
+def refused_read(path, *parts, name="PT1-1", proximal_um=150):
+    refused(lambda: read(path, name=name, proximal_um=proximal_um), *parts)
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    refused(tmp_path / "none.h5", "none.h5: there is no such file")
+    refused_read(tmp_path / "none.h5", "none.h5: file not found")
 
 
 @pytest.mark.parametrize("keep", [0, 100, 0.5])
 def test_a_file_cut_short(path, keep):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(keep if keep >= 1 else keep * len(whole))])
-    refused(path, "this cannot be read", "fetch the file again")
+    refused_read(path, "cannot be read", "fetch the file again")
 
 
 @pytest.mark.parametrize("key", ["X", "Gene", "Barcode", "Batch", "Celltype_coarse", "Pos"])
 def test_a_key_that_is_not_there(path, key):
     replace(path, key, lambda values: None)
-    refused(path, f"there is no {key} among 3D_pos_PT", "are expected")
+    refused_read(path, f"no {key} (it has 3D_pos_PT", "expected X, Gene")
 
 
 @pytest.mark.parametrize("key", ["X", "Pos"])
 def test_a_table_that_is_transposed(path, key):
     replace(path, key, np.transpose)
-    refused(path, f"{key} has shape", "make it")
+    refused_read(path, f"{key} has shape", "expected")
 
 
 @pytest.mark.parametrize("key", ["Barcode", "Celltype_coarse"])
 def test_a_column_of_another_length(path, key):
     replace(path, key, lambda values: values[:-1])
-    refused(path, f"{key} has shape", "make it")
+    refused_read(path, f"{key} has shape", "expected")
 
 
 def test_labels_that_are_numbers(path):
     replace(path, "Celltype_coarse", lambda labels: np.arange(len(labels)))
-    refused(path, "this cannot be read", "byte strings")
+    refused_read(path, "cannot be read", "byte strings")
 
 
 def test_an_unknown_batch_and_those_there_are(path):
-    refused(path, "there is no batch 'PT9' for section 'PT9'", "PT1-1, PT1-2, Sham1-1, Sham1-2", name="PT9")
+    refused_read(path, "no batch 'PT9' for section 'PT9'", "PT1-1, PT1-2, Sham1-1, Sham1-2", name="PT9")
 
 
 def test_a_batch_of_two_sections(path, sections):
     replace(path, "Batch", lambda batches: np.where(batches == b"PT1-2", b"PT1-1", batches))
     repeated = min(sections["PT1-1"].n_obs, sections["PT1-2"].n_obs)
-    refused(path, f"{repeated} barcodes of batch 'PT1-1' occur again", "one section")
+    refused_read(path, f"{repeated} barcodes of batch 'PT1-1' occur again", "one section")
 
 
 def test_spots_of_one_place(path):
     replace(path, "Pos", np.zeros_like)
-    refused(path, "have no distance between neighbours")
+    refused_read(path, "the distance between neighbours", "is undefined")
 
 
 @pytest.mark.parametrize("proximal_um", [0, -1, float("nan")])
 def test_a_distance_that_is_none(path, proximal_um):
-    refused(path, f"proximal_um is {proximal_um}", "above 0", proximal_um=proximal_um)
+    refused_read(path, f"proximal_um is {proximal_um}", "above 0", proximal_um=proximal_um)

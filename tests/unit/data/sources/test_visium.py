@@ -1,13 +1,13 @@
 """Space Ranger's folders: either matrix, either positions' file, places from the grid, and what is refused."""
 
 import gzip
-import re
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import scanpy as sc
+from helpers import refused
 from scipy.spatial.distance import pdist
 
 from gest.data.sources.simulate import simulate
@@ -143,31 +143,29 @@ def in_tissue(table):
     return table.index[table[1] == "1"]
 
 
-def refused(folder, *parts):
-    with pytest.raises(UserError, match=".*".join(re.escape(part) for part in parts)) as error:
-        read(folder, name="HCC-1L")
-    assert "\n" not in str(error.value)
+def refused_read(folder, *parts):
+    refused(lambda: read(folder, name="HCC-1L"), *parts)
 
 
 def test_a_sample_that_is_not_there(tmp_path):
-    refused(tmp_path, "HCC-1L: there is neither", "filtered_feature_bc_matrix.h5", "place it there")
+    refused_read(tmp_path, "HCC-1L: there is neither", "filtered_feature_bc_matrix.h5", "place it there")
 
 
 def test_positions_that_are_not_there(folder):
     places(folder).unlink()
-    refused(folder, "HCC-1L: there is neither spatial/tissue_positions.csv nor spatial/tissue_positions_list.csv")
+    refused_read(folder, "HCC-1L: there is neither spatial/tissue_positions.csv nor spatial/tissue_positions_list.csv")
 
 
 def test_an_h5_cut_short(folder):
     file = folder / "HCC-1L" / "filtered_feature_bc_matrix.h5"
     file.write_bytes(file.read_bytes()[:3000])
-    refused(folder, "matrix.h5: this is not a readable matrix of Space Ranger", "truncated", "fetch")
+    refused_read(folder, "matrix.h5: this is not a readable matrix of Space Ranger", "truncated", "fetch")
 
 
 def test_an_h5_without_its_features(folder):
     with h5py.File(folder / "HCC-1L" / "filtered_feature_bc_matrix.h5", "a") as file:
         del file["matrix/features/id"]
-    refused(folder, "matrix.h5: this is not a readable matrix of Space Ranger", "missing")
+    refused_read(folder, "matrix.h5: this is not a readable matrix of Space Ranger", "missing")
 
 
 @pytest.mark.parametrize("name", ["matrix.mtx.gz", "barcodes.tsv.gz", "features.tsv.gz"])
@@ -179,33 +177,33 @@ def test_an_mtx_folder_cut_short_or_without_a_file(truth, name, keep, tmp_path):
         file.write_bytes(file.read_bytes()[: int(keep * file.stat().st_size)])
     else:
         file.unlink()
-    refused(tmp_path, "filtered_feature_bc_matrix: this is not a readable matrix of Space Ranger", "fetch")
+    refused_read(tmp_path, "filtered_feature_bc_matrix: this is not a readable matrix of Space Ranger", "fetch")
 
 
 def test_spots_without_a_position_are_counted(folder, truth):
     rewrite(folder, lambda table: table.drop(in_tissue(table)[:3]))
-    refused(folder, f"3 of {truth.n_obs} barcodes of the matrix", "have no place")
+    refused_read(folder, f"3 of {truth.n_obs} barcodes of the matrix", "have no place")
 
 
 def test_barcodes_that_never_meet(folder, truth):
     rewrite(folder, lambda table: table.assign(**{"0": table[0].str.removesuffix("-1")})[["0", 1, 2, 3, 4, 5]])
-    refused(folder, f"{truth.n_obs} of {truth.n_obs} barcodes of the matrix", "have no place")
+    refused_read(folder, f"{truth.n_obs} of {truth.n_obs} barcodes of the matrix", "have no place")
 
 
 def test_a_barcode_with_two_positions(folder):
     rewrite(folder, lambda table: pd.concat([table, table[:2]]))
-    refused(folder, "2 barcodes occur again")
+    refused_read(folder, "2 barcodes occur again")
 
 
 def test_a_header_without_a_column(folder):
     names = ["barcode", "in_tissue", "array_row", "col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
     rewrite(folder, lambda table: table.set_axis(names, axis=1), header=True)
-    refused(folder, "there is no column array_col", "a header names barcode, in_tissue, array_row, array_col")
+    refused_read(folder, "there is no column array_col", "a header names barcode, in_tissue, array_row, array_col")
 
 
 def test_too_few_columns_without_a_header(folder):
     rewrite(folder, lambda table: table[[0, 1, 2, 3, 4]])
-    refused(folder, "there is no column barcode, in_tissue, array_row, array_col in its 5 columns")
+    refused_read(folder, "there is no column barcode, in_tissue, array_row, array_col in its 5 columns")
 
 
 @pytest.mark.parametrize("value", ["left", "1.5", "inf", ""])
@@ -215,15 +213,15 @@ def test_a_position_that_is_no_integer(folder, value):
         return table
 
     rewrite(folder, change)
-    refused(folder, "1 rows", "lack an integer in in_tissue, array_row, array_col")
+    refused_read(folder, "1 rows", "lack an integer in in_tissue, array_row, array_col")
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\x81", b"a,1,0,0,1,1\nb,1,0,2,1,1,9\n"])
 def test_positions_that_are_no_table(folder, content):
     places(folder).write_bytes(content)
-    refused(folder, "this is no table of positions", "fetch it again")
+    refused_read(folder, "this is no table of positions", "fetch it again")
 
 
 def test_no_spot_in_tissue(folder, truth):
     rewrite(folder, lambda table: table.assign(**{"1": "0"})[[0, "1", 2, 3, 4, 5]])
-    refused(folder, f"none of the {truth.n_obs} spots has in_tissue = 1")
+    refused_read(folder, f"none of the {truth.n_obs} spots has in_tissue = 1")

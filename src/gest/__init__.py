@@ -3,8 +3,8 @@
 from importlib import import_module
 from typing import Any
 
-# Loaded when first used: reading data needs no torch, and the model runs where there is little more than torch.
-_HOME = {
+# Imported on first use: reading data needs no torch, and the model needs little more than torch.
+_NAMES = {
     "Annotator": "tasks.annotation.annotator",
     "Config": "config",
     "GeST": "model",
@@ -20,12 +20,12 @@ _HOME = {
     "pretrain": "training.pretrain",
 }
 _MODULES = ("attention", "loss", "metrics", "position", "roi", "sections", "windows")
-__all__ = sorted([*_HOME, *_MODULES])
+__all__ = sorted([*_NAMES, *_MODULES])
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"gest.{_HOME[name]}"), name)
+    if name in _NAMES:
+        return getattr(import_module(f"gest.{_NAMES[name]}"), name)
     if name in _MODULES:
         return import_module(f"gest.{name}")
     raise AttributeError(f"module 'gest' has no attribute '{name}'")

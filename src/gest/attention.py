@@ -1,10 +1,12 @@
-"""Spatial attention (Eq. 6): cells attend to earlier cells, a target to the first i cells and to itself.
+"""Spatial attention (Eq. 6): a cell attends to the cells before it and to itself, a target to i cells and to itself.
 
-A sequence of 2L tokens holds L cell tokens, then L position tokens. Cell token i sees cells 1..i, as in GPT (decision
-11). The position token of x_{i+1} sees cells 1..i and itself, and no other position token.
+A sequence of 2L tokens is L cell tokens, then L position tokens. Cell token i sees cells 1..i, as in GPT (decision 11).
+The position token of x_{i+1} sees cells 1..i and itself, and no other position token. `spatial_mask` writes this down;
+`spatial_attention` computes it without the mask, as two streams over the same keys (`cell_attention` and
+`target_attention`). `context_attention` is for prediction: every target sees all cells.
 
-On a CPU, in single and half precision, all of this is one compiled kernel (`gest.kernels.cpu`). Elsewhere, and where
-Numba is missing, PyTorch's fused kernels do it.
+On a CPU, in float32 and bfloat16, one compiled kernel (`gest.kernels.cpu`) does all of this. On other devices, and
+without Numba, PyTorch's fused kernels do.
 
 Shapes: B batch, H heads, L cells, U targets, d head width.
 """
@@ -20,32 +22,45 @@ _FLASH_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_bac
 
 
 def spatial_mask(L: int) -> Tensor:
-    """Draw Eq. 6, readably: (2L, 2L), true where the row's token may attend to the column's."""
+    """Write out the mask of Eq. 6: true where the token of the row may attend to that of the column.
+
+    Returns
+    -------
+    (2L, 2L) booleans.
+
+    Examples
+    --------
+    >>> spatial_mask(2).int()
+    tensor([[1, 0, 0, 0],
+            [1, 1, 0, 0],
+            [1, 0, 1, 0],
+            [1, 1, 0, 1]], dtype=torch.int32)
+    """
     causal = torch.ones(L, L, dtype=torch.bool).tril()
     nothing = torch.zeros(L, L, dtype=torch.bool)
     itself = torch.eye(L, dtype=torch.bool)
     return torch.cat((torch.cat((causal, nothing), 1), torch.cat((causal, itself), 1)))  # Eq. 6
 
 
-def _has_kernel(q: Tensor) -> bool:
-    """Whether the CPU's kernel is to be used; a bare GPU machine may be without Numba."""
+def _uses_cpu_kernel(q: Tensor) -> bool:
+    """Whether `gest.kernels.cpu` computes the attention; a machine with torch alone has no Numba."""
     return q.device.type == "cpu" and q.dtype in (torch.float32, torch.bfloat16) and find_spec("numba") is not None
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tensor, n_seen: Tensor) -> Tensor:
-    """Attend to the first n_seen (U,) or (B, 1) of the cells, and to the own key, by the CPU's kernel."""
-    from gest.kernels.cpu import attend  # compiled now, or as it was compiled before
+    """Attend to the first n_seen (U,) or (B, 1) of the cells and to the own key, by the CPU kernel."""
+    from gest.kernels.cpu import attend  # compiled at its first import, cached afterwards
 
-    given = (x.float() for x in (q, k, v, k_own, v_own))
-    return attend(*given, n_seen.expand(q.shape[0], q.shape[-2])).to(q.dtype)
+    tensors = (x.float() for x in (q, k, v, k_own, v_own))
+    return attend(*tensors, n_seen.expand(q.shape[0], q.shape[-2])).to(q.dtype)
 
 
 class _TargetAttention(torch.autograd.Function):
-    """Targets over the first i cells (fused, causal), with each target's own key merged in by log-sum-exp.
+    """Attend causally to the cells by a fused kernel, and merge in each target's own key by log-sum-exp.
 
-    The fused backward is exact for the cells' keys if it is given the merged output and the merged log-sum-exp: it
-    recomputes P = exp(qk − lse) and D = Σ dO·O, and both then belong to the whole softmax. The own-key term is added
-    by hand.
+    The fused backward pass is exact for the keys of the cells if it is given the merged output and log-sum-exp: it
+    recomputes P = exp(qk − lse) and D = Σ dO·O, which then belong to the whole softmax. The term of the own key is
+    added by hand.
     """
 
     @staticmethod
@@ -70,7 +85,7 @@ class _TargetAttention(torch.autograd.Function):
 
 
 def spatial_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attend under Eq. 6 without building its mask: time and memory of two causal attentions over L keys.
+    """Compute attention under Eq. 6 without its mask, as two causal attentions over L keys.
 
     Parameters
     ----------
@@ -79,27 +94,35 @@ def spatial_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
     Returns
     -------
-    (B, H, 2L, d). Values and gradients are those of dense attention under `spatial_mask(L)`.
+    (B, H, 2L, d). Values and gradients equal those of dense attention under `spatial_mask(L)`.
+
+    Examples
+    --------
+    >>> q, k, v = torch.randn(3, 1, 2, 6, 4, dtype=torch.float64)
+    >>> out = spatial_attention(q, k, v)
+    >>> dense = functional.scaled_dot_product_attention(q, k, v, attn_mask=spatial_mask(3))
+    >>> torch.allclose(out, dense)
+    True
     """
     if q.shape[-2] % 2:
-        raise ValueError(f"the sequence has {q.shape[-2]} tokens, and must have an even number: 2L")
+        raise ValueError(f"q, k, v: {q.shape[-2]} tokens (expected an even number, 2L)")
     (q_cell, q_target), (k_cell, k_own), (v_cell, v_own) = (x.chunk(2, dim=-2) for x in (q, k, v))
-    if _has_kernel(q):
-        before = torch.arange(q_cell.shape[-2])
-        return _attend(q, k_cell, v_cell, k, v, torch.cat((before, before + 1)))
+    if _uses_cpu_kernel(q):
+        n_before = torch.arange(q_cell.shape[-2])
+        return _attend(q, k_cell, v_cell, k, v, torch.cat((n_before, n_before + 1)))
     cells = cell_attention(q_cell, k_cell, v_cell)
     return torch.cat((cells, target_attention(q_target, k_cell, v_cell, k_own, v_own)), dim=-2)
 
 
 def cell_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Upper half of Eq. 6: cell token i attends to cells 1..i. All (B, H, L, d)."""
-    if _has_kernel(q):
+    """Compute the upper half of Eq. 6: cell token i attends to cells 1..i. All (B, H, L, d)."""
+    if _uses_cpu_kernel(q):
         return _attend(q, k, v, k, v, torch.arange(q.shape[-2]))
     return functional.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
 def target_attention(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tensor) -> Tensor:
-    """Lower half of Eq. 6: target i attends to cells 1..i and to itself.
+    """Compute the lower half of Eq. 6: target i attends to cells 1..i and to itself.
 
     Parameters
     ----------
@@ -108,18 +131,18 @@ def target_attention(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tens
     k, v
         (B, H, L, d) of the cell tokens.
     """
-    if _has_kernel(q):
+    if _uses_cpu_kernel(q):
         return _attend(q, k, v, k_own, v_own, torch.arange(1, q.shape[-2] + 1))
     if q.device.type == "cpu":
         return _TargetAttention.apply(q, k, v, k_own, v_own)
-    # The fused kernel with its log-sum-exp is the CPU's; elsewhere the lower half of the mask is written out.
+    # Only the CPU's fused kernel returns its log-sum-exp; elsewhere the lower half of the mask is written out.
     mask = spatial_mask(q.shape[-2])[q.shape[-2] :].to(q.device)
     keys, values = torch.cat((k, k_own), dim=-2), torch.cat((v, v_own), dim=-2)
     return functional.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
 
 
 def context_attention(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tensor, n_seen: Tensor) -> Tensor:
-    """Let every target attend to all seen cells of its window and to itself: Eq. 6 with i = n_seen for each target.
+    """Let every target attend to all seen cells of its window and to itself: Eq. 6 with i = n_seen.
 
     Parameters
     ----------
@@ -128,14 +151,14 @@ def context_attention(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Ten
     k, v
         (B, H, L, d) of the seen cells, padded at the end.
     n_seen
-        (B,) how many of the L cells are real: at least one.
+        (B,) how many of the L cells are real; at least one.
     """
-    if _has_kernel(q):
+    if _uses_cpu_kernel(q):
         return _attend(q, k, v, k_own, v_own, n_seen[:, None])
     scale = q.shape[-1] ** -0.5
     padding = torch.arange(k.shape[-2], device=k.device) >= n_seen[:, None]  # (B, L)
     own = (q * k_own).sum(-1, keepdim=True) * scale
-    if q.device.type == "cpu" and not torch.is_grad_enabled():  # fused, and the own key merged in as above
+    if q.device.type == "cpu" and not torch.is_grad_enabled():  # fused; the own key is merged in as above
         mask = torch.zeros(padding.shape, dtype=q.dtype).masked_fill_(padding, float("-inf"))
         out, lse = _FLASH(q, k, v, attn_mask=mask[:, None, None].expand(-1, -1, q.shape[-2], -1))
         return torch.lerp(out, v_own, torch.sigmoid(own - lse.to(own.dtype)[..., None]))

@@ -1,4 +1,7 @@
-"""The configuration of a model and of its training: what `config.json` in a model directory holds."""
+"""The configuration of a model and of its training, as `config.json` in a model directory stores it.
+
+`Config` has a section for the model, the serialisation, the loss and the training; `config/README.md` lists all keys.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -10,19 +13,19 @@ from gest.utils.settings import check_bounds, convert, read_settings, setting
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """The decoder. The default is the paper's L8H8 of about one million parameters at T = 1122 (decision 6)."""
+    """The decoder; by default the paper's L8H8, about one million parameters at T = 1122 (decision 6)."""
 
     layers: int = setting(8, at_least=1)
     heads: int = setting(8, at_least=1)
     width: int = 96
-    """D, of the tokens."""
+    """D, the width of the tokens."""
     position_bins: int = setting(200, at_least=1)
     """The training window is stretched over 0..position_bins (A.3)."""
     dropout: float = setting(0.0, at_least=0, below=1)
     quantised: bool = True
-    """Cells are meta cells; else each is its own expression, in and out, learnt by squared error (decision 31)."""
+    """Cells are meta cells; if false, their own expression, learnt by squared error (decision 31)."""
     spatial: bool = True
-    """Position tokens tell places apart; else all are vectors of ones (the ablation of Table A.4)."""
+    """Tokens encode positions; if false, every position is a vector of ones (the ablation of Table A.4)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +58,9 @@ class PretrainingConfig:
     warmup_steps: int = setting(500, at_least=0)
     weight_decay: float = 0.01
     clip: float = 1.0
-    """Largest norm of the gradient."""
+    """Maximum norm of the gradient."""
     rotate: bool = False
-    """Rotate and reflect each window at random; off is the paper."""
+    """Rotate and reflect each window at random; the paper does not."""
     thinning: float = setting(0.0, at_least=0, at_most=1)
     """Share of windows that are thinned at random (`gest.training.sampling.thin`); 0 is the paper."""
     validate_every: int = setting(500, at_least=1)
@@ -77,14 +80,19 @@ class Config:
 
     @classmethod
     def of(cls, config: Self | Mapping[str, Any] | None) -> Self:
-        """Take a configuration, or a mapping with the same nested keys, such as `config/config.yaml` holds.
+        """Make a configuration from a mapping with the same nested keys, such as `config/config.yaml`.
 
-        Keys of the workflow beside them (`datasets`, `generation`, ...) are left alone.
+        A `Config` is returned as it is. Other sections of the mapping (`datasets`, `generation`, ...) are ignored.
 
         Raises
         ------
         UserError
-            An unknown key inside one of the sections, or a value that cannot be.
+            A section has an unknown key, or a value is not valid.
+
+        Examples
+        --------
+        >>> Config.of({"window": 400, "model": {"layers": 4}}).model.layers
+        4
         """
         if isinstance(config, cls):
             return config
@@ -107,5 +115,5 @@ class Config:
             raise UserError(f"loss.weights: {len(self.loss.weights)} values are given (expected 4).")
 
     def to_dict(self) -> dict[str, Any]:
-        """Nested plain values, as `config.json` holds them."""
+        """Return nested plain values, as `config.json` stores them."""
         return asdict(self)

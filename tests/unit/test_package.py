@@ -1,0 +1,39 @@
+"""`import gest` is light, and its public names are what they should be in every order of imports."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+import types
+
+import pytest
+
+import gest
+
+FUNCTIONS = ("annotate", "embed", "finetune", "fit_annotator", "generate", "load", "perturb", "pretrain")
+
+
+def test_importing_the_package_needs_no_torch():
+    code = "import sys, gest, gest.sections; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_no_module_can_hide_a_public_function():
+    """Importing a submodule sets an attribute of its package: a module named after a function would replace it."""
+    modules = {module.name for module in pkgutil.iter_modules(gest.__path__)}
+    assert modules.isdisjoint(FUNCTIONS)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_public_functions_stay_functions_once_their_module_is_imported(name):
+    function = getattr(gest, name)
+    assert isinstance(function, types.FunctionType)
+    importlib.import_module(function.__module__)
+    assert getattr(gest, name) is function
+
+
+def test_every_public_name_exists():
+    assert {name: getattr(gest, name) for name in gest.__all__}
+    assert set(gest.__all__) <= set(dir(gest))
+    with pytest.raises(AttributeError, match="has no attribute 'train'"):
+        gest.train  # noqa: B018

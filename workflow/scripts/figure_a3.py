@@ -2,8 +2,8 @@
 
 import logging
 
+from gest.paper.figures.setting import draw_setting
 from gest.paper.methods.crops import read_crops
-from gest.pl.maps import draw_setting
 from gest.pl.save import save
 from gest.sections import read_section
 from gest.utils.logs import log_to

@@ -1,1 +1,1 @@
-"""Tables and figures, drawn from scores and predictions."""
+"""Figures for users and for the paper: maps of cells, the effect of a perturbation, and saving."""

@@ -1,24 +1,27 @@
-"""What a perturbed region does around it: control beside perturbed, gene by gene (Figure 5c, d)."""
+"""Draw the effect of a perturbed region on its surroundings, gene by gene (Figure 5c and 5d)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
 from gest.pl.maps import COLOUR_MAP, SEEN, UNIT, dots, frame, handle, scale_bar, spacing
 
 DIFFERENCES = "RdBu_r"
-_SIDE = 2.1  # of a panel, inches
+_SIDE = 2.1  # width of a panel, inches
 
 
 def strongest(deg: pd.DataFrame, n: int = 2) -> list[str]:
-    """Name the n genes that rose most and the n that fell most, of those not changed in the region themselves.
+    """Name the n genes that rose most and the n that fell most, without those changed in the region itself.
 
     Parameters
     ----------
     deg
-        As `gest.tasks.perturbation.perturb.PerturbationResult` holds it.
+        Of a `gest.tasks.perturbation.perturb.PerturbationResult`.
     """
     others = deg[deg["changed"] == ""].sort_values("log2_fold_change", ascending=False, kind="stable")["gene"]
     return list(dict.fromkeys([*others.head(n), *others.tail(n)]))
@@ -48,42 +51,24 @@ def draw_perturbation(
     genes
         The g genes.
     notes
-        A line for each gene, such as its call.
+        A line of text per gene, such as its call.
 
     Returns
     -------
     Figure
         Not shown and not saved.
     """
-    shown = np.concatenate([roi, surroundings])
-    width, height = np.ptp(xy[shown], axis=0)
-    pitch = spacing(xy[shown])
+    shown = xy[np.concatenate([roi, surroundings])]
+    width, height = np.ptp(shown, axis=0)
     figure = Figure(figsize=(3 * _SIDE + 2.4, _SIDE * height / width * len(genes) + 1.1), layout="constrained")
     axes = figure.subplots(len(genes), 5, squeeze=False, width_ratios=[1, 1, 0.05, 1, 0.05])
     for row, gene in enumerate(genes):
-        difference = perturbed[:, row] - control[:, row]
-        low, high = np.percentile([control[:, row], perturbed[:, row]], [1, 99])
-        most = max(np.percentile(np.abs(difference), 99), 1e-6)
-        scale = {"cmap": COLOUR_MAP, "clim": (low, max(high, low + 1e-6))}
-        panels = (
-            (axes[row, 0], "control", control[:, row], scale),
-            (axes[row, 1], "perturbed", perturbed[:, row], scale),
-            (axes[row, 3], "perturbed − control", difference, {"cmap": DIFFERENCES, "clim": (-most, most)}),
-        )
-        for ax, name, values, colours in panels:
-            circles = dots(ax, xy[surroundings], pitch, array=values, **colours)
-            dots(ax, xy[roi], pitch, facecolors=SEEN)
-            frame(ax, xy[shown], pitch)
-            if row == 0:
-                ax.set_title(name, fontsize=8)
-            if name != "control":  # the bar of the two, and the difference's own
-                bar = figure.colorbar(circles, cax=axes[row, 2 if name == "perturbed" else 4])
-                bar.set_label(UNIT if name == "perturbed" else "difference", fontsize=7)
-                bar.ax.tick_params(labelsize=7, length=2)
-                bar.outline.set_visible(False)
+        _draw_gene(axes[row], xy[surroundings], xy[roi], control[:, row], perturbed[:, row])
         axes[row, 0].set_ylabel(gene, fontsize=9, style="italic")
         if notes:
             axes[row, 3].set_xlabel(notes[row], fontsize=7)
+    for column, name in ((0, "control"), (1, "perturbed"), (3, "perturbed − control")):
+        axes[0, column].set_title(name, fontsize=8)
     scale_bar(axes[-1, 0])
     figure.legend(
         handles=[handle(SEEN, f"region of interest ({len(roi):,} cells)")],
@@ -93,3 +78,42 @@ def draw_perturbation(
     )
     figure.suptitle(title, fontsize=10)
     return figure
+
+
+def _draw_gene(
+    axes: Sequence[Axes], surroundings: np.ndarray, roi: np.ndarray, control: np.ndarray, perturbed: np.ndarray
+) -> None:
+    """Draw one gene over cells at `surroundings` (m, 2) and `roi` (r, 2), µm, into five axes.
+
+    These are control, perturbed, their colour bar, the difference, and its colour bar.
+    """
+    difference = perturbed - control
+    low, high = np.percentile([control, perturbed], [1, 99])
+    limit = max(np.percentile(np.abs(difference), 99), 1e-6)
+    values_scale = {"cmap": COLOUR_MAP, "clim": (low, max(high, low + 1e-6))}
+    difference_scale = {"cmap": DIFFERENCES, "clim": (-limit, limit)}
+    _draw_panel(axes[0], surroundings, roi, control, values_scale)
+    values_map = _draw_panel(axes[1], surroundings, roi, perturbed, values_scale)
+    _draw_bar(axes[2], values_map, UNIT)
+    difference_map = _draw_panel(axes[3], surroundings, roi, difference, difference_scale)
+    _draw_bar(axes[4], difference_map, "difference")
+
+
+def _draw_panel(
+    ax: Axes, surroundings: np.ndarray, roi: np.ndarray, values: np.ndarray, scale: Mapping[str, Any]
+) -> EllipseCollection:
+    """Draw values (m,) at the surroundings, and the region in black."""
+    shown = np.concatenate([roi, surroundings])
+    pitch = spacing(shown)
+    circles = dots(ax, surroundings, pitch, array=values, **scale)
+    dots(ax, roi, pitch, facecolors=SEEN)
+    frame(ax, shown, pitch)
+    return circles
+
+
+def _draw_bar(ax: Axes, circles: EllipseCollection, label: str) -> None:
+    """Draw the colour bar of a panel."""
+    bar = ax.figure.colorbar(circles, cax=ax)
+    bar.set_label(label, fontsize=7)
+    bar.ax.tick_params(labelsize=7, length=2)
+    bar.outline.set_visible(False)

@@ -1,4 +1,4 @@
-"""Saving figures, so that the same figure gives the same bytes."""
+"""Save figures so that the same figure gives the same bytes."""
 
 import io
 import logging
@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from gest.utils.files import whole_file
 
 DPI = 300
-logging.getLogger("fontTools").setLevel(logging.WARNING)  # it would tell of every glyph in the log
-# Dates, and names and versions of programs, would differ where the figure does not.
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it logs every glyph
+# Dates, and names and versions of programs, would differ although the figure does not.
 _METADATA = {
     "png": {"Software": None},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
@@ -20,11 +20,11 @@ _METADATA = {
 
 
 def save(figure: Figure, *paths: str | os.PathLike) -> None:
-    """Write a figure as PNG (300 dpi) or PDF (text stays text), by each path's suffix, whole or not at all."""
+    """Write a figure as PNG (300 dpi) or PDF (with text as text), by the suffix of each path."""
     for path in map(Path, paths):
         kind = path.suffix.removeprefix(".")
         buffer = io.BytesIO()
-        with mpl.rc_context({"pdf.fonttype": 42}):  # TrueType: editors of drawings can change the text
+        with mpl.rc_context({"pdf.fonttype": 42}):  # TrueType: drawing programs can edit the text
             figure.savefig(buffer, format=kind, dpi=DPI, metadata=_METADATA[kind])
         with whole_file(path) as partial:
             partial.write_bytes(buffer.getvalue())

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
-from gest.pl.maps import COLOUR_MAP, UNIT, dots, frame, outline, scale_bar, seen_and_unseen, spacing
+from gest.paper.figures.setting import seen_and_unseen
+from gest.pl.maps import COLOUR_MAP, UNIT, dots, frame, outline, scale_bar, spacing
 
 _SIDE = 1.5  # of a panel, inches
 _AROUND = 0.4  # of the unseen area's extent: so much is shown on each side of it

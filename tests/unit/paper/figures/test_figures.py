@@ -18,7 +18,8 @@ from gest.paper.figures.metacells import draw_umap, embed
 from gest.paper.figures.predictions import first_run, predictions_of
 from gest.paper.figures.rounds import GENERATED, draw_rounds
 from gest.paper.figures.serialisation import draw_orders, window_in_the_middle
-from gest.pl.maps import SEEN, SKY_BLUE, VERMILION, draw_setting, outline, spacing
+from gest.paper.figures.setting import draw_setting
+from gest.pl.maps import SEEN, SKY_BLUE, VERMILION, outline, spacing
 from gest.pl.save import save
 from gest.windows import serialize
 

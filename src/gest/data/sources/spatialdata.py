@@ -1,4 +1,4 @@
-"""The table of a SpatialData object: cells by genes, with the centroids of what its rows stand for."""
+"""Read the table of a SpatialData object: cells by genes, with the centroids of the shapes that its rows annotate."""
 
 from __future__ import annotations
 
@@ -18,51 +18,51 @@ def read_table(path: str | Path) -> ad.AnnData:
     """Read the one table of a SpatialData ``.zarr``.
 
     Where the table has no ``obsm["spatial"]``, it gets the centroids of the shapes or labels that its rows annotate,
-    in the coordinate system "global"; SpatialData does not say of what unit that is.
+    in the coordinate system "global", whose unit SpatialData does not state.
 
     Raises
     ------
     UserError
-        The package `spatialdata` is not installed, the folder is none of its own, or it does not hold one table.
+        The package `spatialdata` is not installed, the folder is not SpatialData, or it does not hold one table.
     """
     try:
         import spatialdata
     except ImportError as error:
         raise UserError(
-            f"{path}: reading SpatialData needs the package spatialdata, which is not installed; get it with "
+            f"{path}: reading SpatialData needs the package spatialdata; install it with "
             "`pip install 'gest[spatialdata]'`, or write the table as .h5ad: sdata.tables[NAME].write_h5ad(FILE)"
         ) from error
     if not Path(path).is_dir():
-        raise UserError(f"{path}: there is no such folder, where the .zarr of a SpatialData object is expected")
+        raise UserError(f"{path}: folder not found (expected the .zarr of a SpatialData object)")
     try:
         whole = spatialdata.read_zarr(path)
     # A foreign folder can make the reader raise anything.
     except Exception as error:
         raise UserError(
-            f"{path}: this cannot be read as SpatialData ({first_line(error)}); write it anew with its `write`"
+            f"{path}: cannot be read as SpatialData ({first_line(error)}); write it again with SpatialData.write"
         ) from error
     if len(whole.tables) != 1:
         names = ", ".join(whole.tables) or "none"
         raise UserError(
-            f"{path}: there are {len(whole.tables)} tables ({names}), where one is expected; "
+            f"{path}: has {len(whole.tables)} tables ({names}; expected one); "
             "write the one that counts cells as .h5ad: sdata.tables[NAME].write_h5ad(FILE)"
         )
     (table,) = whole.tables.values()
     if "spatial" not in table.obsm and "spatialdata_attrs" in table.uns:
         table.obsm["spatial"] = _centroids(whole, table)
-    table.uns.pop("spatialdata_attrs", None)  # of a table that stands alone it would tell nothing
+    table.uns.pop("spatialdata_attrs", None)  # it refers to shapes that the table alone lacks
     return table
 
 
 def _centroids(whole: SpatialData, table: ad.AnnData) -> np.ndarray:
-    """(n, 2) places of the rows of a table in the coordinate system "global"."""
+    """Find the centroid of each row's shape, (n, 2), in the coordinate system "global"."""
     import spatialdata
 
     keys = table.uns["spatialdata_attrs"]
-    of, instances = table.obs[keys["region_key"]], table.obs[keys["instance_key"]]
+    regions, instances = table.obs[keys["region_key"]], table.obs[keys["instance_key"]]
     xy = np.full((table.n_obs, 2), np.nan)
-    for region in of.unique():
-        found = spatialdata.get_centroids(whole[region], coordinate_system="global").compute()
-        rows = (of == region).to_numpy()
-        xy[rows] = found[["x", "y"]].reindex(instances[rows]).to_numpy()
+    for region in regions.unique():
+        centroids = spatialdata.get_centroids(whole[region], coordinate_system="global").compute()
+        rows = (regions == region).to_numpy()
+        xy[rows] = centroids[["x", "y"]].reindex(instances[rows]).to_numpy()
     return xy

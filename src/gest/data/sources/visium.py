@@ -1,4 +1,4 @@
-"""Sections out of Space Ranger's folders (10x Visium): one folder per sample, a matrix of spots and their positions."""
+"""Read sections from Space Ranger's folders (10x Visium): per sample, a matrix of spots and their positions."""
 
 import warnings
 from pathlib import Path
@@ -19,7 +19,7 @@ COLUMN_UM, ROW_UM = 50.0, 50.0 * np.sqrt(3)
 
 
 def read(path: str | Path, *, name: str, donor: str | None = None) -> ad.AnnData:
-    """Read the spots in tissue of one sample, placed by the array's grid and not by the image's pixels.
+    """Read the spots in tissue of one sample; their coordinates follow from the array's grid, not from pixels.
 
     Parameters
     ----------
@@ -31,37 +31,38 @@ def read(path: str | Path, *, name: str, donor: str | None = None) -> ad.AnnData
     name
         The section.
     donor
-        The animal or patient; without one the section stands for itself.
+        The animal or patient; by default the section's name.
 
     Returns
     -------
     AnnData
         n spots by T genes as `gest.sections.validate` returns them: ``obsm["spatial"]`` (n, 2) in µm, ``obs`` section,
-        donor, array_row and array_col, gene symbols made unique, ``var["ensembl"]``. Other features are left out.
+        donor, array_row and array_col, gene symbols made unique, ``var["ensembl"]``. Features that are not genes are
+        left out.
 
     Raises
     ------
     UserError
-        If a file is missing or unreadable, a position is missing or no number, or no spot is in tissue.
+        If a file is missing or unreadable, a position is missing or not a number, or no spot is in tissue.
     """
-    folder = _sample(Path(path), name)
-    spots = _matrix(folder)
-    places = _positions(folder)
-    known = spots.obs_names.isin(places.index)
+    folder = _find_sample(Path(path), name)
+    spots = _read_matrix(folder)
+    positions = _read_positions(folder)
+    known = spots.obs_names.isin(positions.index)
     if not known.all():
         raise UserError(
             f"{folder}: {(~known).sum()} of {known.size} barcodes of the matrix (e.g. '{spots.obs_names[~known][0]}') "
-            f"have no place among the {len(places)} of spatial/ (e.g. '{places.index[0]}'), where each needs one; "
+            f"have no position among the {len(positions)} of spatial/ (e.g. '{positions.index[0]}'); "
             "take both from the same sample's Space Ranger output"
         )
-    places = places.loc[spots.obs_names]
-    tissue = (places["in_tissue"] == 1).to_numpy()
+    positions = positions.loc[spots.obs_names]
+    tissue = (positions["in_tissue"] == 1).to_numpy()
     if not tissue.any():
         raise UserError(
-            f"{folder}: none of the {tissue.size} spots has in_tissue = 1, where a section needs some; "
+            f"{folder}: none of the {tissue.size} spots has in_tissue = 1 (expected some); "
             "check that column of the positions' file"
         )
-    grid = places.loc[tissue, ["array_row", "array_col"]].astype(int)
+    grid = positions.loc[tissue, ["array_row", "array_col"]].astype(int)
     section = ad.AnnData(
         spots.X[tissue],
         obs=pd.DataFrame({"section": name, "donor": donor or name, **grid}, index=grid.index),
@@ -72,20 +73,20 @@ def read(path: str | Path, *, name: str, donor: str | None = None) -> ad.AnnData
     return validate(section, name=f"{folder}, section '{name}'")
 
 
-def _sample(path: Path, name: str) -> Path:
-    """Return the sample's folder, which holds a matrix."""
+def _find_sample(path: Path, name: str) -> Path:
+    """Find the sample's folder, which holds a matrix."""
     for folder in (path / name, path):
         if (folder / H5).is_file() or (folder / MTX).is_dir():
             return folder
     raise UserError(
-        f"{path / name}: there is neither {H5} nor the folder {MTX}, where Space Ranger's output for '{name}' is "
-        "expected; place it there, with spatial/ beside it"
+        f"{path / name}: neither {H5} nor the folder {MTX} found (expected Space Ranger's output for '{name}'); "
+        "place it there, with spatial/ beside it"
     )
 
 
-def _matrix(folder: Path) -> ad.AnnData:
-    """Return the matrix of gene expression, spots by genes, with unique symbols."""
-    # Here alone, so that `gest` does not wait for scanpy.
+def _read_matrix(folder: Path) -> ad.AnnData:
+    """Read the matrix of gene expression, spots by genes, with unique symbols."""
+    # Imported here, because importing scanpy is slow.
     import scanpy as sc
 
     file = folder / H5 if (folder / H5).is_file() else folder / MTX
@@ -96,28 +97,26 @@ def _matrix(folder: Path) -> ad.AnnData:
     # A foreign file can make the reader raise anything.
     except Exception as error:
         raise UserError(
-            f"{file}: this is not a readable matrix of Space Ranger ({first_line(error)}), where its format is "
-            "expected; fetch the sample's files again"
+            f"{file}: not a readable matrix of Space Ranger ({first_line(error)}); fetch the sample's files again"
         ) from error
     spots.var_names_make_unique()
     return spots
 
 
-def _positions(folder: Path) -> pd.DataFrame:
-    """Return in_tissue, array_row and array_col by barcode."""
+def _read_positions(folder: Path) -> pd.DataFrame:
+    """Read in_tissue, array_row and array_col by barcode."""
     file = next((folder / name for name in POSITIONS if (folder / name).is_file()), None)
     if file is None:
         raise UserError(
-            f"{folder}: there is neither {' nor '.join(POSITIONS)}, where the spots' positions are expected; "
-            "place one of Space Ranger's there"
+            f"{folder}: neither {' nor '.join(POSITIONS)} found (expected the spots' positions); "
+            "place Space Ranger's file there"
         )
     try:
         table = pd.read_csv(file, header=None, dtype=str)
-    # What pandas raises for an empty file, rows of different lengths and what is no text.
+    # pandas raises it for an empty file, for rows of different lengths and for bytes that are not text.
     except ValueError as error:
         raise UserError(
-            f"{file}: this is no table of positions ({str(error).strip()}), where Space Ranger's is expected; "
-            "fetch it again"
+            f"{file}: not a table of positions ({str(error).strip()}); fetch Space Ranger's file again"
         ) from error
     if table.iloc[0, 0] == "barcode":
         table = table[1:].set_axis(table.iloc[0], axis=1)
@@ -126,21 +125,19 @@ def _positions(folder: Path) -> pd.DataFrame:
     missing = [column for column in COLUMNS[:4] if column not in table]
     if missing:
         raise UserError(
-            f"{file}: there is no column {', '.join(missing)} in its {table.shape[1]} columns, where a header names "
-            f"{', '.join(COLUMNS[:4])} or, without one, there are the {len(COLUMNS)} of Space Ranger 1; fetch it again"
+            f"{file}: no column {', '.join(missing)} in its {table.shape[1]} columns (expected a header with "
+            f"{', '.join(COLUMNS[:4])} or, without one, the {len(COLUMNS)} columns of Space Ranger 1); fetch it again"
         )
     table = table.set_index("barcode")[COLUMNS[1:4]]
     repeated = table.index[table.index.duplicated()]
     if len(repeated):
         raise UserError(
-            f"{file}: {len(repeated)} barcodes occur again (e.g. '{repeated[0]}'), where each has one position; "
-            "fetch it again"
+            f"{file}: {len(repeated)} barcodes occur again (e.g. '{repeated[0]}', expected once); fetch it again"
         )
     numbers = table.apply(pd.to_numeric, errors="coerce")
     bad = ~(numbers % 1 == 0).all(axis=1)
     if bad.any():
         raise UserError(
-            f"{file}: {bad.sum()} rows (e.g. '{bad.idxmax()}') lack an integer in {', '.join(numbers)}, where each "
-            "spot has all three; fetch it again"
+            f"{file}: {bad.sum()} rows (e.g. '{bad.idxmax()}') lack an integer in {', '.join(numbers)}; fetch it again"
         )
     return numbers

@@ -171,7 +171,7 @@ def test_log_normalised_values_are_declared(path):
 
 
 BAD = {
-    "section": ({"name": "s9", "section_key": "slide"}, "no section 's9' in obs['slide'], which has s1, s2, s3"),
+    "section": ({"name": "s9", "section_key": "slide"}, "no section 's9' in obs['slide'] (it has s1, s2, s3"),
     "section_key": ({"section_key": "sample"}, "obs has no 'sample' (it has slide, mouse"),
     "donor_key": ({"donor_key": "animal"}, "obs has no 'animal' (it has slide, mouse"),
     "labels": ({"labels": {"region": "layer"}}, "obs has no 'layer' (it has slide, mouse"),
@@ -179,7 +179,7 @@ BAD = {
     "drop everything": ({"drop": {"slide": ["s1", "s2", "s3"]}}, "there are 0 cells"),
     "layer": ({"layer": "raw"}, "layers has no 'raw' (it has log"),
     "spatial_key": ({"spatial_key": "xy"}, "obsm has no 'xy' (it has "),
-    "x": ({"x": "log"}, "x is 'log', where counts or normalised is allowed"),
+    "x": ({"x": "log"}, "x is 'log' (expected counts or normalised)"),
     "microns_per_unit": ({"microns_per_unit": 0}, "microns_per_unit is 0"),
     "not finite": ({"microns_per_unit": float("nan")}, "microns_per_unit is nan"),
     "path": ({"path": "absent.h5ad"}, "absent.h5ad: there is no such file"),

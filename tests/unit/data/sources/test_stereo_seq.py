@@ -133,7 +133,7 @@ def test_an_h5ad_of_another_unit_or_of_cells_is_refused(tmp_path):
         apart = apart or f"{KDTree(cells).query(cells, k=2)[0][:, 1].min():.4g}"
         binned(tmp_path / "s.h5ad", xy)
         refused_read(
-            tmp_path, f"the nearest bins lie {apart} of the file's units apart, where `bin_size` is 50", "pitch_um"
+            tmp_path, f"the nearest bins are {apart} of the file's units apart (expected `bin_size`, 50)", "pitch_um"
         )
 
 
@@ -160,7 +160,7 @@ def refused_read(path, *parts, **settings):
 
 
 def test_no_file_and_two_files(tmp_path):
-    refused_read(tmp_path, "none of s.gem.gz, s.gem, s.tsv.gz, s.tsv, s.h5ad lies there", "exactly one")
+    refused_read(tmp_path, "has none of s.gem.gz, s.gem, s.tsv.gz, s.tsv, s.h5ad", "exactly one")
     header = ("geneID", "x", "y", "MIDCount")
     gem(tmp_path / "s.gem", header)
     gem(tmp_path / "s.tsv", header)
@@ -171,7 +171,7 @@ def test_no_file_and_two_files(tmp_path):
 def test_a_column_that_is_not_there(role, tmp_path):
     header = ["other" if name == role else name for name in ("geneID", "x", "y", "MIDCount")]
     what = {"geneID": "gene", "MIDCount": "count"}.get(role, role)
-    refused_read(gem(tmp_path / "s.gem", header), f"there is no column for {what} among {', '.join(header)}", "rename")
+    refused_read(gem(tmp_path / "s.gem", header), f"no column for {what} among {', '.join(header)}", "rename")
 
 
 @pytest.mark.parametrize("suffix", ["gem", "gem.gz"])
@@ -179,11 +179,11 @@ def test_a_column_that_is_not_there(role, tmp_path):
 def test_an_empty_file(suffix, text, tmp_path):
     data = text.encode()
     (tmp_path / f"s.{suffix}").write_bytes(gzip.compress(data) if suffix == "gem.gz" else data)
-    refused_read(tmp_path, "there is no column for gene among none")
+    refused_read(tmp_path, "no column for gene among none")
 
 
 def test_a_header_without_rows(tmp_path):
-    refused_read(gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=[]), "there are no rows below the header")
+    refused_read(gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=[]), "no rows below the header")
 
 
 @pytest.mark.parametrize("column", [1, 2, 3])
@@ -191,7 +191,7 @@ def test_a_header_without_rows(tmp_path):
 def test_text_for_a_number(column, value, tmp_path):
     rows = [list(row) for row in ROWS]
     rows[1][column] = value
-    refused_read(gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=rows), "this cannot be read to its end")
+    refused_read(gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=rows), "cannot be read to its end")
 
 
 @pytest.mark.parametrize("column", [1, 2, 3])
@@ -207,7 +207,7 @@ def test_a_number_that_is_none_of_a_molecule(column, value, tmp_path, monkeypatc
 def test_a_row_cut_short(tmp_path):
     path = gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"))
     path.write_text(path.read_text() + "Gad1\t60")
-    refused_read(path, "this cannot be read to its end", "fetch the file again")
+    refused_read(path, "cannot be read to its end", "fetch the file again")
     path = gem(tmp_path / "s.gem", ("x", "y", "count", "geneID"), order=(1, 2, 3, 0))
     path.write_text(path.read_text() + "60\t60\t1")
     refused_read(path, "1 rows, the first of them row 4 below the header, lack a gene")
@@ -233,12 +233,12 @@ def test_the_last_bin_that_is_allowed(tmp_path):
 def test_a_gzip_cut_short(file, share, tmp_path):
     whole = file.read_bytes()
     (tmp_path / "s.gem.gz").write_bytes(whole[: int(share * len(whole))])
-    refused_read(tmp_path, "this cannot be read to its end", "fetch the file again")
+    refused_read(tmp_path, "cannot be read to its end", "fetch the file again")
 
 
 def test_a_gzip_that_is_none_and_one_that_is_damaged(file, tmp_path):
     (tmp_path / "s.gem.gz").write_text("geneID\tx\ty\tcount\n")
-    refused_read(tmp_path, "this cannot be read to its end (Not a gzipped file")
+    refused_read(tmp_path, "cannot be read to its end (Not a gzipped file")
     whole = bytearray(file.read_bytes())
     whole[len(whole) // 2] ^= 255
     (tmp_path / "s.gem.gz").write_bytes(whole)

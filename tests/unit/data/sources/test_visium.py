@@ -148,24 +148,24 @@ def refused_read(folder, *parts):
 
 
 def test_a_sample_that_is_not_there(tmp_path):
-    refused_read(tmp_path, "HCC-1L: there is neither", "filtered_feature_bc_matrix.h5", "place it there")
+    refused_read(tmp_path, "HCC-1L: neither", "filtered_feature_bc_matrix.h5", "place it there")
 
 
 def test_positions_that_are_not_there(folder):
     places(folder).unlink()
-    refused_read(folder, "HCC-1L: there is neither spatial/tissue_positions.csv nor spatial/tissue_positions_list.csv")
+    refused_read(folder, "HCC-1L: neither spatial/tissue_positions.csv nor spatial/tissue_positions_list.csv")
 
 
 def test_an_h5_cut_short(folder):
     file = folder / "HCC-1L" / "filtered_feature_bc_matrix.h5"
     file.write_bytes(file.read_bytes()[:3000])
-    refused_read(folder, "matrix.h5: this is not a readable matrix of Space Ranger", "truncated", "fetch")
+    refused_read(folder, "matrix.h5: not a readable matrix of Space Ranger", "truncated", "fetch")
 
 
 def test_an_h5_without_its_features(folder):
     with h5py.File(folder / "HCC-1L" / "filtered_feature_bc_matrix.h5", "a") as file:
         del file["matrix/features/id"]
-    refused_read(folder, "matrix.h5: this is not a readable matrix of Space Ranger", "missing")
+    refused_read(folder, "matrix.h5: not a readable matrix of Space Ranger", "missing")
 
 
 @pytest.mark.parametrize("name", ["matrix.mtx.gz", "barcodes.tsv.gz", "features.tsv.gz"])
@@ -177,17 +177,17 @@ def test_an_mtx_folder_cut_short_or_without_a_file(truth, name, keep, tmp_path):
         file.write_bytes(file.read_bytes()[: int(keep * file.stat().st_size)])
     else:
         file.unlink()
-    refused_read(tmp_path, "filtered_feature_bc_matrix: this is not a readable matrix of Space Ranger", "fetch")
+    refused_read(tmp_path, "filtered_feature_bc_matrix: not a readable matrix of Space Ranger", "fetch")
 
 
 def test_spots_without_a_position_are_counted(folder, truth):
     rewrite(folder, lambda table: table.drop(in_tissue(table)[:3]))
-    refused_read(folder, f"3 of {truth.n_obs} barcodes of the matrix", "have no place")
+    refused_read(folder, f"3 of {truth.n_obs} barcodes of the matrix", "have no position")
 
 
 def test_barcodes_that_never_meet(folder, truth):
     rewrite(folder, lambda table: table.assign(**{"0": table[0].str.removesuffix("-1")})[["0", 1, 2, 3, 4, 5]])
-    refused_read(folder, f"{truth.n_obs} of {truth.n_obs} barcodes of the matrix", "have no place")
+    refused_read(folder, f"{truth.n_obs} of {truth.n_obs} barcodes of the matrix", "have no position")
 
 
 def test_a_barcode_with_two_positions(folder):
@@ -198,12 +198,12 @@ def test_a_barcode_with_two_positions(folder):
 def test_a_header_without_a_column(folder):
     names = ["barcode", "in_tissue", "array_row", "col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
     rewrite(folder, lambda table: table.set_axis(names, axis=1), header=True)
-    refused_read(folder, "there is no column array_col", "a header names barcode, in_tissue, array_row, array_col")
+    refused_read(folder, "no column array_col", "a header with barcode, in_tissue, array_row, array_col")
 
 
 def test_too_few_columns_without_a_header(folder):
     rewrite(folder, lambda table: table[[0, 1, 2, 3, 4]])
-    refused_read(folder, "there is no column barcode, in_tissue, array_row, array_col in its 5 columns")
+    refused_read(folder, "no column barcode, in_tissue, array_row, array_col in its 5 columns")
 
 
 @pytest.mark.parametrize("value", ["left", "1.5", "inf", ""])
@@ -219,7 +219,7 @@ def test_a_position_that_is_no_integer(folder, value):
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\x81", b"a,1,0,0,1,1\nb,1,0,2,1,1,9\n"])
 def test_positions_that_are_no_table(folder, content):
     places(folder).write_bytes(content)
-    refused_read(folder, "this is no table of positions", "fetch it again")
+    refused_read(folder, "not a table of positions", "fetch Space Ranger's file again")
 
 
 def test_no_spot_in_tissue(folder, truth):

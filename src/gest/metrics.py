@@ -1,12 +1,12 @@
-"""Errors and correlations of predicted expression in unseen cells (paper, section 4.1; tables 3, 4, A.1, A.4).
+"""Metrics: errors and correlations of predicted expression (section 4.1), and agreement of labels.
 
-The paper names neither the scale of its RMSE nor that of its Spearman correlation. Its errors sit near sqrt(2) where
-there is next to no correlation, which is what sqrt(2 (1 - r)) between z-scored signals gives, so `rmse_z` is compared
-with the paper and `rmse_log` stands beside it. Every function takes truth and prediction as dense (m cells, T genes)
-arrays on the log-normalised scale.
+The paper states neither the scale of its RMSE nor that of its Spearman correlation. Its errors are near sqrt(2) where
+there is almost no correlation, which is what sqrt(2 (1 - r)) between z-scored signals gives. So `rmse_z` is compared
+with the paper (Tables 3, 4, A.1, A.4), and `rmse_log` is reported in addition. Functions of expression take truth and
+prediction as dense (m cells, T genes) arrays on the log-normalised scale; `ami` and `macro_f1` take labels.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,23 +14,24 @@ from scipy.stats import rankdata
 
 from gest.errors import UserError
 
-# A range below this share of the largest magnitude is float32 rounding (1.2e-7 each) added up, not variation.
+# A range below this share of the largest magnitude is accumulated float32 rounding (1.2e-7 each), not variation.
 CONSTANT_RTOL = 1e-5
 
 
-class Score(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Score:
     """One metric over one set of unseen cells.
 
     Attributes
     ----------
     value
-        The metric; NaN where nothing could be scored.
+        The metric; NaN if nothing could be scored.
     n
-        Genes (`rmse_z`), cells (`spearman`, `spearman_z`) or entries (`rmse_log`) that entered it.
+        Number of genes (`rmse_z`), cells (`spearman`, `spearman_z`) or entries (`rmse_log`) scored.
     constant_predictions
-        How many of those n had a constant prediction and were counted as correlation 0.
+        How many of those n have a constant prediction, which counts as correlation 0.
     constant_truth
-        Genes or cells left out because their truth is constant, so that no correlation exists.
+        Number of genes or cells left out because their truth is constant and has no correlation.
     """
 
     value: float
@@ -39,15 +40,16 @@ class Score(NamedTuple):
     constant_truth: int = 0
 
 
-class GeneErrors(NamedTuple):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GeneErrors:
     """Errors per gene.
 
     Attributes
     ----------
     error
-        (T,) sqrt(2 (1 - r)) of each gene; NaN where its truth is constant.
+        (T,) sqrt(2 (1 - r)) of each gene; NaN if its truth is constant.
     constant_prediction
-        (T,) genes whose prediction is constant over cells and whose truth is not.
+        (T,) true for genes whose prediction is constant over the cells and whose truth is not.
     """
 
     error: NDArray[np.float64]
@@ -55,7 +57,7 @@ class GeneErrors(NamedTuple):
 
 
 def gene_errors(truth: ArrayLike, prediction: ArrayLike) -> GeneErrors:
-    """RMSE of each gene between truth and prediction, both z-scored over the cells.
+    """Compute the RMSE of each gene, truth and prediction z-scored over the cells.
 
     Parameters
     ----------
@@ -65,26 +67,31 @@ def gene_errors(truth: ArrayLike, prediction: ArrayLike) -> GeneErrors:
     Returns
     -------
     GeneErrors
-        Per gene sqrt(2 (1 - r)), with r = 0 where the prediction is constant: the RMSE between two z-scored signals
-        of Pearson correlation r.
+        Per gene sqrt(2 (1 - r)), the RMSE between two z-scored signals of Pearson correlation r; r = 0 if the
+        prediction is constant.
 
     Raises
     ------
     UserError
-        If the shapes differ or a value is not finite.
+        The shapes differ, or a value is not finite.
+
+    Examples
+    --------
+    >>> gene_errors([[0, 1], [1, 2], [2, 3]], [[0, 3], [1, 2], [2, 1]]).error.round(6)
+    array([0., 2.])
     """
     truth, prediction = _pair(truth, prediction)
     r, flat_truth, flat_prediction = _pearson(truth.T, prediction.T)
     error = np.sqrt(2 * (1 - r))
     error[flat_truth] = np.nan
-    return GeneErrors(error, flat_prediction & ~flat_truth)
+    return GeneErrors(error=error, constant_prediction=flat_prediction & ~flat_truth)
 
 
 def rmse_z(truth: ArrayLike, prediction: ArrayLike) -> Score:
-    """RMSE over all cells and genes, truth and prediction z-scored per gene over the cells.
+    """Compute the RMSE over all cells and genes, z-scored per gene over the cells.
 
-    Each gene contributes 2 (1 - r) to the mean square, so a prediction that knows nothing scores sqrt(2). A
-    prediction constant over cells counts as r = 0; genes constant in truth are left out. Both are counted.
+    Each gene contributes 2 (1 - r) to the mean square, so an uninformed prediction scores sqrt(2). A prediction that is
+    constant over the cells counts as r = 0; genes constant in truth are left out. Both are counted.
 
     Parameters
     ----------
@@ -99,16 +106,25 @@ def rmse_z(truth: ArrayLike, prediction: ArrayLike) -> Score:
     Raises
     ------
     UserError
-        If the shapes differ or a value is not finite.
+        The shapes differ, or a value is not finite.
+
+    Examples
+    --------
+    >>> round(rmse_z([[0], [1], [2]], [[5], [5], [5]]).value, 3)
+    1.414
     """
-    error, constant = gene_errors(truth, prediction)
-    kept = error[~np.isnan(error)]
-    value = float(np.sqrt(np.mean(kept**2))) if len(kept) else float("nan")
-    return Score(value, len(kept), int(constant.sum()), len(error) - len(kept))
+    errors = gene_errors(truth, prediction)
+    kept = errors.error[~np.isnan(errors.error)]
+    return Score(
+        value=float(np.sqrt(np.mean(kept**2))) if len(kept) else float("nan"),
+        n=len(kept),
+        constant_predictions=int(errors.constant_prediction.sum()),
+        constant_truth=len(errors.error) - len(kept),
+    )
 
 
 def rmse_log(truth: ArrayLike, prediction: ArrayLike) -> Score:
-    """RMSE over all cells and genes on the log-normalised scale.
+    """Compute the RMSE over all cells and genes on the log-normalised scale.
 
     Parameters
     ----------
@@ -123,18 +139,23 @@ def rmse_log(truth: ArrayLike, prediction: ArrayLike) -> Score:
     Raises
     ------
     UserError
-        If the shapes differ or a value is not finite.
+        The shapes differ, or a value is not finite.
+
+    Examples
+    --------
+    >>> rmse_log([[0, 1], [2, 3]], [[0, 1], [2, 1]])
+    Score(value=1.0, n=4, constant_predictions=0, constant_truth=0)
     """
     truth, prediction = _pair(truth, prediction)
     value = float(np.sqrt(np.mean((truth - prediction) ** 2))) if truth.size else float("nan")
-    return Score(value, truth.size)
+    return Score(value=value, n=truth.size)
 
 
 def spearman(truth: ArrayLike, prediction: ArrayLike) -> Score:
-    """Mean over cells of the Spearman correlation over genes, ties by average ranks.
+    """Compute the Spearman correlation over genes, averaged over cells; ties by average ranks.
 
-    A cell whose prediction is constant over genes counts as 0; a cell whose truth is constant is left out. Both are
-    counted. A plain mean profile scores high here: genes differ more than cells do.
+    A cell whose prediction is constant over the genes counts as 0; a cell whose truth is constant is left out. Both are
+    counted. The mean profile alone scores high: genes differ more than cells do.
 
     Parameters
     ----------
@@ -149,13 +170,18 @@ def spearman(truth: ArrayLike, prediction: ArrayLike) -> Score:
     Raises
     ------
     UserError
-        If the shapes differ or a value is not finite.
+        The shapes differ, or a value is not finite.
+
+    Examples
+    --------
+    >>> round(spearman([[0, 1, 2], [0, 1, 2]], [[0, 5, 9], [2, 1, 0]]).value, 6)
+    0.0
     """
     return _mean_spearman(*_pair(truth, prediction))
 
 
 def spearman_z(truth: ArrayLike, prediction: ArrayLike) -> Score:
-    """`spearman` of the per-gene z-scores, free of the mean profile that every cell shares.
+    """Compute `spearman` of the per-gene z-scores, which lack the mean profile that all cells share.
 
     Genes constant in truth are left out; a gene whose prediction is constant over cells has z-score 0 in every cell.
 
@@ -172,7 +198,13 @@ def spearman_z(truth: ArrayLike, prediction: ArrayLike) -> Score:
     Raises
     ------
     UserError
-        If the shapes differ or a value is not finite.
+        The shapes differ, or a value is not finite.
+
+    Examples
+    --------
+    >>> truth = np.array([[0, 5, 1], [2, 5, 0], [1, 7, 1]])
+    >>> round(spearman_z(truth, truth + [0, 10, 0]).value, 6)
+    1.0
     """
     truth, prediction = _pair(truth, prediction)
     kept = ~_constant(truth.T)
@@ -180,27 +212,31 @@ def spearman_z(truth: ArrayLike, prediction: ArrayLike) -> Score:
 
 
 def _mean_spearman(truth: NDArray[np.float64], prediction: NDArray[np.float64]) -> Score:
-    """Mean Spearman correlation over the rows of two (m, T) arrays."""
+    """Average the Spearman correlation over the rows of two (m, T) arrays."""
     if truth.size == 0:
-        return Score(float("nan"), 0, 0, len(truth))
+        return Score(value=float("nan"), n=0, constant_truth=len(truth))
     flat_truth, flat_prediction = _constant(truth), _constant(prediction)
     r, _, _ = _pearson(rankdata(truth, axis=1), rankdata(prediction, axis=1))
-    # Ranks turn rounding noise into full-size variation, so constants are judged on the values.
+    # Ranks turn rounding noise into full-size variation, so constant rows are found by their values.
     kept = np.where(flat_prediction, 0.0, r)[~flat_truth]
-    value = float(kept.mean()) if len(kept) else float("nan")
-    return Score(value, len(kept), int((flat_prediction & ~flat_truth).sum()), int(flat_truth.sum()))
+    return Score(
+        value=float(kept.mean()) if len(kept) else float("nan"),
+        n=len(kept),
+        constant_predictions=int((flat_prediction & ~flat_truth).sum()),
+        constant_truth=int(flat_truth.sum()),
+    )
 
 
 def _pearson(
     a: NDArray[np.float64], b: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Pearson correlation of each row of a and b (0 where either is constant), and where a and b are constant."""
+    """Correlate each row of a and b (0 if either is constant); also mark the constant rows of a and of b."""
     r = np.clip((_z_scores(a) * _z_scores(b)).sum(axis=1) / max(a.shape[1], 1), -1.0, 1.0)
     return r, _constant(a), _constant(b)
 
 
 def _z_scores(a: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each row with mean 0 and variance 1; a constant row becomes 0."""
+    """Scale each row to mean 0 and variance 1; a constant row becomes 0."""
     constant = _constant(a)
     z = a - a.mean(axis=1, keepdims=True) if a.shape[1] else a
     z = z / np.where(constant, 1.0, a.std(axis=1))[:, None] if a.shape[1] else z
@@ -209,33 +245,45 @@ def _z_scores(a: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _constant(a: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Rows whose range is within rounding of nothing."""
+    """Mark the rows whose range is no more than rounding."""
     if a.shape[1] == 0:
         return np.ones(len(a), dtype=bool)
     return np.ptp(a, axis=1) <= CONSTANT_RTOL * np.abs(a).max(axis=1)
 
 
 def _pair(truth: ArrayLike, prediction: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both arrays in float64, checked."""
+    """Return both arrays in float64; raise UserError if they do not match."""
     truth, prediction = np.asarray(truth, dtype=np.float64), np.asarray(prediction, dtype=np.float64)
     if truth.ndim != 2 or truth.shape != prediction.shape:
         raise UserError(
-            f"truth {truth.shape} and prediction {prediction.shape} differ in shape: both must be (cells, genes)."
+            f"metrics: truth {truth.shape} and prediction {prediction.shape} differ in shape (expected (cells, genes))."
         )
     if not (np.isfinite(truth).all() and np.isfinite(prediction).all()):
-        raise UserError("truth or prediction holds values that are not finite: every entry must be a number.")
+        raise UserError("metrics: truth or prediction has values that are not finite (expected numbers).")
     return truth, prediction
 
 
 def ami(truth: np.ndarray, labels: np.ndarray) -> float:
-    """Return the adjusted mutual information of n cells' labels: 1 if the same up to names, about 0 by chance."""
+    """Compute the adjusted mutual information of two labellings (n,): 1 if equal up to names, about 0 by chance.
+
+    Examples
+    --------
+    >>> ami(["a", "a", "b", "b"], [1, 1, 0, 0])
+    1.0
+    """
     from sklearn.metrics import adjusted_mutual_info_score
 
     return float(adjusted_mutual_info_score(truth, labels, average_method="arithmetic"))
 
 
 def macro_f1(truth: np.ndarray, labels: np.ndarray) -> float:
-    """Return the F1 of n cells' labels, mean over the labels that are in the truth; 0 for one that is never given."""
+    """Compute the F1 score of labels (n,), averaged over the labels in the truth; 0 for one never predicted.
+
+    Examples
+    --------
+    >>> round(macro_f1(["a", "a", "b"], ["a", "a", "a"]), 3)
+    0.4
+    """
     from sklearn.metrics import f1_score
 
     return float(f1_score(truth, labels, labels=np.unique(truth), average="macro", zero_division=0))

@@ -1,4 +1,8 @@
-"""The spatial context-aware decoder (section 3.3).
+"""The spatial context-aware decoder (section 3.3), and the directory that a model is saved in.
+
+`GeST` runs cell tokens and position tokens through its blocks as two streams (Eq. 6). Training runs whole windows
+(`encode`); prediction runs targets that see all cells of their window (`context`); a niche embedding reads one target
+(`niche`). `GeST.save` and `read_model` write and read a model directory.
 
 Shapes: B windows, N cells of a window, L = N − 1, U targets, K meta cells, T genes, D width.
 """
@@ -22,16 +26,16 @@ from gest.config import Config
 from gest.errors import UserError
 from gest.utils.files import whole_folder
 
-if TYPE_CHECKING:  # this file runs where only torch and numpy are
+if TYPE_CHECKING:  # this module must work with torch and NumPy alone
     from gest.vocabulary import Vocabulary
 
 
 MARKER = "config.json"
-"""The file by which the directory of a model is known."""
+"""The file by which a model directory is recognised."""
 
 
 class Block(nn.Module):
-    """One pre-norm transformer layer whose attention is handed in."""
+    """One pre-norm transformer layer; the attention between `split` and `join` is up to the caller."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -44,18 +48,18 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Make queries, keys and values (B, H, n, d) of tokens (B, n, D)."""
+        """Compute queries, keys and values (B, H, n, d) of tokens (B, n, D)."""
         q, k, v = self.qkv(self.norm_attention(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return q, k, v
 
     def join(self, x: Tensor, attended: Tensor) -> Tensor:
-        """Residual, then feed-forward: (B, n, D) and (B, H, n, d) -> (B, n, D)."""
+        """Add what was attended to, then feed forward: (B, n, D) and (B, H, n, d) -> (B, n, D)."""
         x = x + self.dropout(self.project(attended.transpose(1, 2).flatten(-2)))
         return x + self.dropout(self.feed(self.norm_feed(x)))
 
 
 class GeST(nn.Module):
-    """The pre-trained model: a decoder over cells and places, with its vocabulary.
+    """The model: a decoder over the cells of a window and their positions, with its vocabulary.
 
     Parameters
     ----------
@@ -63,6 +67,17 @@ class GeST(nn.Module):
         A `Config`, or a mapping with the keys of `config/config.yaml`.
     vocabulary
         The meta cells; their mean expression is the fixed codebook W of Eq. 7.
+
+    Examples
+    --------
+    >>> import gest
+    >>> import numpy as np
+    >>> expression = np.random.default_rng(0).random((100, 20), dtype=np.float32)
+    >>> vocabulary = gest.Vocabulary.fit(expression, n_metacells=10, n_components=5, hierarchy=(4, 3, 2))
+    >>> model = gest.GeST({"model": {"layers": 1, "heads": 1, "width": 8}}, vocabulary)
+    >>> tokens, bins = torch.tensor([[3, 1, 4]]), torch.tensor([[[0, 0], [100, 50], [200, 200]]])
+    >>> model(tokens, bins).shape  # the second and third cell, each predicted from those before it
+    torch.Size([1, 2, 10])
     """
 
     def __init__(self, config: Config | Mapping[str, Any] | None, vocabulary: Vocabulary) -> None:
@@ -78,8 +93,8 @@ class GeST(nn.Module):
         bins = torch.arange(shape.position_bins + 1)
         halves = position.encode(torch.stack((bins, bins), -1), D).unflatten(-1, (2, D // 2))
         if not shape.spatial:
-            halves = torch.ones_like(halves)  # Table A.4: no place differs from another
-        self.register_buffer("places", halves.transpose(0, 1).contiguous(), persistent=False)  # (2, bins, D/2)
+            halves = torch.ones_like(halves)  # Table A.4: all positions look the same
+        self.register_buffer("encodings", halves.transpose(0, 1).contiguous(), persistent=False)  # (2, bins, D/2)
         self.embed = nn.Linear(T, D)
         self.dropout = nn.Dropout(shape.dropout)
         self.blocks = nn.ModuleList(Block(D, shape.heads, shape.dropout) for _ in range(shape.layers))
@@ -90,7 +105,7 @@ class GeST(nn.Module):
 
     @torch.no_grad()
     def _initialise(self) -> None:
-        """Start from the vocabulary: profiles enter and leave along its principal components."""
+        """Start from the vocabulary: profiles are embedded and decoded along its principal components."""
         pca = torch.tensor(self.vocabulary.components[: self.config.model.width])  # (p, T)
         centred = self.codebook - torch.tensor(self.vocabulary.mean)
         spread = (centred @ pca.T).std(0, correction=0).clamp_min(1e-6)
@@ -99,7 +114,7 @@ class GeST(nn.Module):
         self.embed.bias.zero_()
         self.embed.bias[: len(pca)] = -(pca @ torch.tensor(self.vocabulary.mean)) / spread
         self.decode.weight[:, : len(pca)] = 0.1 * pca.T
-        if not self.quantised:  # Eq. 7 knows no level, an error does: start from the mean cell
+        if not self.quantised:  # logits ignore a constant, squared errors do not: start from the mean cell
             self.decode.bias.copy_(torch.tensor(self.vocabulary.mean))
         for block in self.blocks:
             for layer in (block.project, block.feed[2]):  # residual branches start small, as in GPT-2
@@ -108,40 +123,41 @@ class GeST(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.codebook.device
 
-    def place_tokens(self, bins: Tensor) -> Tensor:
-        """s(x): bins (B, n, 2) -> (B, n, D)."""
-        return torch.cat((self.places[0][bins[..., 0]], self.places[1][bins[..., 1]]), dim=-1)
+    def position_tokens(self, bins: Tensor) -> Tensor:
+        """Encode positions, s(x): bins (B, n, 2) -> (B, n, D)."""
+        x, y = self.encodings[0][bins[..., 0]], self.encodings[1][bins[..., 1]]
+        return torch.cat((x, y), dim=-1)
 
     def cell_tokens(self, tokens: Tensor, bins: Tensor) -> Tensor:
-        """gs(x) = g(x) + s(x): meta cells (B, n), or expression (B, n, T), at bins (B, n, 2) -> (B, n, D)."""
+        """Embed cells, gs(x) = g(x) + s(x): tokens (B, n), or expression (B, n, T), and bins (B, n, 2) -> (B, n, D)."""
         if not self.quantised:
-            return self.embed(tokens) + self.place_tokens(bins)
-        rows = self.embed(self.codebook)  # the input is one of K rows: embed those, then gather
-        return functional.embedding(tokens, rows) + self.place_tokens(bins)
+            return self.embed(tokens) + self.position_tokens(bins)
+        rows = self.embed(self.codebook)  # only K different inputs: embed those, then gather
+        return functional.embedding(tokens, rows) + self.position_tokens(bins)
 
     def output(self, h: Tensor) -> Tensor:
-        """Read a target off its token (..., D): logits (..., K), or without quantisation expression (..., T)."""
+        """Predict a target from its token (..., D): logits (..., K), or without quantisation expression (..., T)."""
         return self.logits(h) if self.quantised else self.decode(self.hidden(self.norm(h)))
 
     def logits(self, h: Tensor) -> Tensor:
-        """Eq. 7, z = ŷ Wᵀ with ŷ = V h' + b, folded: z = h' (W V)ᵀ + W b. (..., D) -> (..., K)."""
+        """Compute z = ŷ Wᵀ with ŷ = V h' + b (Eq. 7), folded to z = h' (W V)ᵀ + W b: (..., D) -> (..., K)."""
         last = self.hidden(self.norm(h))
         with torch.autocast(h.device.type, enabled=False):  # bfloat16 rounds a logit of 100 by up to a quarter
             folded = self.codebook @ self.decode.weight  # (K, D)
             return functional.linear(last.to(folded.dtype), folded, self.codebook @ self.decode.bias)
 
     def encode(self, tokens: Tensor, bins: Tensor) -> Tensor:
-        """Run windows in training order: tokens (B, N), bins (B, N, 2) -> (B, N − 1, D) at the position tokens.
+        """Run whole windows: tokens (B, N), bins (B, N, 2) -> position tokens (B, N − 1, D).
 
-        Without quantisation tokens, here and below, are expression (B, N, T).
+        Here and below, tokens are expression (B, N, T) without quantisation.
         """
         return self._streams(tokens[:, :-1], bins[:, :-1], bins[:, 1:])
 
     def niche(self, tokens: Tensor, bins: Tensor, lengths: Tensor) -> Tensor:
-        """Run niches (section 3.5): N cell tokens, and the position token of every cell after those before it.
+        """Run niches (section 3.5): N cell tokens, and a position token for every cell.
 
         Parameters
         ----------
@@ -152,54 +168,54 @@ class GeST(nn.Module):
 
         Returns
         -------
-        (B, N, D) outputs after the last norm. Output i is that of cell i + 1 of the sequence, seen from the cells
-        before it; output length − 1 is the target's, whose position token comes last and sees all N cells. (That at the
-        beginning of the position tokens sees no cell, and nothing is read off it.) The rest is padding.
+        (B, N, D) outputs after the last norm. Output i belongs to cell i + 1 of the sequence, which sees the cells
+        before it. The target's position token comes last, so its output, at length − 1, sees all cells. Outputs from
+        `lengths` on are padding.
         """
-        places = bins.roll(-1, dims=1)
-        places[torch.arange(len(bins), device=bins.device), lengths - 1] = bins[:, 0]
-        return self.norm(self._streams(tokens, bins, places))
+        target_bins = bins.roll(-1, dims=1)
+        target_bins[torch.arange(len(bins), device=bins.device), lengths - 1] = bins[:, 0]
+        return self.norm(self._streams(tokens, bins, target_bins))
 
-    def _streams(self, tokens: Tensor, bins: Tensor, places: Tensor) -> Tensor:
-        """Run cells (B, L) at bins (B, L, 2), and places (B, L, 2) of which the i-th sees cells 1..i -> (B, L, D)."""
-        x = self.dropout(self.cell_tokens(tokens, bins))  # the two streams of Eq. 6, kept apart
-        y = self.dropout(self.place_tokens(places))
+    def _streams(self, tokens: Tensor, bins: Tensor, target_bins: Tensor) -> Tensor:
+        """Run L cells, and L targets of which the i-th sees cells 1..i; return the targets (B, L, D)."""
+        x = self.dropout(self.cell_tokens(tokens, bins))  # the two streams of Eq. 6
+        y = self.dropout(self.position_tokens(target_bins))
         for block in self.blocks:
             (q, k, v), (q_own, k_own, v_own) = block.split(x), block.split(y)
             y = block.join(y, target_attention(q_own, k, v, k_own, v_own))
-            if block is not self.blocks[-1]:  # of the last layer only the targets are read
+            if block is not self.blocks[-1]:  # after the last layer only the targets are read
                 x = block.join(x, cell_attention(q, k, v))
         return y
 
     def forward(self, tokens: Tensor, bins: Tensor) -> Tensor:
         """Predict each cell from those before it: tokens (B, N), bins (B, N, 2) -> `output` (B, N − 1, K or T).
 
-        Output i is the prediction of cell i + 1 of the sequence. Padding goes to a sequence's end, where nothing
-        before it can see it.
+        Output i is the prediction of cell i + 1 of the sequence. Padding goes to the end of a sequence, where no other
+        token sees it.
         """
         return self.output(self.encode(tokens, bins))
 
     def predict(self, tokens: Tensor, bins: Tensor, n_seen: Tensor, target_bins: Tensor) -> Tensor:
-        """Predict places from all seen cells of their window, all places in parallel (A.2): `output` of `context`."""
+        """Predict targets from all seen cells of their window, in parallel (A.2): `output` of `context`."""
         return self.output(self.context(tokens, bins, n_seen, target_bins))
 
     def context(self, tokens: Tensor, bins: Tensor, n_seen: Tensor, target_bins: Tensor) -> Tensor:
-        """Run places that see all cells of their window, and no other place.
+        """Run targets that see all cells of their window, and no other target.
 
         Parameters
         ----------
         tokens, bins
             (B, L) and (B, L, 2) of the seen cells in their serial order, padded at the end.
         n_seen
-            (B,) how many of them are real: at least one.
+            (B,) how many of them are real; at least one.
         target_bins
-            (B, U, 2) of the places.
+            (B, U, 2) of the targets.
 
         Returns
         -------
         (B, U, D), before the last norm.
         """
-        x, y = self.cell_tokens(tokens, bins), self.place_tokens(target_bins)
+        x, y = self.cell_tokens(tokens, bins), self.position_tokens(target_bins)
         for block in self.blocks:
             (q, k, v), (q_own, k_own, v_own) = block.split(x), block.split(y)
             y = block.join(y, context_attention(q_own, k, v, k_own, v_own, n_seen))
@@ -208,25 +224,26 @@ class GeST(nn.Module):
         return y
 
     def save(self, model_dir: str | os.PathLike) -> None:
-        """Write a directory that is complete by itself: weights, configuration, vocabulary, metrics, git commit.
+        """Save a complete model directory: weights, configuration, vocabulary, metrics, git commit.
 
         Raises
         ------
         UserError
-            There is something else of that name.
+            Something else than a model has that name.
         """
         from safetensors.torch import save_file
 
-        told = self.metrics | {"parameters": sum(p.numel() for p in self.parameters()), "git_commit": _git_commit()}
+        parameters = sum(p.numel() for p in self.parameters())
+        metrics = self.metrics | {"parameters": parameters, "git_commit": _git_commit()}
         with whole_folder(model_dir, MARKER) as partial:
             save_file({name: w.contiguous() for name, w in self.state_dict().items()}, partial / "model.safetensors")
             (partial / MARKER).write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
-            (partial / "metrics.json").write_text(json.dumps(told, indent=2) + "\n")
+            (partial / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
             self.vocabulary.save(partial / "vocabulary.npz")
 
 
 def read_model(folder: Path) -> GeST:
-    """Read a model directory of this machine, on the CPU and ready to predict.
+    """Read a model directory; the model is on the CPU and ready to predict.
 
     Raises
     ------
@@ -238,27 +255,28 @@ def read_model(folder: Path) -> GeST:
 
     from gest.vocabulary import Vocabulary
 
-    for name in ("model.safetensors", "config.json", "vocabulary.npz"):
+    for name in ("model.safetensors", MARKER, "vocabulary.npz"):
         if not (folder / name).is_file():
-            raise UserError(f"{folder}: '{name}' is missing from the model directory; make it with `gest pretrain`.")
+            raise UserError(f"{folder}: '{name}' is missing from the model directory; create it with `gest pretrain`.")
     try:
-        settings = json.loads((folder / "config.json").read_text())
+        settings = json.loads((folder / MARKER).read_text())
         weights = load_file(folder / "model.safetensors")
-        metrics = folder / "metrics.json"
-        told = json.loads(metrics.read_text()) if metrics.is_file() else {}
+        path = folder / "metrics.json"
+        metrics = json.loads(path.read_text()) if path.is_file() else {}
     except (ValueError, SafetensorError) as error:
-        raise UserError(f"{folder}: the model directory is damaged ({error}); make it anew.") from error
+        raise UserError(f"{folder}: the model directory is damaged ({error}); train or download it again.") from error
     model = GeST(settings, Vocabulary.load(folder / "vocabulary.npz"))
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{folder}: the weights do not fit config.json and vocabulary.npz ({reason}).") from error
-    model.metrics = told
+    model.metrics = metrics
     return model.eval()
 
 
 def _git_commit() -> str | None:
+    """Return the commit of the package's repository; None if it is not in one."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

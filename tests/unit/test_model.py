@@ -84,7 +84,7 @@ def test_without_spatial_information_no_place_matters(vocabulary, rng):
         n_seen = torch.tensor([6])
         here, there = (model.predict(tokens[:, :6], places[:, :6], n_seen, places[:, 6:]) for places in bins)
         assert torch.equal(here, there) != spatial
-        assert (model.place_tokens(bins[0]) == 1).all() != spatial
+        assert (model.position_tokens(bins[0]) == 1).all() != spatial
 
 
 @torch.no_grad()

@@ -54,7 +54,7 @@ def gelu(x):
 
 def reference(model, cells, bins):
     """The whole model over one sequence of 2L tokens, under the mask of Eq. 6 written out: ŷ (B, L, T)."""
-    places = model.place_tokens(bins)
+    places = model.position_tokens(bins)
     x = torch.cat((linear(model.embed, cells[:, :-1]) + places[:, :-1], places[:, 1:]), dim=1)
     L, heads = cells.shape[1] - 1, model.config.model.heads
     for block in model.blocks:

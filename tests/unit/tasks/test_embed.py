@@ -18,7 +18,7 @@ def written_out(model: GeST, tokens: np.ndarray, bins: np.ndarray) -> torch.Tens
     tokens, bins = torch.tensor(tokens)[None], torch.tensor(bins)[None]
     N = tokens.shape[1]
     x = torch.cat(
-        (model.cell_tokens(tokens, bins), model.place_tokens(torch.cat((bins, bins[:, :1]), dim=1))), dim=1
+        (model.cell_tokens(tokens, bins), model.position_tokens(torch.cat((bins, bins[:, :1]), dim=1))), dim=1
     )  # (1, 2N + 1, D)
     mask = torch.zeros(2 * N + 1, 2 * N + 1, dtype=torch.bool)
     mask[:N, :N] = torch.ones(N, N).tril()

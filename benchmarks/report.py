@@ -13,7 +13,7 @@ from full_run import NODE, PAPER_GPU_HOURS, hours
 from goals import Tables, exponent, get, goals
 from measuring import options, results
 
-from gest.paper.tables.markdown import aligned
+from gest.paper.tables.markdown import lay_out
 from gest.pl.save import save
 
 PAGE, KEPT = Path("docs/performance.md"), Path("benchmarks/measured")
@@ -44,7 +44,7 @@ def power(x: Sequence[float], y: Sequence[float]) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lay a table out; one without rows says that nothing was measured."""
-    return "\n".join(aligned([head, *(rows or [[MISSING] + [""] * (len(head) - 1)])]))
+    return lay_out([head, *(rows or [[MISSING] + [""] * (len(head) - 1)])])
 
 
 def on_gpu(*needed: pd.DataFrame) -> str:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from gest import Config, Vocabulary
-from gest.paper.ischemia.reference import core_degs
+from gest.paper.ischemia.reference import find_core_degs
 from gest.paper.methods.clustering import represent
 from gest.paper.methods.generation import predict_crops
 from gest.tasks.annotation.fine_tuning import Settings
@@ -66,7 +66,7 @@ def test_the_packages_defaults_are_the_configurations(config):
         (differential, "perturbation.deg", ("q", "min_lfc")),
         (perturb, "perturbation.deg", ("q", "min_lfc")),
         (perturb, "perturbation", ("context",)),
-        (core_degs, "perturbation.core_degs", ("q", "min_lfc")),
+        (find_core_degs, "perturbation.core_degs", ("q", "min_lfc")),
     ],
 )
 def test_functions_default_to_the_configuration(config, function, where, names):

@@ -6,12 +6,12 @@ import pytest
 from matplotlib.container import BarContainer, ErrorbarContainer
 
 from gest.errors import UserError
-from gest.paper.figures.figure_4 import draw_figure_4, panels
+from gest.paper.figures.figure_4 import draw_figure_4
 from gest.paper.reported import beside
 from gest.paper.scores.generation import METRICS
 from gest.paper.scores.paired_tests import compare, section_means
 from gest.paper.scores.table import summarise
-from gest.paper.tables.figure_4 import figure_4_markdown, figure_4_table
+from gest.paper.tables.figure_4 import figure_4_markdown, figure_4_table, list_panels
 from gest.paper.tables.method_names import BOUND, CONTROLS, NAMES, PAPER
 
 PAIRS = [pair for pair, name in NAMES.items() if name in (*PAPER, *CONTROLS, BOUND)]
@@ -74,7 +74,7 @@ def reported_marks(ax):
 
 def test_figure_4_has_a_dot_per_slide_a_bar_at_the_mean_and_the_sd(drawn):
     table, figure = drawn()
-    for ax, (metric, gene_set) in zip(figure.axes, panels(table), strict=False):
+    for ax, (metric, gene_set) in zip(figure.axes, list_panels(table), strict=False):
         chosen = table[(table["metric"] == metric) & (table["gene_set"] == gene_set)]
         slides = chosen.groupby(["method", "variant", "section"])["value"].mean()
         bars = {

@@ -12,7 +12,7 @@ from gest.paper.methods.generation import VARIANTS
 from gest.paper.reported import beside
 from gest.paper.scores.generation import METRICS
 from gest.paper.scores.table import COLUMNS, summarise
-from gest.paper.tables.markdown import to_markdown
+from gest.paper.tables.generation import generation_markdown
 from gest.paper.tables.method_names import COLOURS, NAMES
 
 matplotlib.use("Agg")
@@ -37,21 +37,21 @@ def cells(text, method):
 
 
 def test_table_shows_sd_over_sections():
-    text = to_markdown(summarise(scores({("a", "0"): 1.0, ("a", "1"): 2.0, ("b", "0"): 3.5})))
+    text = generation_markdown(summarise(scores({("a", "0"): 1.0, ("a", "1"): 2.0, ("b", "0"): 3.5})))
     # Sections' means are 1.5 and 3.5.
     assert cells(text, "gp") == ["gp", "default", *["2.500 ± 1.414"] * 4, "2", "3", "1"]
     assert "sd over sections" in text
 
 
 def test_table_of_one_section_shows_sd_over_crops():
-    text = to_markdown(summarise(scores({("a", "0"): 1.0, ("a", "1"): 2.0})))
+    text = generation_markdown(summarise(scores({("a", "0"): 1.0, ("a", "1"): 2.0})))
     assert cells(text, "gp")[2] == "1.500 ± 0.707"
     assert "sd over crops" in text
 
 
 def test_table_says_why_a_method_has_no_number():
     failed = scores({("a", "0"): np.nan}, method="mlp", status="out of memory")
-    text = to_markdown(summarise(pd.concat([scores({("a", "0"): 1.0}), failed])))
+    text = generation_markdown(summarise(pd.concat([scores({("a", "0"): 1.0}), failed])))
     assert cells(text, "mlp")[2] == "–"
     assert "out of memory" in text
 
@@ -59,7 +59,7 @@ def test_table_says_why_a_method_has_no_number():
 def test_table_of_generation_shows_the_papers_value_in_its_run(generated, values):
     reported = values[values["item"].isin(["table_a1", "generation"])]
     for run, ends in (("paper", "[1.357]"), ("toy", "")):
-        text = to_markdown(beside(summarise(generated(run, dataset="liver_cancer")), reported))
+        text = generation_markdown(beside(summarise(generated(run, dataset="liver_cancer")), reported))
         assert cells(text, "gp")[2].endswith(ends)
         assert ("[" in text) == (run == "paper")
         assert text.startswith(f"run {run}: liver_cancer")

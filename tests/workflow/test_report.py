@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from gest.paper.tables.html import write_text
 from gest.paper.tables.paper_comparison import paper_comparison_markdown
-from gest.paper.verdicts import compare_with_paper, incomparable
+from gest.paper.verdicts import compare_with_paper, explain_incomparable
 from gest.pl.save import save
 
 matplotlib.use("Agg")
@@ -111,7 +111,7 @@ def report(tmp_path_factory, values):
         else:
             path.mkdir()
     tables = folder / "results/toy/tables"
-    why_not = incomparable("toy", simulated=True)
+    why_not = explain_incomparable("toy", simulated=True)
     text = paper_comparison_markdown(compare_with_paper(values, values, why_not=why_not), run="toy", why_not=why_not)
     write_text(text, tables / "paper_comparison.md", tables / "paper_comparison.html")
     snakemake("--touch", "--forceall")

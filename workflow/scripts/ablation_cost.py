@@ -2,14 +2,14 @@
 
 import logging
 
-from gest.paper.ablation import by_variant, read_log, read_trainings
+from gest.paper.ablation import group_by_variant, read_log, read_trainings
 from gest.paper.tables.ablation_cost import ablation_cost, ablation_cost_markdown, ablation_logs_markdown
 from gest.paper.tables.html import write_text
 from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 
-models, percent = by_variant(snakemake.input.models), snakemake.params.converged
+models, percent = group_by_variant(snakemake.input.models), snakemake.params.converged
 cost = ablation_cost(read_trainings(models, percent=percent))
 cost.to_csv(snakemake.output.table, index=False)
 

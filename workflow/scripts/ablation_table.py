@@ -4,7 +4,7 @@ import logging
 
 import pandas as pd
 
-from gest.paper.ablation import by_variant, of_variant, read_trainings
+from gest.paper.ablation import group_by_variant, read_trainings, select_variant
 from gest.paper.reported import read_paper_values
 from gest.paper.scores.table import read_scores, write_scores
 from gest.paper.tables.ablation import ablation_markdown, ablation_table
@@ -14,8 +14,8 @@ from gest.utils.logs import log_to
 log_to(snakemake.log[0])
 
 variants, percent = snakemake.params.variants, snakemake.params.converged
-files, models = by_variant(snakemake.input.scores), by_variant(snakemake.input.models)
-scores = pd.concat([of_variant(read_scores(files[trained]), name, mode) for name, trained, mode, _ in variants])
+files, models = group_by_variant(snakemake.input.scores), group_by_variant(snakemake.input.models)
+scores = pd.concat([select_variant(read_scores(files[trained]), name, mode) for name, trained, mode, _ in variants])
 trainings = read_trainings({name: models[trained] for name, trained, *_ in variants}, percent=percent)
 values = read_paper_values(snakemake.input.paper)
 values = values[values["item"] == snakemake.params.item]

@@ -6,8 +6,7 @@ import anndata as ad
 import pandas as pd
 
 from gest.paper.figures.figure_5 import correlation_test, draw_figure_5
-from gest.paper.ischemia.experiment import read_calls
-from gest.paper.ischemia.score import vote
+from gest.paper.ischemia.calls import read_calls, vote
 from gest.pl.save import save
 from gest.utils.logs import log_to
 

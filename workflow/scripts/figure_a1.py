@@ -12,7 +12,7 @@ from gest.hub.load import load
 from gest.model import GeST
 from gest.paper.figures.accumulation import draw_accumulation, errors_by_round
 from gest.paper.tables.html import write_text
-from gest.paper.tables.markdown import plain
+from gest.paper.tables.markdown import lay_out_frame
 from gest.pl.save import save
 from gest.sections import read_section
 from gest.tasks.generation.rounds import aggregate, generate_tokens, seen_tokens
@@ -64,7 +64,7 @@ table.insert(0, "section", name)
 table.insert(0, "dataset", snakemake.params.datasets[0])
 table.to_csv(snakemake.output.table, index=False)
 title = f"Figure A.1, run {snakemake.params.run}: errors (rmse_log) and share of values below zero, by round"
-write_text(f"{title}\n\n{plain(table)}\n", snakemake.output.text, snakemake.output.page)
+write_text(f"{title}\n\n{lay_out_frame(table)}\n", snakemake.output.text, snakemake.output.page)
 logging.info("%s above y = %.0f µm\n%s", gene, line, table.to_string(index=False))
 
 panels = {

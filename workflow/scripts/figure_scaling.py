@@ -4,7 +4,7 @@ import logging
 
 import pandas as pd
 
-from gest.paper.ablation import by_variant, of_variant, read_trainings
+from gest.paper.ablation import group_by_variant, read_trainings, select_variant
 from gest.paper.figures.scaling import draw_scaling, scaling_table
 from gest.paper.scores.table import read_scores
 from gest.pl.save import save
@@ -13,8 +13,8 @@ from gest.utils.logs import log_to
 log_to(snakemake.log[0])
 
 variants = snakemake.params.variants
-files, models = by_variant(snakemake.input.scores), by_variant(snakemake.input.models)
-scores = pd.concat([of_variant(read_scores(files[trained]), name, mode) for name, trained, mode, _ in variants])
+files, models = group_by_variant(snakemake.input.scores), group_by_variant(snakemake.input.models)
+scores = pd.concat([select_variant(read_scores(files[trained]), name, mode) for name, trained, mode, _ in variants])
 trained_models = {name: models[trained] for name, trained, *_ in variants}
 table = scaling_table(scores, read_trainings(trained_models, percent=snakemake.params.converged))
 table.to_csv(snakemake.output.table, index=False)

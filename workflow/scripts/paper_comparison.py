@@ -6,13 +6,13 @@ from gest.paper.reported import read_paper_values
 from gest.paper.scores.table import read_scores
 from gest.paper.tables.html import write_text
 from gest.paper.tables.paper_comparison import paper_comparison_markdown
-from gest.paper.verdicts import compare_with_paper, incomparable
+from gest.paper.verdicts import compare_with_paper, explain_incomparable
 from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
 
 run = snakemake.params.run
-why_not = incomparable(run, simulated=snakemake.params.simulated)
+why_not = explain_incomparable(run, simulated=snakemake.params.simulated)
 values, scores = read_paper_values(snakemake.input.paper), read_scores(snakemake.input.scores)
 table = compare_with_paper(values, scores, why_not=why_not)
 table.to_csv(snakemake.output.table, index=False)

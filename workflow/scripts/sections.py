@@ -6,7 +6,7 @@ import pandas as pd
 
 from gest.data.inventory import COLUMNS, describe, expect, totals
 from gest.paper.tables.html import write_text
-from gest.paper.tables.markdown import plain
+from gest.paper.tables.markdown import lay_out_frame
 from gest.utils.logs import log_to
 
 log_to(snakemake.log[0])
@@ -20,6 +20,6 @@ for dataset, (expected, sections) in snakemake.params.expected.items():
     read = table[(table["dataset"] == dataset) & table["section"].isin(sections)]
     expect(totals(read), expected, where=f"all sections of {dataset}")
 table.to_csv(snakemake.output.table, index=False)
-text = f"Sections, run {snakemake.params.run}: {table['cells'].sum():,} cells\n\n{plain(table)}\n"
+text = f"Sections, run {snakemake.params.run}: {table['cells'].sum():,} cells\n\n{lay_out_frame(table)}\n"
 write_text(text, snakemake.output.text, snakemake.output.page)
 logging.info("%d sections of %d datasets, %d cells", len(table), table["dataset"].nunique(), table["cells"].sum())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gest.paper.ischemia.experiment import read_calls
+from gest.paper.ischemia.calls import read_calls
 from gest.paper.ischemia.reference import read_degs
 from gest.paper.ischemia.score import score_calls
 from gest.paper.reported import read_paper_values
@@ -21,8 +21,8 @@ calls = read_calls(snakemake.input.calls)
 replicates = pd.concat(map(pd.read_csv, snakemake.input.replicates))
 core = pd.read_csv(snakemake.input.core[0], keep_default_na=False)  # the same for all models
 degs = read_degs(Path(truth) if truth else None)
-about = {"run": run, "dataset": snakemake.params.reference, "section": snakemake.params.section}
-write_scores(score_calls(calls, replicates, core, degs, main=main, about=about), snakemake.output.scores)
+fields = {"run": run, "dataset": snakemake.params.reference, "section": snakemake.params.section}
+write_scores(score_calls(calls, replicates, core, degs, main=main, fields=fields), snakemake.output.scores)
 
 table = table_a3(calls[calls["variant"] == main], core, degs)
 scores, values = read_scores([snakemake.output.scores]), read_paper_values(snakemake.input.paper)

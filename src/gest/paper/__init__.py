@@ -1,1 +1,1 @@
-"""Paper."""
+"""The reproduction of the paper: its methods, scores, tables and figures, which the library itself never imports."""

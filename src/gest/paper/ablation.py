@@ -1,4 +1,4 @@
-"""Ablations (section 5): what each training cost, whether it had converged, and which of two variants is better."""
+"""Evaluate ablations (section 5): cost and convergence of each training, and which of two variants is better."""
 
 import json
 import os
@@ -20,19 +20,19 @@ TRAININGS = (
 ORDERINGS = ("variant", "metric", "gene_set", "reference", "difference", "ordering", "why")
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 LARGER_IS_BETTER = ("spearman", "spearman_z")
-_FEWEST_LOOKS = 5  # at the validation sections: of fewer halves tell nothing
+_FEWEST_VALIDATIONS = 5  # fewer do not allow a comparison of the halves of a training
 
 
-def by_variant(paths: Iterable[str | os.PathLike]) -> dict[str, list[Path]]:
-    """Sort files, or model directories, by the variant whose folder they lie in, in the order they are given."""
-    found: dict[str, list[Path]] = {}
+def group_by_variant(paths: Iterable[str | os.PathLike]) -> dict[str, list[Path]]:
+    """Group files, or model directories, by the variant that their folder is named after, in the order given."""
+    groups: dict[str, list[Path]] = {}
     for path in map(Path, paths):
-        found.setdefault(path.parent.name, []).append(path)
-    return found
+        groups.setdefault(path.parent.name, []).append(path)
+    return groups
 
 
-def of_variant(scores: pd.DataFrame, name: str, mode: str) -> pd.DataFrame:
-    """Take the scores of one variant out of those of its model.
+def select_variant(scores: pd.DataFrame, name: str, mode: str) -> pd.DataFrame:
+    """Select the scores of one variant from those of its model.
 
     Parameters
     ----------
@@ -41,14 +41,14 @@ def of_variant(scores: pd.DataFrame, name: str, mode: str) -> pd.DataFrame:
     name
         The variant's, in the column `variant` of the result.
     mode
-        Which prediction counts, `weighted` or `picking`; a model without quantisation has one alone.
+        The prediction that counts, `weighted` or `picking`; a model without quantisation has only one.
     """
     chosen = scores[scores["variant"].isin([mode, "continuous"])]
     return chosen.assign(task="ablation", variant=name)
 
 
 def read_trainings(models: Mapping[str, Sequence[str | os.PathLike]], *, percent: float) -> pd.DataFrame:
-    """Read how models were trained.
+    """Read cost, loss and convergence of trainings.
 
     Parameters
     ----------
@@ -60,18 +60,14 @@ def read_trainings(models: Mapping[str, Sequence[str | os.PathLike]], *, percent
     Returns
     -------
     pandas.DataFrame
-        `TRAININGS`, a row per variant and seed: `hours` on `device`, at the mean pace of the log; `validation_loss` and
-        `validation_metacell`, its first level, at the step whose weights were kept; `loss` says what they measure: only
-        losses of one kind can be compared.
+        `TRAININGS`, a row per variant and seed. `hours` are on `device`, at the final mean pace of the log.
+        `validation_loss` and `validation_metacell`, its first level, are those of the kept weights. `loss` names the
+        kind of loss: only losses of one kind can be compared.
     """
-    return pd.DataFrame(
-        [
-            {"variant": name} | _training(Path(folder), percent)
-            for name, folders in models.items()
-            for folder in folders
-        ],
-        columns=list(TRAININGS),
-    )
+    rows = []
+    for variant, folders in models.items():
+        rows += [{"variant": variant} | _read_training(Path(folder), percent) for folder in folders]
+    return pd.DataFrame(rows, columns=list(TRAININGS))
 
 
 def read_log(model_dir: str | os.PathLike) -> pd.DataFrame:
@@ -86,62 +82,62 @@ def read_log(model_dir: str | os.PathLike) -> pd.DataFrame:
         return pd.read_csv(Path(model_dir) / "log.csv")
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{model_dir}: log.csv cannot be read ({error}); train it anew with `gest pretrain`."
+            f"{model_dir}: log.csv cannot be read ({error}). Train the model again with `gest pretrain`."
         ) from error
 
 
 def late_gain(losses: Sequence[float], marginal: float) -> float:
-    """Say how much of what a training learnt it learnt in its second half, by its validation loss.
+    """Return the percentage of a training's progress that fell in its second half, by its validation loss.
 
-    At the end of any training the loss is flat, for the learning rate falls to zero: a short last part tells nothing.
-    If a half gains little, twice the length will gain less.
+    At the end of any training the loss is flat, as the learning rate falls to zero, so that a short last part shows
+    nothing. If a half gains little, twice the length will gain less.
 
     Parameters
     ----------
     losses
         Validation losses, at even distances in cells.
     marginal
-        The loss of a model that knows the frequencies of the cells alone, where learning begins.
+        The loss of a model that only knows the frequencies of the cells, where learning begins.
 
     Returns
     -------
-    Percent of marginal − lowest loss; 0 or less where the lowest lies in the first half; NaN where the model does not
-    undercut the marginal loss, or where there are too few losses to tell.
+    Percent of marginal − lowest loss; 0 or less if the lowest lies in the first half; NaN if the model does not
+    undercut the marginal loss, or if there are too few losses.
     """
     losses = np.asarray(losses, dtype=np.float64)
-    if len(losses) < _FEWEST_LOOKS or np.isnan(losses).any() or losses.min() >= marginal:
+    if len(losses) < _FEWEST_VALIDATIONS or np.isnan(losses).any() or losses.min() >= marginal:
         return np.nan
     half = len(losses) // 2
     return float(100 * (losses[:half].min() - losses[half:].min()) / (marginal - losses.min()))
 
 
 def converged(losses: Sequence[float], marginal: float, *, percent: float) -> bool:
-    """Whether a training learnt less than `percent` of all in its second half; arguments as of `late_gain`."""
-    return late_gain(losses, marginal) < percent  # false of NaN: what cannot be told counts as not converged
+    """Return whether less than `percent` of a training's progress fell in its second half; see `late_gain`."""
+    return late_gain(losses, marginal) < percent  # false for NaN: an unknown gain counts as not converged
 
 
-def seed_means(scores: pd.DataFrame) -> pd.Series:
-    """Mean of each variant, metric, gene set and model seed: seeds of generation first, then crops, then sections."""
+def average_seeds(scores: pd.DataFrame) -> pd.Series:
+    """Average each variant, metric, gene set and model seed: over seeds of generation, then crops, then sections."""
     keys = ["variant", "metric", "gene_set", "model_seed"]
-    crops = _crop_means(scores).dropna()
+    crops = _average_crops(scores).dropna()
     return crops.groupby([*keys, "section"], sort=False).mean().groupby(keys, sort=False).mean()
 
 
-def orderings(scores: pd.DataFrame, trainings: pd.DataFrame, *, references: Mapping[str, str]) -> pd.DataFrame:
-    """Order every variant against another one, where that can be done.
+def order_variants(scores: pd.DataFrame, trainings: pd.DataFrame, *, references: Mapping[str, str]) -> pd.DataFrame:
+    """Decide for every variant whether it is better or worse than its reference.
 
-    Both are taken on the crops that both predicted with every seed, lest one look better for failing on a hard crop.
-    An ordering is undecided where a training of either had not converged, for more training might reverse it; where
-    there are not two seeds of each; and where the ranges of the seeds' means overlap.
+    Both are averaged over the crops that both predicted with every seed, so that none looks better for failing on a
+    hard crop. An ordering is undecided if a training of either had not converged, since more training might reverse
+    it; if either has fewer than two seeds; or if the ranges of the seeds' means overlap.
 
     Parameters
     ----------
     scores
-        Of all variants, each by `of_variant`.
+        Of all variants, each by `select_variant`.
     trainings
         As `read_trainings` returns them.
     references
-        Variants that are ordered, each with the one that it differs from.
+        Variants to order, each with the one it is compared with.
 
     Returns
     -------
@@ -150,7 +146,7 @@ def orderings(scores: pd.DataFrame, trainings: pd.DataFrame, *, references: Mapp
         it is undecided.
     """
     done = trainings.groupby("variant", sort=False)["converged"].all()
-    crops = _crop_means(scores).unstack(["variant", "model_seed"])  # noqa: PD010
+    crops = _average_crops(scores).unstack(["variant", "model_seed"])  # noqa: PD010
     rows = []
     for variant, metric, gene_set in scores[["variant", "metric", "gene_set"]].drop_duplicates().to_numpy():
         reference = references.get(variant)
@@ -158,32 +154,35 @@ def orderings(scores: pd.DataFrame, trainings: pd.DataFrame, *, references: Mapp
             continue
         shared = crops.loc[(metric, gene_set), [variant, reference]].dropna()
         means = shared.groupby("section").mean().mean()
-        own, other = means[variant], means[reference]
-        difference = own.mean() - other.mean()
-        unfinished = [name for name in (reference, variant) if not done[name]]
+        difference = means[variant].mean() - means[reference].mean()
         if shared.empty:
             why = "no crop that both predicted"
-        elif unfinished:
+        elif unfinished := [name for name in (reference, variant) if not done[name]]:
             why = f"not converged: {', '.join(unfinished)}"
-        elif min(len(own), len(other)) < 2:
-            why = "one seed"
-        elif own.min() <= other.max() and other.min() <= own.max():
-            why = "within the spread of the seeds"
         else:
-            why = ""
-        ordering = BETTER if (difference > 0) == (metric in LARGER_IS_BETTER) else WORSE
-        rows.append((variant, metric, gene_set, reference, difference, UNDECIDED if why else ordering, why))
+            why = _explain_undecided(means[variant], means[reference])
+        better = (difference > 0) == (metric in LARGER_IS_BETTER)
+        ordering = UNDECIDED if why else BETTER if better else WORSE
+        rows.append((variant, metric, gene_set, reference, difference, ordering, why))
     return pd.DataFrame(rows, columns=list(ORDERINGS))
 
 
-def _crop_means(scores: pd.DataFrame) -> pd.Series:
-    """Mean over seeds of generation of each metric, gene set, section, crop, variant and model seed; NaN if one is."""
+def _explain_undecided(means: pd.Series, reference: pd.Series) -> str:
+    """Return the reason why the means of the seeds allow no ordering; empty if they do."""
+    if min(len(means), len(reference)) < 2:
+        return "one seed"
+    overlap = means.min() <= reference.max() and reference.min() <= means.max()
+    return "within the spread of the seeds" if overlap else ""
+
+
+def _average_crops(scores: pd.DataFrame) -> pd.Series:
+    """Average each metric, gene set, section, crop, variant and model seed over seeds of generation; NaN if one is."""
     keys = ["metric", "gene_set", "section", "crop", "variant", "model_seed"]
     return scores.groupby(keys, sort=False)["value"].agg(lambda values: values.mean(skipna=False))
 
 
-def _training(folder: Path, percent: float) -> dict[str, object]:
-    """One row of `read_trainings`, without the variant."""
+def _read_training(folder: Path, percent: float) -> dict[str, object]:
+    """Return one row of `read_trainings`, without the variant."""
     metrics, config = (json.loads((folder / f"{name}.json").read_text()) for name in ("metrics", "config"))
     log = read_log(folder)
     pace = log["cells_per_second"].iloc[-1]
@@ -198,16 +197,17 @@ def _training(folder: Path, percent: float) -> dict[str, object]:
         "hours": metrics["target_cells_seen"] / pace / 3600,
         "validation_loss": kept["validation_loss"],
         "validation_metacell": kept["validation_metacell"],
-        "loss": _loss(folder, config),
+        "loss": _name_loss(folder, config),
         "late_gain_percent": late_gain(log["validation_loss"], metrics["marginal_loss"]),
         "converged": converged(log["validation_loss"], metrics["marginal_loss"], percent=percent),
     }
 
 
-def _loss(folder: Path, config: dict[str, Any]) -> str:
-    """Name what a model's validation loss measures: in other windows, or another order, other things are predicted."""
+def _name_loss(folder: Path, config: dict[str, Any]) -> str:
+    """Name the kind of a model's validation loss: other windows, or another order, predict other things."""
     order, sharpness = config["serialisation"]["order"], config["serialisation"]["sharpness"]
-    predicted = f"{config['window']:g} µm, {order if sharpness == 1 else f'sharpness {sharpness:g}'}"
+    order = order if sharpness == 1 else f"sharpness {sharpness:g}"
+    predicted = f"{config['window']:g} µm, {order}"
     if not config["model"]["quantised"]:
         return f"squared error, {predicted}"
     weights = " ".join(f"{weight:g}" for weight in config["loss"]["weights"])

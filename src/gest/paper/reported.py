@@ -1,4 +1,4 @@
-"""The numbers that the paper reports, read and laid beside ours; never beside those of other data."""
+"""Read the numbers that the paper reports, and lay them beside ours, in the paper's run only."""
 
 import os
 from pathlib import Path
@@ -10,16 +10,21 @@ import yaml
 
 from gest.errors import UserError
 
-# The one run that is made of the paper's data.
+# The one run on the paper's data.
 RUN = "paper"
-# What a reported value and one of ours must share to stand beside each other.
+# A reported value stands beside the one of ours with the same values of these.
 KEYS = ["dataset", "method", "variant", "level", "gene_set", "metric"]
 TEXT = ("dataset", "part", "method", "variant", "level", "gene_set")
 COLUMNS = ("source", "item", *TEXT, "window", "metric", "value", "sd", "note")
 
 
+def name_run(run: str) -> str:
+    """Return the addition to a title that names a run on other data; empty for the paper's run."""
+    return "" if run == RUN else f"; run {run}, not the paper's data"
+
+
 def read_paper_values(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read what the paper reports, one row per number.
+    """Read the numbers that the paper reports, a row each.
 
     Parameters
     ----------
@@ -29,30 +34,30 @@ def read_paper_values(path: str | os.PathLike[str]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `COLUMNS`: `source` is "paper" or "later" (its later version), `item` a table; text that does not apply is
-        empty, `window` (µm) and `sd` NaN; `value` is NaN where the paper prints a dash.
+        `COLUMNS`: `source` is "paper" or "later" (its later version), `item` a table. Text that does not apply is
+        empty; `window` (µm) and `sd` are NaN if absent, and `value` is NaN where the paper prints a dash.
 
     Raises
     ------
     UserError
-        If a row has a key that no column is made of.
+        If a row has an unknown key.
     """
     records = []
-    for source, about in yaml.safe_load(Path(path).read_text(encoding="utf-8")).items():
-        for item, table in about["items"].items():
+    for source, content in yaml.safe_load(Path(path).read_text(encoding="utf-8")).items():
+        for item, table in content["items"].items():
             for row in table["rows"]:
                 row = table["common"] | row
                 if unknown := sorted(row.keys() - {*TEXT, "window", "values", "note"}):
                     raise UserError(
-                        f"{path}, {source}.items.{item}: {unknown[0]!r} is no key of a row, which are "
-                        f"{', '.join(TEXT)}, window, values and note; mend its spelling."
+                        f"{path}, {source}.items.{item}: unknown key {unknown[0]!r} (choose from {', '.join(TEXT)}, "
+                        "window, values and note)."
                     )
-                records += _records(source, item, row)
+                records += _list_values(source, item, row)
     return pd.DataFrame(records, columns=list(COLUMNS)).astype({"window": float, "value": float, "sd": float})
 
 
 def beside(summary: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
-    """Lay reported values beside ours, where the run is the paper's.
+    """Lay reported values beside ours, if the run is the paper's.
 
     Parameters
     ----------
@@ -64,13 +69,13 @@ def beside(summary: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The summary's rows and columns; for every source and part the value, in a column such as `paper`, `later` or
-        `later_mid`, and its sd as `paper_sd`; and `note`, which of another run says that nothing is compared.
+        The summary with, for every source and part, the reported value in a column such as `paper`, `later` or
+        `later_mid`, and its sd in `paper_sd`; and `note`. In another run these are NaN, and the note says so.
 
     Raises
     ------
     ValueError
-        If two values claim one place.
+        If two values have the same keys.
     """
     part = values["part"].where(values["part"] == "", "_" + values["part"])
     wide = values.assign(column=values["source"] + part).pivot(index=KEYS, columns="column", values=["value", "sd"])  # noqa: PD010
@@ -84,12 +89,13 @@ def beside(summary: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _records(source: str, item: str, row: dict[str, Any]) -> list[dict[str, Any]]:
-    """One record per value of a row; `metric@gene_set` names a gene set of its own."""
-    about = {"source": source, "item": item, "window": np.nan, "note": ""} | dict.fromkeys(TEXT, "") | row
+def _list_values(source: str, item: str, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return one record per value of a row; the key `metric@gene_set` of a value overrides the row's gene set."""
+    fields = {"source": source, "item": item, "window": np.nan, "note": ""} | dict.fromkeys(TEXT, "") | row
     records = []
-    for name, printed in about.pop("values").items():
+    for name, printed in fields.pop("values").items():
         metric, _, gene_set = name.partition("@")
         value, sd = printed if isinstance(printed, list) else (printed, None)
-        records.append(about | {"metric": metric, "value": value, "sd": sd, "gene_set": gene_set or about["gene_set"]})
+        numbers = {"metric": metric, "value": value, "sd": sd, "gene_set": gene_set or fields["gene_set"]}
+        records.append(fields | numbers)
     return records

@@ -1,24 +1,27 @@
-"""The paper against a run: every number that it reports, ours beside it, and a verdict by one rule."""
+"""Compare a run with the paper: each reported number beside ours, with a verdict by one rule.
+
+`compare_with_paper` summarises our scores (`_summarise_scores`, `_summarise_perturbation`), matches them to the
+reported numbers (`_match_keys`) and applies the rule (`_decide`); `compare_orders` compares the rankings of methods.
+"""
 
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
 from gest.paper.reported import RUN
+from gest.paper.scores.intervals import half_width
 from gest.paper.scores.labels import ALL
 from gest.paper.scores.table import spread, summarise
 
 REPRODUCED, DIFFERS, UNDECIDED, MISSING = "reproduced", "differs", "undecided", "missing"
 NOT_COMPARABLE = "not comparable"
-# A value this near to the paper's, as a share of the paper's distance to no skill, is as good as the same.
+# Differences up to this share of the paper's skill count as none.
 TOLERANCE = 0.05
-_COVERAGE = 0.95
-# What a prediction without skill scores: RMSE of z-scores √2, everything else 0.
+# Score of a prediction without skill: √2 for the RMSE of z-scores, 0 for everything else.
 _NO_SKILL = {"rmse_z": np.sqrt(2)}
 _LOWER_IS_BETTER = ("rmse_z",)
-# What the scores of each of the paper's tables are of.
+# The task whose scores belong to each table of the paper.
 _TASKS = {
     **dict.fromkeys(("table_3", "table_4", "table_a4"), "ablation"),
     **dict.fromkeys(("table_1", "table_a2", "clustering"), "clustering"),
@@ -26,15 +29,16 @@ _TASKS = {
     **dict.fromkeys(("table_a1", "generation"), "generation"),
     "table_a3": "perturbation",
 }
-_PLACE = ["task", "dataset", "method", "variant", "level", "gene_set", "metric"]
+_KEYS = ["task", "dataset", "method", "variant", "level", "gene_set", "metric"]
+_OURS = ["ours", "sd", "low", "high", "n", "n_of"]
 COLUMNS = (
     *("source", "item", "dataset", "part", "method", "variant", "level", "gene_set", "metric", "paper", "paper_sd"),
-    *("ours", "sd", "low", "high", "n", "n_of", "verdict", "why", "note"),
+    *(*_OURS, "verdict", "why", "note"),
 )
 
 
-def incomparable(run: str, *, simulated: bool) -> str:
-    """Say why nothing of a run can be compared with the paper; empty for its own run, which the workflow guards."""
+def explain_incomparable(run: str, *, simulated: bool) -> str:
+    """Return the reason why a run cannot be compared with the paper; empty for the run on the paper's data."""
     if run == RUN:
         return ""
     return "toy data" if simulated else f"run {run} is not made of the paper's data"
@@ -43,11 +47,11 @@ def incomparable(run: str, *, simulated: bool) -> str:
 def compare_with_paper(values: pd.DataFrame, scores: pd.DataFrame, *, why_not: str = "") -> pd.DataFrame:
     """Give a verdict on every number that the paper reports.
 
-    What a number is worth is its distance to no skill (RMSE: √2, all else: 0). It is `reproduced` if ours lies within
-    `TOLERANCE` of the paper's worth from the paper's, or the paper's in the 95 % interval of ours, mean ± t · sd / √n
-    over sections, or else crops, or else seeds. It is `undecided` if that interval is wider than the paper's worth, so
-    that our own spread forbids a verdict; else it `differs`. Where ours is one value, the tolerance decides alone.
-    `missing`: this run has no such score.
+    The skill in a number is its distance from no skill (RMSE: √2, all else: 0). The number is `reproduced` if ours
+    differs from it by at most `TOLERANCE` of the paper's skill, or if the 95 % interval of ours contains it:
+    mean ± t · sd / √n over sections, or else crops, or else seeds. It is `undecided` if that interval is wider than the
+    paper's skill, so that our own spread allows no verdict; otherwise it `differs`. If ours is a single value, the
+    tolerance alone decides. `missing`: this run has no such score.
 
     Parameters
     ----------
@@ -56,34 +60,34 @@ def compare_with_paper(values: pd.DataFrame, scores: pd.DataFrame, *, why_not: s
     scores
         All scores of the run, with `gest.paper.scores.table.COLUMNS`.
     why_not
-        Why nothing can be compared, see `incomparable`; ours then stays empty.
+        The reason why nothing can be compared, see `explain_incomparable`; ours then stays empty.
 
     Returns
     -------
     pandas.DataFrame
         `COLUMNS`, a row per number in the order of the paper: `low` and `high` bound the interval, `n` counts the units
-        that `n_of` names, `why` gives the reason of a verdict, or what failed and has no part in ours.
+        that `n_of` names, `why` gives the reason of a verdict, or the failures that ours leaves out.
     """
     values = values[values["value"].notna()]
     rows = values.assign(paper=values["value"], paper_sd=values["sd"]).drop(columns=["value", "sd"])
-    parts = rows["part"] != ""
     if why_not:
         rows = rows.assign(verdict=NOT_COMPARABLE, why=why_not)
     else:
-        ours = pd.concat([_of_summaries(scores), _of_perturbation(scores)])
-        rows = rows.assign(**_places(rows, scores)).merge(ours, on=_PLACE, how="left")
+        ours = pd.concat([_summarise_scores(scores), _summarise_perturbation(scores)])
+        rows = rows.assign(**_match_keys(rows, scores)).merge(ours, on=_KEYS, how="left")
         rows["verdict"] = [
-            _verdict(*row) for row in rows[["metric", "paper", "ours", "low", "high"]].itertuples(index=False)
+            _decide(row.metric, paper=row.paper, ours=row.ours, low=row.low, high=row.high) for row in rows.itertuples()
         ]
         rows.loc[rows["why"].isna(), "why"] = "no such score in this run"
         # Our scores are means over all sections of the brain.
-        rows.loc[parts.to_numpy(), ["verdict", "why"]] = NOT_COMPARABLE, "the paper's is of a part of the brain"
-        rows.loc[parts.to_numpy(), ["ours", "sd", "low", "high", "n", "n_of"]] = np.nan
+        of_part = rows["part"] != ""
+        rows.loc[of_part, ["verdict", "why"]] = NOT_COMPARABLE, "the paper's is of a part of the brain"
+        rows.loc[of_part, _OURS] = np.nan
     return rows.reindex(columns=list(COLUMNS)).fillna({"n_of": ""}).reset_index(drop=True)
 
 
-def agreement(table: pd.DataFrame) -> pd.DataFrame:
-    """Say how far ours are in the order of the paper's, where the numbers of an item can be ordered.
+def compare_orders(table: pd.DataFrame) -> pd.DataFrame:
+    """Count the pairs of our numbers that rank as the paper's do, for each group of numbers that can be ranked.
 
     Parameters
     ----------
@@ -93,69 +97,67 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Per source, item, dataset, level, gene set and metric of at least two numbers: `pairs` that differ in the paper,
-        how many are `alike` here, the best of either (`paper_best`, `our_best`).
+        Per source, item, dataset, level, gene set and metric with at least two numbers: `pairs` that differ in the
+        paper, how many are `alike` here, the best of either (`paper_best`, `our_best`).
     """
     keys = ["source", "item", "dataset", "level", "gene_set", "metric"]
     records = []
     for key, group in table[table["ours"].notna()].groupby(keys, sort=False):
-        sign = -1 if key[-1] in _LOWER_IS_BETTER else 1
+        group_keys = dict(zip(keys, key, strict=True))
+        sign = -1 if group_keys["metric"] in _LOWER_IS_BETTER else 1
         paper, ours = (sign * group[column].to_numpy() for column in ("paper", "ours"))
         first, second = np.triu_indices(len(group), k=1)
         differ = paper[first] != paper[second]
-        if not differ.any() or key[-1] == "degs":
+        if not differ.any() or group_keys["metric"] == "degs":
             continue
         alike = np.sign(paper[first] - paper[second]) == np.sign(ours[first] - ours[second])
         names = (group["method"] + " " + group["variant"]).str.strip().to_numpy()
         best = {"paper_best": names[paper.argmax()], "our_best": names[ours.argmax()]}
-        records.append(dict(zip(keys, key, strict=True)) | {"pairs": differ.sum(), "alike": alike[differ].sum()} | best)
+        records.append(group_keys | {"pairs": differ.sum(), "alike": alike[differ].sum()} | best)
     return pd.DataFrame(records, columns=[*keys, "pairs", "alike", "paper_best", "our_best"])
 
 
-def _verdict(metric: str, paper: float, ours: float, low: float, high: float) -> str:
-    """Return the verdict on one number; the interval is NaN where ours is one value."""
+def _decide(metric: str, *, paper: float, ours: float, low: float, high: float) -> str:
+    """Return the verdict on one number; the interval is NaN if ours is a single value."""
     if np.isnan(ours):
         return MISSING
-    worth = abs(paper - _NO_SKILL.get(metric, 0.0))
+    skill = abs(paper - _NO_SKILL.get(metric, 0.0))
     if low <= paper <= high:
-        return UNDECIDED if high - low > worth else REPRODUCED
-    return REPRODUCED if abs(ours - paper) <= TOLERANCE * worth else DIFFERS
+        return UNDECIDED if high - low > skill else REPRODUCED
+    return REPRODUCED if abs(ours - paper) <= TOLERANCE * skill else DIFFERS
 
 
-def _places(values: pd.DataFrame, scores: pd.DataFrame) -> dict[str, list[str]]:
-    """Task, variant and gene set of the paper's rows as scores name them: of GeST's niches, the window in µm."""
+def _match_keys(values: pd.DataFrame, scores: pd.DataFrame) -> dict[str, list[str]]:
+    """Return task, variant and gene set of the paper's rows as our scores name them."""
     niches = scores[(scores["task"] == "clustering") & scores["method"].isin(["gest", "gest_continued"])]
     largest = niches["variant"].astype(float).groupby(niches["dataset"]).max().map("{:g}".format)
 
-    def variant(row: pd.Series) -> str:
+    def name_variant(row: pd.Series) -> str:
         if not np.isnan(row["window"]):
-            return f"{row['window']:g}"
+            return f"{row['window']:g}"  # the variant of GeST's niches is the window in µm
         if row["item"] == "table_1" and row["method"].startswith("gest"):
             return largest.get(row["dataset"], "")
         return row["variant"] or ("default" if row["item"] in ("table_1", "table_2") else "")
 
     return {
         "task": [_TASKS[item] for item in values["item"]],
-        "variant": [variant(row) for _, row in values.iterrows()],
+        "variant": [name_variant(row) for _, row in values.iterrows()],
         "gene_set": values["gene_set"].tolist(),
     }
 
 
-def _of_summaries(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean, sd and interval of every score but those of perturbation: `_PLACE`, ours, sd, low, high, n, n_of, why."""
+def _summarise_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return mean, sd and interval of all scores except those of perturbation: `_KEYS`, `_OURS` and why."""
     labels = scores["task"].isin(["clustering", "annotation"])
     scores = scores[(scores["task"] != "perturbation") & (~labels | (scores["crop"] == ALL))].drop_duplicates()
-    tables = list(_spreads(summarise(scores)))
-    table = pd.concat(tables).rename(columns={"mean": "ours", "sd_over": "n_of"})
-    half = t.ppf((1 + _COVERAGE) / 2, table["n"].clip(lower=2) - 1) * table["sd"] / np.sqrt(table["n"])
+    table = pd.concat(list(_choose_spreads(summarise(scores)))).rename(columns={"mean": "ours", "sd_over": "n_of"})
+    half = half_width(table["sd"], table["n"].clip(lower=2))
     why = table["status"].where(table["status"] != "ok", "")
-    return table.assign(low=table["ours"] - half, high=table["ours"] + half, why=why)[
-        [*_PLACE, "ours", "sd", "low", "high", "n", "n_of", "why"]
-    ]
+    return table.assign(low=table["ours"] - half, high=table["ours"] + half, why=why)[[*_KEYS, *_OURS, "why"]]
 
 
-def _spreads(summary: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Per task and dataset what sd and n are over: variants of the model differ by their seeds."""
+def _choose_spreads(summary: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield the summary of each task and dataset with sd and n; for variants of the model these are over its seeds."""
     for (task, _), block in summary.groupby(["task", "dataset"], sort=False):
         if task == "ablation":
             yield block.assign(sd=block["sd_seeds"], sd_over="seeds", n=block["n_seeds"])
@@ -163,18 +165,17 @@ def _spreads(summary: pd.DataFrame) -> Iterator[pd.DataFrame]:
             yield spread(block)[0]
 
 
-def _of_perturbation(scores: pd.DataFrame) -> pd.DataFrame:
-    """Shares and counts of the final calls: the same columns, the interval that over placements of the region."""
+def _summarise_perturbation(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return shares and counts of the final calls in the same columns; the interval is over placements."""
     final = scores[(scores["task"] == "perturbation") & (scores["crop"] == "") & scores["seed"].isna()]
     final = final[final["gene_set"] == "all"]
     keys = ["task", "dataset", "method", "level"]
     wide = final.pivot(index=keys, columns="metric", values="value").reset_index()  # noqa: PD010
     wide = wide.reindex(columns=[*keys, "accuracy", "accuracy_low", "accuracy_high"])
     percent = wide[keys].assign(
-        **{
-            new: 100 * wide[old]
-            for new, old in (("ours", "accuracy"), ("low", "accuracy_low"), ("high", "accuracy_high"))
-        },
+        ours=100 * wide["accuracy"],
+        low=100 * wide["accuracy_low"],
+        high=100 * wide["accuracy_high"],
         metric="correct_percent",
         n_of="",
     )

@@ -10,14 +10,14 @@ from helpers import TINY
 import gest
 from gest.errors import UserError
 from gest.paper.ablation import (
-    by_variant,
+    average_seeds,
     converged,
+    group_by_variant,
     late_gain,
-    of_variant,
-    orderings,
+    order_variants,
     read_log,
     read_trainings,
-    seed_means,
+    select_variant,
 )
 from gest.paper.figures.ablation_curves import draw_curves
 from gest.paper.figures.scaling import draw_scaling, scaling_table
@@ -78,12 +78,14 @@ def test_a_short_training_has_not_converged_though_its_loss_is_flat_at_the_end()
 def test_seed_means_are_of_crops_then_sections():
     table = scores({"a": 1.0}, seeds=1)
     more = table[table["crop"] == "2"].assign(section="b")  # a section of one crop weighs as much as one of three
-    assert seed_means(pd.concat([table, more]))["a", "rmse_z", "all", 0] == pytest.approx((1.0 + 1.1) / 2)
+    assert average_seeds(pd.concat([table, more]))["a", "rmse_z", "all", 0] == pytest.approx((1.0 + 1.1) / 2)
 
 
 def ordered(table, told, variant="other"):
     rows = (
-        orderings(table, told, references={"other": "usual"}).set_index(["variant", "metric", "gene_set"]).loc[variant]
+        order_variants(table, told, references={"other": "usual"})
+        .set_index(["variant", "metric", "gene_set"])
+        .loc[variant]
     )
     return [tuple(rows.loc[at, ["ordering", "why"]]) for at in (("rmse_z", "svg50"), ("spearman", "all"))]
 
@@ -115,7 +117,7 @@ def test_variants_are_ordered_on_the_crops_that_both_predicted():
     for failed in (lost, one_seed):
         part = table.assign(value=table["value"].mask(failed), status=table["status"].mask(failed, "unreachable"))
         assert ordered(part, told)[0] == ("worse", "")
-        difference = orderings(part, told, references={"other": "usual"})["difference"]
+        difference = order_variants(part, told, references={"other": "usual"})["difference"]
         np.testing.assert_allclose(difference, 0.01)
     nothing = table.assign(value=table["value"].mask(table["variant"] == "other"))
     assert ordered(nothing, told) == [("undecided", "no crop that both predicted")] * 2
@@ -133,16 +135,16 @@ def test_the_table_says_so_where_variants_lack_crops(values):
         laid.append(ablation_markdown(made, title="Further variants", run="toy", percent=5))
     assert "Every variant is scored on the same 3 crops with 150 unseen cells." in laid[0]
     assert "Every variant" not in laid[1]
-    assert "There are 3 crops with 150 unseen cells, of which scores are missing of rotate. A variant" in laid[1]
+    assert "There are 3 crops with 150 unseen cells; some scores are missing for rotate. Two variants" in laid[1]
 
 
 def test_one_prediction_of_a_model_stands_for_a_variant():
     table = pd.concat([scores({"weighted": 1.0}), scores({"picking": 2.0}), scores({"codebook": 3.0})])
-    chosen = of_variant(table.assign(task="generation"), "mine", "picking")
+    chosen = select_variant(table.assign(task="generation"), "mine", "picking")
     assert set(chosen["variant"]) == {"mine"}
     assert set(chosen["task"]) == {"ablation"}
     assert chosen["value"].mean() == pytest.approx(2.0)
-    assert len(of_variant(scores({"continuous": 1.0}), "mine", "weighted")) == len(scores({"continuous": 1.0}))
+    assert len(select_variant(scores({"continuous": 1.0}), "mine", "weighted")) == len(scores({"continuous": 1.0}))
 
 
 def test_trainings_are_read_from_model_directories(tokens, vocabulary, tmp_path):
@@ -150,7 +152,7 @@ def test_trainings_are_read_from_model_directories(tokens, vocabulary, tmp_path)
         config = TINY | {"pretraining": TINY["pretraining"] | {"target_cells": 3000}}
         out = tmp_path / "ablation" / "small" / f"model-s{seed}"
         gest.pretrain(tokens[:1], vocabulary, config, validation=tokens[1:], out=out, seed=seed)
-    models = by_variant(sorted((tmp_path / "ablation" / "small").glob("model-s?")))
+    models = group_by_variant(sorted((tmp_path / "ablation" / "small").glob("model-s?")))
     table = read_trainings(models, percent=5)
     assert table[["variant", "model_seed"]].to_numpy().tolist() == [["small", 0], ["small", 1]]
     row, log = table.iloc[0], read_log(models["small"][0])
@@ -195,7 +197,7 @@ def test_table_stands_beside_the_papers(values):
     assert table.loc["no_quantisation", "spearman", "all"]["paper_ordering"] == ""
     text = ablation_markdown(table.reset_index(), title="Table 4: window", run="paper", percent=5)
     assert "1.300 ± 0.001 [1.367]" in text
-    assert "no_quantisation: in the mean over crops 0.0 genes and 2.0 cells were predicted constant" in text
+    assert "no_quantisation: on average over crops 0.0 genes and 2.0 cells were predicted constant" in text
     assert text.startswith("Table 4: window, ")
 
 

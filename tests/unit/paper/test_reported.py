@@ -169,5 +169,5 @@ def test_a_misspelt_key_is_named(tmp_path):
     about = yaml.safe_load(PATH.read_text())
     about["paper"]["items"]["table_2"]["rows"][3]["varient"] = "max"
     (tmp_path / "values.yaml").write_text(yaml.safe_dump(about))
-    with pytest.raises(UserError, match=r"paper\.items\.table_2: 'varient' is no key of a row"):
+    with pytest.raises(UserError, match=r"paper\.items\.table_2: unknown key 'varient' \(choose from dataset"):
         read_paper_values(tmp_path / "values.yaml")

@@ -8,7 +8,7 @@ from scipy import stats
 from gest.paper.scores.table import COLUMNS
 from gest.paper.tables.html import to_html
 from gest.paper.tables.paper_comparison import paper_comparison_markdown
-from gest.paper.verdicts import agreement, compare_with_paper, incomparable
+from gest.paper.verdicts import compare_orders, compare_with_paper, explain_incomparable
 
 
 def scores(values, **about):
@@ -136,19 +136,21 @@ def test_final_calls_are_percent_and_replicates_are_left_out(values):
 @pytest.mark.parametrize(("run", "simulated", "why"), [("toy", True, "toy data"), ("mine", False, "run mine is not")])
 def test_other_data_are_never_compared(values, run, simulated, why):
     table = compare_with_paper(
-        values, scores([0.388, 0.389], level="division", **NICHES), why_not=incomparable(run, simulated=simulated)
+        values,
+        scores([0.388, 0.389], level="division", **NICHES),
+        why_not=explain_incomparable(run, simulated=simulated),
     )
     assert len(table) == values["value"].notna().sum() == 179
     assert set(table["verdict"]) == {"not comparable"}
     assert table["ours"].isna().all()
     assert table["why"].str.startswith(why).all()
-    assert agreement(table).empty
+    assert compare_orders(table).empty
 
 
 def test_orders_of_methods(values):
     found = {"graphst": 0.4, "stagate": 0.5, "raw": 0.1}
     tidy = pd.concat([scores([x, x], **NICHES | {"method": name, "level": "division"}) for name, x in found.items()])
-    got = agreement(compare_with_paper(values, tidy)).iloc[0]
+    got = compare_orders(compare_with_paper(values, tidy)).iloc[0]
     # In the paper STAGATE 0.420, GraphST 0.388, Raw 0.183.
     assert (got["pairs"], got["alike"], got["paper_best"], got["our_best"]) == (
         3,
@@ -157,7 +159,7 @@ def test_orders_of_methods(values):
         "stagate default",
     )
     swapped = tidy.assign(value=tidy["value"].where(tidy["method"] != "graphst", 0.6))
-    assert agreement(compare_with_paper(values, swapped)).iloc[0]["alike"] == 2
+    assert compare_orders(compare_with_paper(values, swapped)).iloc[0]["alike"] == 2
 
 
 def test_the_page_shows_every_number_and_nothing_as_html(values):

@@ -68,7 +68,7 @@ def _read_reference(
     """Read the genes that change in the infarct's core, and the mean profile of the tissue around it."""
     from fnmatch import fnmatchcase
 
-    from gest.paper.ischemia.reference import core_degs, mean_profile, of_region
+    from gest.paper.ischemia.reference import average_profile, find_core_degs, select_region
     from gest.sections import read_section
 
     injured, sham = [], []
@@ -76,8 +76,8 @@ def _read_reference(
         is_sham = fnmatchcase(section.obs["section"].iloc[0], settings["sham"])
         (sham if is_sham else injured).append(section)
     regions = settings["regions"]
-    core = core_degs(injured, sham, core=regions["core"], sham_region=regions["sham"], **settings["core_degs"])
-    return core, mean_profile(of_region(injured, regions["around"]), vocabulary.genes, vocabulary)
+    core = find_core_degs(injured, sham, core=regions["core"], sham_region=regions["sham"], **settings["core_degs"])
+    return core, average_profile(select_region(injured, regions["around"]), vocabulary.genes, vocabulary)
 
 
 def _file_of(section: str, tables: list[Path]) -> Path:

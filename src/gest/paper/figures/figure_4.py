@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from gest.errors import UserError
 from gest.paper.reported import RUN
 from gest.paper.scores.paired_tests import section_means
+from gest.paper.tables.figure_4 import list_panels
 from gest.paper.tables.method_names import BOUND, COLOURS, CONTROLS, PAPER, named
 
 # The error between two z-scored signals that have nothing to do with each other.
@@ -18,12 +19,6 @@ NO_CORRELATION = np.sqrt(2)
 # Parts of the brain in the later version, from the front to the back, and their marks.
 MARKS = {"anterior": "<", "mid": "D", "posterior": ">"}
 MARK_STYLE = {"linestyle": "", "markersize": 6, "markerfacecolor": "white", "markeredgecolor": "black"}
-
-
-def panels(scores: pd.DataFrame) -> list[tuple[str, str]]:
-    """Metric and gene set of the panels a to c that there are scores of."""
-    top = sorted(set(scores["gene_set"]) - {"all"})
-    return [("rmse_z", "all"), ("spearman", "all"), *(("rmse_z", gene_set) for gene_set in top)]
 
 
 def draw_figure_4(
@@ -67,7 +62,7 @@ def draw_figure_4(
     figure = Figure(figsize=(12, 8.4), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.1)
     upper, lower = figure.subfigures(2, 1, height_ratios=[1.1, 1])
-    shown = panels(scores)
+    shown = list_panels(scores)
     for letter, ax, (metric, gene_set) in zip("abc", upper.subplots(1, len(shown)), shown, strict=False):
         picked = (means["metric"] == metric) & (means["gene_set"] == gene_set)
         _draw_bars(ax, means[picked].pivot(index="section", columns="name", values="value"), metric)  # noqa: PD010

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gest.paper.ablation import seed_means
+from gest.paper.ablation import average_seeds
 
 _COLOUR = "#0072B2"
 
@@ -14,7 +14,7 @@ def scaling_table(scores: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame
     Parameters
     ----------
     scores
-        Of the variants, each by `gest.paper.ablation.of_variant`.
+        Of the variants, each by `gest.paper.ablation.select_variant`.
     trainings
         Theirs, as `gest.paper.ablation.read_trainings` returns them.
 
@@ -24,7 +24,7 @@ def scaling_table(scores: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame
         `by` ("parameters" of models that saw all the data, "training_cells" of models of the size that was trained on
         less), `variant`, `model_seed`, `size`, `measure` ("validation_metacell", or the RMSE's gene set), `value`.
     """
-    rmse = seed_means(scores[scores["metric"] == "rmse_z"]).rename("value").reset_index()
+    rmse = average_seeds(scores[scores["metric"] == "rmse_z"]).rename("value").reset_index()
     loss = trainings.rename(columns={"validation_metacell": "value"})[["variant", "model_seed", "value"]]
     measures = pd.concat(
         [

@@ -1,14 +1,14 @@
-"""The ischaemia experiment: an infarct's genes changed in a region of healthy tissue, many times (Figure 5).
+"""The ischemia experiment: an infarct's genes changed in a region of healthy tissue, in many replicates (Figure 5).
 
 A replicate is a placement of the region and a seed of generation; genes are called over matched cells (decision 29).
-Settings in the place of the usual ones, and controls, are variants of it: of every placement with the first seed the
-values of σ and the other context, of the first placement the controls.
+Other settings, and controls, are variants of it: other values of σ and the other context at every placement with the
+first seed, the controls at the first placement only.
 """
 
 import logging
-import os
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,49 +26,116 @@ log = logging.getLogger(__name__)
 SHUFFLED = "shuffled_names"
 
 
-def read_calls(paths: Sequence[str | os.PathLike]) -> pd.DataFrame:
-    """Read the calls of several models, as `gest paper perturb-ischemia` writes them, one below the other."""
-    tables = [pd.read_csv(path, dtype={"gene": str}).fillna({"changed": ""}) for path in paths]
-    return pd.concat(tables, ignore_index=True)
-
-
-def variant_of(context: str, factor: float) -> str:
-    """Name what a replicate was made with: its context, and σ as a multiple of the region's radius."""
-    return f"{context}/{factor:g}"
-
-
-class Ischemia(NamedTuple):
-    """What a model says of an infarct's surroundings."""
+@dataclass(frozen=True, kw_only=True)
+class Ischemia:
+    """The model's prediction of an infarct's surroundings."""
 
     calls: pd.DataFrame
-    """A row per variant, placement, seed and gene: those and the columns of `gest.tasks.perturbation.perturb.PerturbationResult.deg`."""
+    """A row per variant, placement, seed and gene: those and the columns of
+    `gest.tasks.perturbation.perturb.PerturbationResult.deg`."""
     replicates: pd.DataFrame
-    """A row per variant, placement and seed: those, the region's place (`x`, `y`, µm), what
-    `gest.tasks.perturbation.perturb.PerturbationResult.summary` holds, `pearson_control` and `pearson_perturbed`, the means over cells of
-    the correlation with the reference profile; of controls `max_difference` and `n_called`; `status`."""
+    """A row per variant, placement and seed: those; the centre of the region (`x`, `y`, µm); the fields of
+    `gest.tasks.perturbation.perturb.PerturbationResult.summary`; `pearson_control` and `pearson_perturbed`, the means
+    over cells of the correlation with the reference profile; for controls `max_difference` and `n_called`; `status`."""
     shown: AnnData
     """The cells around the first placement, with the first seed: `layers` control and perturbed, `obs` pearson_control
-    and pearson_perturbed, `obsm["spatial"]`, `uns["roi"]` the places of the region's cells, (r, 2) µm."""
+    and pearson_perturbed, `obsm["spatial"]`, `uns["roi"]` the positions of the region's cells, (r, 2) µm."""
 
 
-def changed_genes(degs: pd.DataFrame, panel: Sequence[str], unchanged: Sequence[str] = ()) -> dict[str, list[str]]:
-    """Say which of a panel's genes are activated and inhibited: the core's, save those that shall stay as they are.
+def perturb_ischemia(
+    section: AnnData,
+    model: GeST,
+    *,
+    degs: pd.DataFrame,
+    reference: tuple[np.ndarray, np.ndarray],
+    roi: Mapping[str, Any],
+    seeds: Sequence[int],
+    sigmas: Sequence[float],
+    context: str,
+    thresholds: Mapping[str, float],
+    n_shuffles: int,
+    unchanged: Sequence[str] = (),
+) -> Ischemia:
+    """Give a region of healthy tissue the genes of an infarct's core, and generate its surroundings.
+
+    Parameters
+    ----------
+    section
+        Counts in `X`, `obsm["spatial"]` in µm.
+    degs
+        Changes in the core (`gest.paper.ischemia.reference.find_core_degs`); genes outside the model's panel are left
+        out.
+    reference
+        Columns of the panel and their mean expression (`gest.paper.ischemia.reference.average_profile`).
+    roi
+        Keyword arguments of `place_regions`.
+    seeds
+        Of generation; the first one is also that of placements and shuffles.
+    sigmas
+        Values of σ besides 1, as multiples of half the region's diameter (decision 28).
+    context
+        From which surroundings are generated; the other one of `gest.tasks.perturbation.surroundings.CONTEXTS` becomes
+        a variant.
+    thresholds
+        `q` and `min_lfc` of `gest.tasks.perturbation.differential.differential`.
+    n_shuffles
+        Repeats of the control that changes as many genes of other names.
+    unchanged
+        Genes that are not changed in the region though they may differ in the core.
+
+    Raises
+    ------
+    UserError
+        A placement has no cells or no surroundings; see `gest.tasks.perturbation.perturb.perturb` for the others.
+    """
+    first, *_ = seeds
+    record = _Record(reference)
+    regions = place_regions(np.asarray(section.obsm["spatial"]), seed=first, **roi)
+    for placement, region in enumerate(regions):
+        for seed in seeds:
+            surroundings = Surroundings(section, model, roi=region, context=context, seed=seed)
+            genes = select_changed_genes(degs, surroundings.genes, unchanged)
+            result = compare(surroundings, **genes, **thresholds)
+            record.add(surroundings, result, variant=name_variant(context, 1), placement=placement, seed=seed)
+            if seed != first:
+                continue
+            for factor in sigmas:
+                other = compare(surroundings, **genes, sigma=factor * surroundings.half_diameter, **thresholds)
+                record.add(surroundings, other, variant=name_variant(context, factor), placement=placement, seed=seed)
+            (other_context,) = set(CONTEXTS) - {context}
+            wider = Surroundings(section, model, roi=region, context=other_context, seed=seed)
+            other = compare(wider, **genes, **thresholds)
+            record.add(wider, other, variant=name_variant(other_context, 1), placement=placement, seed=seed)
+            if placement == 0:
+                shown = _to_anndata(section, surroundings, result, reference)
+                record.add_controls(controls(surroundings, result, n_shuffles=0), seed=seed)
+                for repeat, shuffled in enumerate(_shuffle_names(genes, surroundings.genes, n=n_shuffles, seed=first)):
+                    other = compare(surroundings, **shuffled, **thresholds)
+                    record.add(surroundings, other, variant=SHUFFLED, placement=0, seed=repeat)
+    return Ischemia(calls=record.calls, replicates=record.replicates, shown=shown)
+
+
+def select_changed_genes(
+    degs: pd.DataFrame, panel: Sequence[str], unchanged: Sequence[str] = ()
+) -> dict[str, list[str]]:
+    """Select a panel's genes to activate and to inhibit: those of the core, except the `unchanged` ones.
 
     Parameters
     ----------
     degs
-        As `gest.paper.ischemia.reference.core_degs` returns it.
+        As `gest.paper.ischemia.reference.find_core_degs` returns it.
     """
     degs = degs[degs["gene"].isin(panel)]
     for row in degs[degs["gene"].isin(unchanged) & degs["call"].isin([HIGH, LOW])].itertuples():
-        log.info("%s is %s in the core, and is left as it is, for its answer is to be shown", row.gene, row.call)
+        log.info("%s is %s in the core, but is left unchanged, since its response will be shown", row.gene, row.call)
     degs = degs[~degs["gene"].isin(unchanged)]
     return {
-        how: degs.loc[degs["call"] == call, "gene"].tolist() for how, call in (("activate", HIGH), ("inhibit", LOW))
+        change: degs.loc[degs["call"] == call, "gene"].tolist()
+        for change, call in (("activate", HIGH), ("inhibit", LOW))
     }
 
 
-def placements(
+def place_regions(
     xy: np.ndarray, *, centre: Sequence[float], radius_um: float, n: int, jitter_um: float, seed: int = 0
 ) -> list[Circle]:
     """Place a region n times: at `centre`, then at random within `jitter_um` of it.
@@ -87,115 +154,86 @@ def placements(
     return [Circle(float(x), float(y), radius_um) for x, y in [middle, *(middle + shift)]]
 
 
-def correlations(profiles: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Pearson's correlation over genes of every profile (m, s) with one (s,): (m,), 0 where a profile is constant."""
+def name_variant(context: str, factor: float) -> str:
+    """Name a replicate's settings: its context, and σ as a multiple of the region's radius."""
+    return f"{context}/{factor:g}"
+
+
+def correlate(profiles: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return Pearson's correlation over genes of each profile (m, s) with one (s,): (m,), 0 for a constant profile."""
     profiles, reference = profiles - profiles.mean(axis=1, keepdims=True), reference - reference.mean()
     norm = np.linalg.norm(profiles, axis=1) * np.linalg.norm(reference)
     return np.divide(profiles @ reference, norm, out=np.zeros(len(profiles)), where=norm > 0)
 
 
-def perturb_ischemia(
-    section: AnnData,
-    model: GeST,
-    *,
-    degs: pd.DataFrame,
-    reference: tuple[np.ndarray, np.ndarray],
-    roi: Mapping[str, Any],
-    seeds: Sequence[int],
-    sigmas: Sequence[float],
-    context: str,
-    thresholds: Mapping[str, float],
-    n_shuffles: int,
-    unchanged: Sequence[str] = (),
-) -> Ischemia:
-    """Give a region of healthy tissue the genes of an infarct's core, and see what its surroundings become.
+class _Record:
+    """Calls and replicates collected so far; `reference` as for `perturb_ischemia`."""
 
-    Parameters
-    ----------
-    section
-        Counts in `X`, `obsm["spatial"]` in µm.
-    degs
-        What changes in the core (`gest.paper.ischemia.reference.core_degs`); genes outside the model's panel are left out.
-    reference
-        Columns of the panel and their mean expression (`gest.paper.ischemia.reference.mean_profile`).
-    roi
-        Keyword arguments of `placements`.
-    seeds
-        Of generation; the first one is also that of placements and shuffles.
-    sigmas
-        Values of σ besides 1, as multiples of half the region's diameter (decision 28).
-    context
-        What surroundings are generated from; the other one of `gest.tasks.perturbation.surroundings.CONTEXTS` becomes a variant.
-    thresholds
-        `q` and `min_lfc` of `gest.tasks.perturbation.differential.differential`.
-    n_shuffles
-        Repeats of the control that changes as many genes of other names.
-    unchanged
-        Genes that are not changed in the region though they may differ in the core.
+    def __init__(self, reference: tuple[np.ndarray, np.ndarray]) -> None:
+        self._reference = reference
+        self._calls: list[pd.DataFrame] = []
+        self._replicates: list[dict[str, Any]] = []
 
-    Raises
-    ------
-    UserError
-        A placement holds no cells or has no surroundings; see `gest.tasks.perturbation.perturb.perturb` for the others.
-    """
-    first, *_ = seeds
-    calls, replicates = [], []
-
-    def keep(variant: str, placement: int, seed: int, around: Surroundings, made: PerturbationResult) -> tuple:
+    def add(
+        self, surroundings: Surroundings, result: PerturbationResult, *, variant: str, placement: int, seed: int
+    ) -> None:
+        """Add one replicate."""
         key = {"variant": variant, "placement": placement, "seed": seed}
-        calls.append(pd.DataFrame(key, index=made.deg.index).join(made.deg))
-        columns, profile = reference
-        pearson = [correlations(made_of[:, columns], profile) for made_of in (made.control, made.perturbed)]
-        x, y = around.xy[around.roi].mean(axis=0)
-        means = {f"pearson_{name}": each.mean() for name, each in zip(("control", "perturbed"), pearson, strict=True)}
-        # The row's own seed, which of shuffles is their number, stands for that of generation.
-        replicates.append({"x": x, "y": y, **made.summary, **means, "status": "ok"} | key)
-        return tuple(pearson)
+        self._calls.append(pd.DataFrame(key, index=result.deg.index).join(result.deg))
+        x, y = surroundings.xy[surroundings.roi].mean(axis=0)
+        means = {name: pearson.mean() for name, pearson in _correlate_both(result, self._reference).items()}
+        # `key` comes last: for shuffled names the number of the repeat replaces the seed of generation.
+        self._replicates.append({"x": x, "y": y, **result.summary, **means, "status": "ok"} | key)
 
-    for placement, region in enumerate(placements(np.asarray(section.obsm["spatial"]), seed=first, **roi)):
-        for seed in seeds:
-            around = Surroundings(section, model, roi=region, context=context, seed=seed)
-            genes = changed_genes(degs, around.genes, unchanged)
-            made = compare(around, **genes, **thresholds)
-            pearson = keep(variant_of(context, 1), placement, seed, around, made)
-            if seed != first:
-                continue
-            for factor in sigmas:
-                sigma = factor * around.half_diameter
-                other = compare(around, **genes, sigma=sigma, **thresholds)
-                keep(variant_of(context, factor), placement, seed, around, other)
-            (elsewhere,) = set(CONTEXTS) - {context}
-            wider = Surroundings(section, model, roi=region, context=elsewhere, seed=seed)
-            keep(variant_of(elsewhere, 1), placement, seed, wider, compare(wider, **genes, **thresholds))
-            if placement == 0:
-                shown = _shown(section, around, made, pearson)
-                for row in controls(around, made, n_shuffles=0).to_dict("records"):
-                    replicates.append(
-                        {**row, "variant": row["control"].replace(" ", "_"), "placement": 0, "seed": seed}
-                    )
-                for repeat, names in enumerate(_shuffles(around.genes, n_shuffles, first)):
-                    other = {how: [names[name] for name in wanted] for how, wanted in genes.items()}
-                    keep(SHUFFLED, 0, repeat, around, compare(around, **other, **thresholds))
-    columns = [*calls[0].columns], [*replicates[0], "max_difference", "n_called"]
-    return Ischemia(
-        pd.concat(calls, ignore_index=True)[columns[0]], pd.DataFrame(replicates).reindex(columns=columns[1]), shown
-    )
+    def add_controls(self, table: pd.DataFrame, *, seed: int) -> None:
+        """Add the controls of the first placement (`gest.tasks.perturbation.controls.controls`)."""
+        for row in table.to_dict("records"):
+            variant = row["control"].replace(" ", "_")
+            self._replicates.append({**row, "variant": variant, "placement": 0, "seed": seed})
+
+    @property
+    def calls(self) -> pd.DataFrame:
+        """As `Ischemia.calls`."""
+        return pd.concat(self._calls, ignore_index=True)[list(self._calls[0].columns)]
+
+    @property
+    def replicates(self) -> pd.DataFrame:
+        """As `Ischemia.replicates`."""
+        columns = [*self._replicates[0], "max_difference", "n_called"]
+        return pd.DataFrame(self._replicates).reindex(columns=columns)
 
 
-def _shuffles(genes: np.ndarray, n: int, seed: int) -> list[dict[str, str]]:
-    """Give every gene another one's name, n times."""
+def _correlate_both(result: PerturbationResult, reference: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
+    """Correlate control and perturbed cells with the reference profile."""
+    columns, profile = reference
+    return {
+        "pearson_control": correlate(result.control[:, columns], profile),
+        "pearson_perturbed": correlate(result.perturbed[:, columns], profile),
+    }
+
+
+def _shuffle_names(
+    changed: Mapping[str, Sequence[str]], panel: np.ndarray, *, n: int, seed: int
+) -> Iterator[dict[str, list[str]]]:
+    """Yield n times as many changed genes of other names: every gene of the panel gets the name of another one."""
     rng = np.random.default_rng(seed)
-    return [dict(zip(genes, rng.permutation(genes), strict=True)) for _ in range(n)]
+    for _ in range(n):
+        names = dict(zip(panel, rng.permutation(panel), strict=True))
+        yield {change: [names[gene] for gene in genes] for change, genes in changed.items()}
 
 
-def _shown(section: AnnData, around: Surroundings, made: PerturbationResult, pearson: tuple) -> AnnData:
+def _to_anndata(
+    section: AnnData, surroundings: Surroundings, result: PerturbationResult, reference: tuple[np.ndarray, np.ndarray]
+) -> AnnData:
+    """Return the generated cells as `Ischemia.shown`."""
     return AnnData(
-        obs=pd.DataFrame(
-            dict(zip(("pearson_control", "pearson_perturbed"), pearson, strict=True)),
-            index=section.obs_names[made.surroundings],
-        ),
-        var=made.deg.set_index("gene"),
-        obsm={"spatial": around.xy[made.surroundings]},
-        layers={"control": made.control, "perturbed": made.perturbed},
-        uns={"roi": around.xy[made.roi], "section": str(section.obs["section"].iloc[0]), **made.summary},
+        obs=pd.DataFrame(_correlate_both(result, reference), index=section.obs_names[result.surroundings]),
+        var=result.deg.set_index("gene"),
+        obsm={"spatial": surroundings.xy[result.surroundings]},
+        layers={"control": result.control, "perturbed": result.perturbed},
+        uns={
+            "roi": surroundings.xy[result.roi],
+            "section": str(section.obs["section"].iloc[0]),
+            **result.summary,
+        },
     )

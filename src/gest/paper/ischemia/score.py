@@ -1,86 +1,24 @@
-"""How well a model's calls around an infarct agree with what is known there, beside baselines and controls."""
+"""Score a model's calls around an infarct against the truth, beside baselines and controls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom, t
+from scipy.stats import binom
 
+from gest.paper.ischemia.calls import METRICS, measure_agreement, shuffled_accuracy, split_truth, vote
 from gest.paper.ischemia.experiment import SHUFFLED
+from gest.paper.scores.intervals import COVERAGE, half_width
 from gest.paper.scores.table import COLUMNS
 from gest.tasks.perturbation.differential import HIGH, LOW, NOT_SIGNIFICANT
 
-METRICS = ("accuracy", "false_discovery_rate")
 REPLICATE_METRICS = (
     *("metacells_changed", "activated_fell", "pearson_control", "pearson_perturbed", "max_difference", "n_called"),
 )
 _KEY = ["variant", "model_seed", "placement", "seed"]
-_COVERAGE = 0.95
+_TAILS = (1 - COVERAGE) / 2, (1 + COVERAGE) / 2
 
-
-def vote(calls: pd.DataFrame) -> pd.DataFrame:
-    """Settle on one call per gene: the one that more than half of the replicates agree on, else not significant.
-
-    Replicates are placements of the region and seeds, of generation and of the model. Cells of one replicate are no
-    independent replicates, so that they are not pooled in one test.
-
-    Parameters
-    ----------
-    calls
-        Of one variant, as `gest.paper.ischemia.experiment.Ischemia.calls`.
-
-    Returns
-    -------
-    Indexed by gene: `call`; `support`, the share of replicates with just this call; `log2_fold_change`, their mean;
-    `changed` in the region.
-    """
-    shares = pd.crosstab(calls["gene"], calls["call"], normalize="index").reindex(
-        columns=[HIGH, LOW, NOT_SIGNIFICANT], fill_value=0.0
-    )
-    call = np.select([shares[HIGH] > 0.5, shares[LOW] > 0.5], [HIGH, LOW], NOT_SIGNIFICANT)
-    table = pd.DataFrame({"call": call}, index=shares.index)
-    table["support"] = [shares.loc[gene, call] for gene, call in table["call"].items()]
-    genes = calls.groupby("gene")
-    return table.assign(log2_fold_change=genes["log2_fold_change"].mean(), changed=genes["changed"].first())
-
-
-def gene_sets(degs: pd.DataFrame, covered: Sequence[str], calls: pd.DataFrame) -> dict[str, pd.Series]:
-    """Take the truth apart: gene to High, Low or n.s.
-
-    `all` genes; those `in_file`, the ischaemia data's; `in_panel`, the model's; and `unchanged`, those of the panel
-    that were not changed in the region, so that nothing but the model speaks of them.
-
-    Parameters
-    ----------
-    degs
-        As `gest.paper.ischemia.reference.read_degs` returns it.
-    covered
-        Genes of the ischaemia data.
-    calls
-        Of one replicate.
-    """
-    truth = degs.set_index("gene")["truth"]
-    panel = calls["gene"]
-    return {
-        "all": truth,
-        "in_file": truth[truth.index.isin(covered)],
-        "in_panel": truth[truth.index.isin(panel)],
-        "unchanged": truth[truth.index.isin(panel[calls["changed"] == ""])],
-    }
-
-
-def metrics(calls: pd.Series, truth: pd.Series) -> dict[str, float]:
-    """Compare calls with the truth, gene to High, Low or n.s.; a gene of the truth without a call is not significant.
-
-    Returns
-    -------
-    `accuracy`, the share of the truth's High and Low genes with the right call, which is the sensitivity too; and
-    `false_discovery_rate`, the share of wrong ones among the genes called High or Low. NaN where there is no gene.
-    """
-    calls = calls.reindex(truth.index).fillna(NOT_SIGNIFICANT)
-    right = calls == truth
-    shares = right[truth != NOT_SIGNIFICANT], ~right[calls != NOT_SIGNIFICANT]
-    return {name: float(each.mean()) if len(each) else np.nan for name, each in zip(METRICS, shares, strict=True)}
+Rows = list[dict[str, object]]
 
 
 def score_calls(
@@ -90,134 +28,155 @@ def score_calls(
     degs: pd.DataFrame,
     *,
     main: str,
-    about: Mapping[str, str],
+    fields: Mapping[str, str],
     seed: int = 0,
 ) -> pd.DataFrame:
     """Score every replicate, their vote, baselines and controls.
 
-    Rows of method gest: each variant's replicates, with the placement as `crop`; and of the variant `main` the vote,
-    with an empty `crop`, and as `accuracy_low` and `accuracy_high` the 95 % interval of a replicate's accuracy, from
-    the placements' means (Student's t). Of the others:
+    Rows of the method gest are each variant's replicates, with the placement as `crop`; and for the variant `main` the
+    vote, with an empty `crop`, and as `accuracy_low` and `accuracy_high` the 95 % interval of a replicate's accuracy,
+    from the placements' means (Student's t). Rows of the others:
 
-    - ica_degs copies what the core's genes do; random_sign calls every gene High or Low at even odds (expected value
-      and, from the binomial law, 95 % interval); majority calls every gene what most of the truth's are
-      (a gene that the truth says does not change counts in the false-discovery rate alone);
+    - ica_degs copies the changes of the core's genes; random_sign calls every gene High or Low at even odds (expected
+      value and, from the binomial law, 95 % interval); majority gives every gene the commonest call of the truth. Genes
+      that do not change in truth count in the false-discovery rate only.
     - shuffled_names: as many genes of other names changed in the region, a row per repeat as `seed`, and their mean
-      with a 95 % range; shuffled_calls: the vote's calls dealt out to other genes, a thousand times.
+      with a 95 % range; shuffled_calls: the vote's calls shuffled among the genes, a thousand times.
 
     Parameters
     ----------
     calls, replicates
-        As `gest.paper.ischemia.experiment.Ischemia` holds them, those of all models one below the other, with `model_seed`.
+        See `gest.paper.ischemia.experiment.Ischemia`; those of all models concatenated, with `model_seed`.
     core
-        As `gest.paper.ischemia.reference.core_degs` returns it.
+        As `gest.paper.ischemia.reference.find_core_degs` returns it.
     degs
         The truth, as `gest.paper.ischemia.reference.read_degs` returns it.
     main
         The variant that is the experiment.
-    about
-        Of every row: run, dataset and section.
+    fields
+        Run, dataset and section, written into every row.
     seed
         Of shuffled calls.
 
     Returns
     -------
     pandas.DataFrame
-        `gest.paper.scores.table.COLUMNS`; `n` is the number of High and Low genes of the truth, or of cells around the region.
+        `gest.paper.scores.table.COLUMNS`; `n` is the number of High and Low genes of the truth, or of cells around the
+        region.
     """
-    rows: list[dict] = []
-
-    def add(method: str, sets: Mapping[str, pd.Series], given: pd.Series, **key: object) -> None:
-        for gene_set, truth in sets.items():
-            for level in ("all", HIGH, LOW):
-                part = truth if level == "all" else truth[truth == level]
-                values = metrics(given, part)
-                wanted = METRICS if level == "all" else METRICS[:1]  # one type alone knows no false discoveries
-                n = int((part != NOT_SIGNIFICANT).sum())
-                base = {"method": method, "gene_set": gene_set, "level": level.lower(), "n": n, **key}
-                rows.extend(base | {"metric": name, "value": values[name]} for name in wanted)
-
-    def span(method: str, gene_set: str, low: float, high: float, n: int, variant: str) -> None:
-        base = {"method": method, "variant": variant, "gene_set": gene_set, "level": "all", "n": n}
-        rows.extend(base | {"metric": f"accuracy_{end}", "value": at} for end, at in (("low", low), ("high", high)))
-
-    for key, own in calls.groupby(_KEY, sort=False):
-        about_it = dict(zip(_KEY, key, strict=True))
-        method = SHUFFLED if about_it["variant"] == SHUFFLED else "gest"
-        variant = "default" if method == SHUFFLED else about_it["variant"]
-        place = {"variant": variant, "crop": str(about_it["placement"])}
-        seeds = {name: about_it[name] for name in ("model_seed", "seed")}
-        add(method, gene_sets(degs, core["gene"], own), own.set_index("gene")["call"], **place, **seeds)
-
-    principal = calls[calls["variant"] == main]
-    voted = vote(principal)
-    sets = gene_sets(degs, core["gene"], voted.reset_index())
-    add("gest", sets, voted["call"], variant=main)
-    add("ica_degs", sets, core.set_index("gene")["call"], variant="default")
-    commoner = sets["all"][sets["all"] != NOT_SIGNIFICANT].mode().iloc[0]
-    add("majority", sets, pd.Series(commoner, index=sets["all"].index), variant="default")
-    tails = (1 - _COVERAGE) / 2, (1 + _COVERAGE) / 2
-    table = pd.DataFrame(rows)
+    voted = vote(calls[calls["variant"] == main])
+    sets = split_truth(degs, core["gene"], voted.reset_index())
+    rows = _score_replicates(calls, core, degs)
+    rows += _score_methods(voted, sets, core, main=main)
+    accuracies = _select_accuracies(pd.DataFrame(rows))
     for gene_set, truth in sets.items():
-        truth = truth[truth != NOT_SIGNIFICANT]
-        if not (n := len(truth)):
-            continue
-        base = {"variant": "default", "gene_set": gene_set, "level": "all", "n": n, "metric": "accuracy"}
-        rows.append(base | {"method": "random_sign", "value": 0.5})
-        span("random_sign", gene_set, *binom.ppf(tails, n, 0.5) / n, n, "default")
-        dealt = shuffled_accuracy(voted["call"], truth, seed=seed)
-        rows.append(base | {"method": "shuffled_calls", "value": dealt.mean()})
-        span("shuffled_calls", gene_set, *np.quantile(dealt, tails), n, "default")
-
-        scored = (table["gene_set"] == gene_set) & (table["level"] == "all") & (table["metric"] == "accuracy")
-        of_names = table.loc[scored & (table["method"] == SHUFFLED), "value"].dropna()
-        if len(of_names):
-            rows.append(base | {"method": SHUFFLED, "value": of_names.mean()})
-            span(SHUFFLED, gene_set, *np.quantile(of_names, tails), n, "default")
-        of_main = table[scored & (table["method"] == "gest") & (table["variant"] == main) & table["crop"].notna()]
-        means = of_main.groupby("crop")["value"].mean()
-        if len(means) > 1:
-            span("gest", gene_set, *_interval(means), n, main)
-
+        changing = truth[truth != NOT_SIGNIFICANT]
+        if len(changing):
+            of_set = accuracies[accuracies["gene_set"] == gene_set]
+            rows += _score_chance(gene_set, changing, voted["call"], seed=seed)
+            rows += _score_spread(gene_set, len(changing), of_set, main=main)
     for replicate in replicates.to_dict("records"):
-        control = "/" not in replicate["variant"]  # a variant of the experiment names a context and σ
-        base = {"method": replicate["variant"] if control else "gest", "crop": str(replicate["placement"])}
-        base |= {"variant": "default" if control else replicate["variant"], "n": replicate["n_surroundings"]}
-        base |= {name: replicate[name] for name in ("model_seed", "seed", "status")}
-        told = {name: replicate[name] for name in REPLICATE_METRICS if not pd.isna(replicate[name])}
-        told = told if replicate["status"] == "ok" else {"max_difference": np.nan}
-        rows.extend(base | {"metric": name, "value": value} for name, value in told.items())
-    scores = pd.DataFrame(rows).assign(task="perturbation", **about).reindex(columns=list(COLUMNS))
-    none = scores["status"].isna() & scores["value"].isna()
-    scores["status"] = scores["status"].fillna("ok").mask(none, "there is nothing to score")
+        rows += _describe_replicate(replicate)
+    scores = pd.DataFrame(rows).assign(task="perturbation", **fields).reindex(columns=list(COLUMNS))
+    empty = scores["status"].isna() & scores["value"].isna()
+    scores["status"] = scores["status"].fillna("ok").mask(empty, "there is nothing to score")
     return scores.fillna({"crop": "", "level": "", "gene_set": ""})
 
 
-def _interval(means: pd.Series) -> tuple[float, float]:
-    """Student's 95 % interval of the mean."""
-    half = t.ppf((1 + _COVERAGE) / 2, len(means) - 1) * means.std() / np.sqrt(len(means))
-    return means.mean() - half, means.mean() + half
+def _score_replicates(calls: pd.DataFrame, core: pd.DataFrame, degs: pd.DataFrame) -> Rows:
+    """Score each replicate of each variant, and each repeat of shuffled names."""
+    rows = []
+    for key, replicate in calls.groupby(_KEY, sort=False):
+        fields = dict(zip(_KEY, key, strict=True))
+        shuffled = fields["variant"] == SHUFFLED
+        columns = {
+            "method": SHUFFLED if shuffled else "gest",
+            "variant": "default" if shuffled else fields["variant"],
+            "crop": str(fields["placement"]),
+            "model_seed": fields["model_seed"],
+            "seed": fields["seed"],
+        }
+        sets = split_truth(degs, core["gene"], replicate)
+        rows += _score_sets(sets, replicate.set_index("gene")["call"], **columns)
+    return rows
 
 
-def accuracy(calls: pd.Series, truth: pd.Series) -> float:
-    """Share of the genes of `truth` that have the same call; a gene without a call is a wrong one.
+def _score_methods(voted: pd.DataFrame, sets: Mapping[str, pd.Series], core: pd.DataFrame, *, main: str) -> Rows:
+    """Score the vote, the core's calls, and the commonest call of the truth."""
+    changing = sets["all"][sets["all"] != NOT_SIGNIFICANT]
+    commonest = pd.Series(changing.mode().iloc[0], index=sets["all"].index)
+    return [
+        *_score_sets(sets, voted["call"], method="gest", variant=main),
+        *_score_sets(sets, core.set_index("gene")["call"], method="ica_degs", variant="default"),
+        *_score_sets(sets, commonest, method="majority", variant="default"),
+    ]
 
-    Parameters
-    ----------
-    calls, truth
-        Gene to `HIGH`, `LOW` or `NOT_SIGNIFICANT`.
-    """
-    return float((calls.reindex(truth.index) == truth).mean())
+
+def _score_sets(sets: Mapping[str, pd.Series], calls: pd.Series, **columns: object) -> Rows:
+    """Score calls on each set of genes, and on its High and its Low genes alone."""
+    rows = []
+    for gene_set, truth in sets.items():
+        for level in ("all", HIGH, LOW):
+            part = truth if level == "all" else truth[truth == level]
+            values = measure_agreement(calls, part)
+            names = METRICS if level == "all" else ("accuracy",)  # false discoveries need both types
+            n = int((part != NOT_SIGNIFICANT).sum())
+            fields = {"gene_set": gene_set, "level": level.lower(), "n": n, **columns}
+            rows += [fields | {"metric": name, "value": values[name]} for name in names]
+    return rows
 
 
-def shuffled_accuracy(calls: pd.Series, truth: pd.Series, *, n: int = 1000, seed: int = 0) -> np.ndarray:
-    """Accuracies (n,) where the names of all genes that have a call are shuffled: what chance gives.
+def _select_accuracies(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["level"] == "all") & (rows["metric"] == "accuracy")]
 
-    Parameters
-    ----------
-    calls, truth
-        As `accuracy` takes them.
-    """
-    rng = np.random.default_rng(seed)
-    values = calls.to_numpy()
-    return np.array([accuracy(pd.Series(rng.permutation(values), calls.index), truth) for _ in range(n)])
+
+def _score_chance(gene_set: str, truth: pd.Series, calls: pd.Series, *, seed: int) -> Rows:
+    """Return accuracy and interval of random signs, and of the calls shuffled among the genes."""
+    n = len(truth)
+    shuffled = shuffled_accuracy(calls, truth, seed=seed)
+    fields = {"variant": "default", "gene_set": gene_set, "level": "all", "n": n}
+    signs, dealt = fields | {"method": "random_sign"}, fields | {"method": "shuffled_calls"}
+    return [
+        signs | {"metric": "accuracy", "value": 0.5},
+        *_bound(signs, *binom.ppf(_TAILS, n, 0.5) / n),
+        dealt | {"metric": "accuracy", "value": shuffled.mean()},
+        *_bound(dealt, *np.quantile(shuffled, _TAILS)),
+    ]
+
+
+def _score_spread(gene_set: str, n: int, accuracies: pd.DataFrame, *, main: str) -> Rows:
+    """Return mean and range over repeats of shuffled names, and the interval over placements of the experiment."""
+    rows = []
+    fields = {"gene_set": gene_set, "level": "all", "n": n}
+    shuffled = accuracies.loc[accuracies["method"] == SHUFFLED, "value"].dropna()
+    if len(shuffled):
+        names = fields | {"method": SHUFFLED, "variant": "default"}
+        rows.append(names | {"metric": "accuracy", "value": shuffled.mean()})
+        rows += _bound(names, *np.quantile(shuffled, _TAILS))
+    experiment = accuracies[(accuracies["method"] == "gest") & (accuracies["variant"] == main)]
+    means = experiment[experiment["crop"].notna()].groupby("crop")["value"].mean()
+    if len(means) > 1:
+        half = half_width(means.std(), len(means))
+        rows += _bound(fields | {"method": "gest", "variant": main}, means.mean() - half, means.mean() + half)
+    return rows
+
+
+def _bound(fields: Mapping[str, object], low: float, high: float) -> Rows:
+    """Return the rows of an interval."""
+    return [fields | {"metric": "accuracy_low", "value": low}, fields | {"metric": "accuracy_high", "value": high}]
+
+
+def _describe_replicate(replicate: Mapping[str, object]) -> Rows:
+    """Return the metrics of a replicate or control that need no truth; NaN if a control could not be run."""
+    control = "/" not in replicate["variant"]  # a variant of the experiment names a context and σ
+    fields = {
+        "method": replicate["variant"] if control else "gest",
+        "variant": "default" if control else replicate["variant"],
+        "crop": str(replicate["placement"]),
+        "n": replicate["n_surroundings"],
+        **{name: replicate[name] for name in ("model_seed", "seed", "status")},
+    }
+    if replicate["status"] != "ok":
+        return [fields | {"metric": "max_difference", "value": np.nan}]
+    metrics = {name: replicate[name] for name in REPLICATE_METRICS if not pd.isna(replicate[name])}
+    return [fields | {"metric": name, "value": value} for name, value in metrics.items()]

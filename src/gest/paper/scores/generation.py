@@ -1,4 +1,4 @@
-"""Scores of generation: every crop's predictions against the cells that were hidden, and the errors of every gene."""
+"""Score generated cells: every crop's predictions against the hidden cells, and the error of every gene."""
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from gest.paper.scores.spatial_genes import top_genes
 from gest.paper.scores.table import typed
 
 METRICS = {"rmse_z": rmse_z, "rmse_log": rmse_log, "spearman": spearman, "spearman_z": spearman_z}
+_RUN = ["model_seed", "seed", "crop"]
 
 
 def score_predictions(
@@ -22,10 +23,10 @@ def score_predictions(
     Parameters
     ----------
     predictions
-        Rows are the unseen cells of all crops and seeds, as `gest.paper.methods.generation.predict_crops` returns them; one layer per
-        variant, log-normalised; `uns["gest"]` names the method.
+        Rows are the unseen cells of all crops and seeds, as `gest.paper.methods.generation.predict_crops` returns them;
+        one layer per variant, log-normalised; `uns["gest"]` names the method.
     section
-        The section the cells are from; its `obs_names` and `obs["section"]` are read.
+        The section of the cells; only its `obs_names` and `obs["section"]` are read.
     truth
         (cells of the section, genes of the predictions) log-normalised expression.
     svg
@@ -40,45 +41,28 @@ def score_predictions(
     pandas.DataFrame
         `gest.paper.scores.table.COLUMNS`; `n` is the number of cells of the crop. Four more metrics are counts:
         `constant_predictions` and `constant_truth_genes` (genes, in `rmse_z`), `constant_prediction_cells` and
-        `constant_truth_cells` (cells, in `spearman`). What could not be scored has the value NaN, and why in `status`.
+        `constant_truth_cells` (cells, in `spearman`). Without a score the value is NaN, and `status` gives the reason.
 
     Raises
     ------
     UserError
-        If a predicted cell is not in the section, or the ranking lacks or exceeds the predicted genes.
+        If a predicted cell is not in the section, or a ranked gene is not predicted.
     """
-    rows = section.obs_names.get_indexer(predictions.obs["cell"].astype(str))
     name = str(section.obs["section"].iloc[0])
-    if (rows < 0).any():
-        raise UserError(
-            f"{(rows < 0).sum()} of {len(rows)} predicted cells are not in section {name!r}: score the predictions "
-            "against the section they were made from."
-        )
-    ranked, label = top_genes(svg, top)
-    gene_sets = {
-        "all": np.arange(predictions.n_vars),
-        label: predictions.var_names.get_indexer(ranked),
-    }
-    if (gene_sets[label] < 0).any():
-        raise UserError(
-            f"{(gene_sets[label] < 0).sum()} of the {len(ranked)} spatially variable genes of section {name!r} are not "
-            "predicted: rank the genes of the same vocabulary with `gest paper svg`."
-        )
-
+    rows = _find_cells(predictions, section)
+    gene_sets = _find_genes(predictions, svg, top, section=name)
     records = []
-    crops = predictions.obs.reset_index(drop=True).groupby(["model_seed", "seed", "crop"], sort=False, observed=True)
+    crops = predictions.obs.reset_index(drop=True).groupby(_RUN, sort=False, observed=True)
     for (model_seed, seed, crop), cells in crops:
-        inside = cells.index.to_numpy()
-        why = cells["failed"].iloc[0] or "the prediction holds values that are not finite"
-        crop_truth = truth[rows[inside]].toarray()
+        in_crop = cells.index.to_numpy()
+        failure = cells["failed"].iloc[0] or "the prediction holds values that are not finite"
+        crop_truth = truth[rows[in_crop]].toarray()
+        fields = {"model_seed": model_seed, "seed": seed, "crop": str(crop), "n": len(in_crop)}
         for variant, layer in predictions.layers.items():
-            predicted = np.asarray(layer[inside])
+            predicted = np.asarray(layer[in_crop])
             for gene_set, columns in gene_sets.items():
-                about = {"model_seed": model_seed, "seed": seed, "crop": str(crop), "n": len(inside)}
-                records += [
-                    about | {"variant": variant, "gene_set": gene_set} | value
-                    for value in _metrics(crop_truth[:, columns], predicted[:, columns], why)
-                ]
+                scores = _score(crop_truth[:, columns], predicted[:, columns], failure)
+                records += [fields | {"variant": variant, "gene_set": gene_set} | score for score in scores]
     method = str(predictions.uns["gest"]["method"])
     table = pd.DataFrame(records).assign(
         run=run, task="generation", dataset=dataset, section=name, method=method, level=""
@@ -87,7 +71,7 @@ def score_predictions(
 
 
 def score_genes(predictions: AnnData, section: AnnData, truth: csr_matrix, svg: pd.DataFrame) -> pd.DataFrame:
-    """Error of every gene, mean over crops and seeds; arguments as of `score_predictions`.
+    """Average the error of every gene over crops and seeds; arguments as for `score_predictions`.
 
     Returns
     -------
@@ -95,31 +79,62 @@ def score_genes(predictions: AnnData, section: AnnData, truth: csr_matrix, svg: 
         One row per variant and gene: section, method, variant, gene, rank (of spatial variation, from 1), rmse_z (NaN
         where the gene is constant in the truth of every crop) and rmse_log. Crops that failed are left out.
     """
-    rows = section.obs_names.get_indexer(predictions.obs["cell"].astype(str))
+    rows = _find_cells(predictions, section)
     obs = predictions.obs.reset_index(drop=True)
-    crops = obs[obs["failed"].astype(str) == ""].groupby(["model_seed", "seed", "crop"], observed=True).indices
-    about = {"section": str(section.obs["section"].iloc[0]), "method": str(predictions.uns["gest"]["method"])}
+    crops = obs[obs["failed"].astype(str) == ""].groupby(_RUN, observed=True).indices
+    fields = {"section": str(section.obs["section"].iloc[0]), "method": str(predictions.uns["gest"]["method"])}
     rank = svg.set_index(svg["gene"].astype(str))["rank"].reindex(predictions.var_names).to_numpy()
     tables = []
     for variant, layer in predictions.layers.items():
-        z, square = [], []
-        for inside in crops.values():
-            crop_truth, predicted = truth[rows[inside]].toarray(), np.asarray(layer[inside], dtype=np.float64)
-            z.append(gene_errors(crop_truth, predicted).error)
-            square.append(((crop_truth - predicted) ** 2).mean(axis=0))
+        z_errors, squares = [], []
+        for in_crop in crops.values():
+            crop_truth, predicted = truth[rows[in_crop]].toarray(), np.asarray(layer[in_crop], dtype=np.float64)
+            z_errors.append(gene_errors(crop_truth, predicted).error)
+            squares.append(((crop_truth - predicted) ** 2).mean(axis=0))
         genes = pd.DataFrame({"gene": predictions.var_names, "rank": rank, "rmse_z": np.nan, "rmse_log": np.nan})
         if crops:
-            genes["rmse_z"] = pd.DataFrame(z).mean().to_numpy()
-            genes["rmse_log"] = np.sqrt(square).mean(axis=0)
-        tables.append(genes.assign(**about, variant=variant))
+            genes["rmse_z"] = pd.DataFrame(z_errors).mean().to_numpy()
+            genes["rmse_log"] = np.sqrt(squares).mean(axis=0)
+        tables.append(genes.assign(**fields, variant=variant))
     columns = ["section", "method", "variant", "gene", "rank", "rmse_z", "rmse_log"]
     return pd.concat(tables, ignore_index=True)[columns]
 
 
-def _metrics(truth: NDArray[np.floating], prediction: NDArray[np.floating], why: str) -> list[dict[str, object]]:
-    """Metric, value and status of one crop, variant and gene set; `why` there may be no prediction."""
+def keep_headline_metrics(scores: pd.DataFrame) -> pd.DataFrame:
+    """Keep the metrics of Tables 3, 4, A.1 and A.4: RMSE of every gene set, and Spearman's correlation of all genes."""
+    rmse = scores["metric"] == "rmse_z"
+    correlation = (scores["metric"] == "spearman") & (scores["gene_set"] == "all")
+    return scores[rmse | correlation]
+
+
+def _find_cells(predictions: AnnData, section: AnnData) -> NDArray[np.intp]:
+    """Return the section's row of every predicted cell."""
+    rows = section.obs_names.get_indexer(predictions.obs["cell"].astype(str))
+    if (rows < 0).any():
+        name = str(section.obs["section"].iloc[0])
+        raise UserError(
+            f"{(rows < 0).sum()} of {len(rows)} predicted cells are not in section {name!r}. "
+            "Score the predictions against the section they were made from."
+        )
+    return rows
+
+
+def _find_genes(predictions: AnnData, svg: pd.DataFrame, top: int, *, section: str) -> dict[str, NDArray[np.intp]]:
+    """Return the columns of each gene set: all genes, and the spatially variable ones."""
+    ranked, label = top_genes(svg, top)
+    columns = predictions.var_names.get_indexer(ranked)
+    if (columns < 0).any():
+        raise UserError(
+            f"{(columns < 0).sum()} of the {len(ranked)} spatially variable genes of section {section!r} are not "
+            "predicted. Rank the genes of the same vocabulary with `gest paper svg`."
+        )
+    return {"all": np.arange(predictions.n_vars), label: columns}
+
+
+def _score(truth: NDArray[np.floating], prediction: NDArray[np.floating], failure: str) -> list[dict[str, object]]:
+    """Return metric, value and status of one crop, variant and gene set; `failure` is the status without a score."""
     if not np.isfinite(prediction).all():
-        return [{"metric": name, "value": np.nan, "status": why} for name in METRICS]
+        return [{"metric": name, "value": np.nan, "status": failure} for name in METRICS]
     scores = {name: metric(truth, prediction) for name, metric in METRICS.items()}
     values = {name: score.value for name, score in scores.items()} | {
         "constant_predictions": scores["rmse_z"].constant_predictions,

@@ -1,4 +1,4 @@
-"""Scores of labels: clusters by adjusted mutual information, annotated labels by macro F1 (paper, 4.2 and 4.3)."""
+"""Score labels: clusters by adjusted mutual information, annotated labels by macro F1 (paper, 4.2 and 4.3)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -13,7 +13,7 @@ from gest.paper.scores.table import COLUMNS, INTEGERS
 
 # `crop` of the rows of all cells that a method covers, and of the cells that all methods cover.
 ALL, SHARED = "", "shared"
-
+_RUN = ("method", "variant", "level", "model_seed", "seed")
 
 # Name and function of the metric of each task.
 METRICS: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray], float]]] = {
@@ -36,7 +36,7 @@ def score_labellings(
     Parameters
     ----------
     section
-        n cells; `obs` has a column per level, missing where a cell has no label: such cells are not scored.
+        n cells; `obs` has a column per level. Cells without a label are not scored.
     by_method
         Method to its runs, in the order of the section's cells.
     task
@@ -49,11 +49,11 @@ def score_labellings(
     Returns
     -------
     pandas.DataFrame
-        `gest.paper.scores.table.COLUMNS`. Per labelling, with the `crop` "" for the cells that it covers: the task's metric,
-        `coverage` (share of the labelled cells), `n_clusters` (different labels given), `seconds` and `peak_mb`; with
-        the `crop` "shared" the metric on the cells that every run of every method at this level covers, but those that
-        failed. `n` is the number of labelled cells behind the value. A run that failed, and a section without labels,
-        has NaN and says why in `status`; but a run that failed has the coverage 0.
+        `gest.paper.scores.table.COLUMNS`. Rows of the `crop` "", the cells that a labelling covers, hold the task's
+        metric, `coverage` (share of the labelled cells), `n_clusters` (distinct labels given), `seconds` and `peak_mb`;
+        rows of the `crop` "shared", the cells that all runs at this level but the failed ones cover, hold the metric
+        alone. `n` is the number of labelled cells behind the value. If a run failed, or the section has no labels, the
+        value is NaN and `status` gives the reason; the coverage of a failed run is 0.
 
     Raises
     ------
@@ -65,61 +65,61 @@ def score_labellings(
     for labelling in runs:
         if len(labelling.labels) != section.n_obs:
             raise UserError(
-                f"{labelling.method} labels {len(labelling.labels)} cells, but section {name!r} has {section.n_obs}: "
-                "score the labels against the section they were made of."
+                f"{labelling.method} labels {len(labelling.labels)} cells, but section {name!r} has {section.n_obs}. "
+                "Score the labels against the section they were made from."
             )
     records = []
     for level in levels:
         if level not in section.obs:
             raise UserError(
-                f"section {name!r} has no labels {level!r} in obs, which has {', '.join(section.obs)}; name a column "
-                "of it in the config's labels."
+                f"section {name!r}: no labels {level!r} in obs (it has {', '.join(section.obs)}). Correct the labels "
+                "in the configuration."
             )
-        truth = section.obs[level].astype(object).to_numpy()
-        labelled = section.obs[level].notna().to_numpy()
-        at_level = [labelling for labelling in runs if labelling.level == level]
-        shared = np.logical_and.reduce([labelled, *(run.covered for run in at_level if run.covered.any())])
-        for labelling in at_level:
-            about = {key: getattr(labelling, key) for key in ("method", "variant", "level", "model_seed", "seed")}
-            records += [about | row for row in _rows(truth, labelled, shared, labelling, *METRICS[task])]
+        records += _score_level(section.obs[level], [labelling for labelling in runs if labelling.level == level], task)
     table = pd.DataFrame(records, columns=list(COLUMNS))
     return table.assign(run=run, task=task, dataset=dataset, section=name, gene_set="").astype(
         {"value": float} | dict.fromkeys(INTEGERS, "Int64")
     )
 
 
-def _rows(
-    truth: np.ndarray,
-    labelled: np.ndarray,
-    shared: np.ndarray,
-    labelling: Labelling,
-    metric: str,
-    score: Callable[[np.ndarray, np.ndarray], float],
+def _score_level(labels: pd.Series, runs: Sequence[Labelling], task: str) -> Iterator[dict[str, object]]:
+    """Yield the rows of all runs at one level; `labels` are the true ones."""
+    truth, labelled = labels.astype(object).to_numpy(), labels.notna().to_numpy()
+    shared = np.logical_and.reduce([labelled, *(run.covered for run in runs if run.covered.any())])
+    for run in runs:
+        fields = {key: getattr(run, key) for key in _RUN}
+        for row in (*_score_run(truth, labelled, shared, run, task), *_measure_run(labelled, run)):
+            yield fields | row
+
+
+def _score_run(
+    truth: np.ndarray, labelled: np.ndarray, shared: np.ndarray, run: Labelling, task: str
 ) -> Iterator[dict[str, object]]:
-    """Crop, metric, value, n and status of one labelling."""
-    covered = labelled & labelling.covered
-    for crop, cells in ((ALL, covered), (SHARED, shared)):
-        why = _why_not(labelling, labelled, cells)
-        value = np.nan if why else score(truth[cells].astype(str), labelling.labels[cells].astype(str))
+    """Yield the task's metric on the cells that a run covers, and on the shared ones."""
+    metric, score = METRICS[task]
+    for crop, cells in ((ALL, labelled & run.covered), (SHARED, shared)):
+        why = _explain_failure(run, labelled, cells)
+        value = np.nan if why else score(truth[cells].astype(str), run.labels[cells].astype(str))
         yield {"crop": crop, "metric": metric, "value": value, "n": cells.sum(), "status": why or "ok"}
-    about = {"crop": ALL, "n": covered.sum()}
-    why = _why_not(labelling, labelled, covered)
-    values = {
-        "n_clusters": len(np.unique(labelling.labels[labelling.covered].astype(str))),
-        "seconds": labelling.seconds,
-        "peak_mb": labelling.peak_mb,
-    }
-    for name, value in values.items():
-        yield about | {"metric": name, "value": np.nan if why else value, "status": why or "ok"}
-    # A failed run covered nothing of what there was to cover: were it missing, the mean would be over the other runs.
-    share = covered.sum() / labelled.sum() if labelled.any() else np.nan
-    yield about | {"metric": "coverage", "value": share, "status": "ok" if labelled.any() else why}
 
 
-def _why_not(labelling: Labelling, labelled: np.ndarray, cells: np.ndarray) -> str:
-    """Say why a labelling has no score on these cells; empty where it has."""
-    if not labelling.covered.any():
-        return labelling.status
+def _measure_run(labelled: np.ndarray, run: Labelling) -> Iterator[dict[str, object]]:
+    """Yield the number of labels that a run gave, its cost and its coverage."""
+    covered = labelled & run.covered
+    fields = {"crop": ALL, "n": covered.sum()}
+    why = _explain_failure(run, labelled, covered)
+    n_clusters = len(np.unique(run.labels[run.covered].astype(str)))
+    for metric, value in (("n_clusters", n_clusters), ("seconds", run.seconds), ("peak_mb", run.peak_mb)):
+        yield fields | {"metric": metric, "value": np.nan if why else value, "status": why or "ok"}
+    # A failed run has the coverage 0: NaN would exclude it from the mean over runs.
+    coverage = covered.sum() / labelled.sum() if labelled.any() else np.nan
+    yield fields | {"metric": "coverage", "value": coverage, "status": "ok" if labelled.any() else why}
+
+
+def _explain_failure(run: Labelling, labelled: np.ndarray, cells: np.ndarray) -> str:
+    """Return the reason why a run has no score on these cells; empty if it has."""
+    if not run.covered.any():
+        return run.status
     if not labelled.any():
         return "no cell of the section has a label"
     return "" if cells.any() else "no labelled cell is covered"

@@ -1,4 +1,4 @@
-"""Paired statistics between methods: by how much they differ on the same sections, and whether by chance."""
+"""Test methods against each other, paired by section."""
 
 import numpy as np
 import pandas as pd
@@ -8,15 +8,15 @@ from statsmodels.stats.multitest import multipletests
 from gest.errors import UserError
 from gest.paper.scores.generation import METRICS
 
-# Of fewer differences no two-sided signed-rank test can fall below 0.05: 2 / 2**6 = 0.03.
+# With fewer differences no two-sided signed-rank test can fall below 0.05: 2 / 2**6 = 0.03.
 LEAST_PAIRS = 6
-# Methods are compared, and p-values corrected, within one of these.
+# Methods are compared, and p values corrected, within each combination of these.
 FAMILY = ["run", "task", "dataset", "level", "gene_set", "metric"]
 COLUMNS = (*FAMILY, "method", "variant", "reference", "n_pairs", "median_difference", "p", "p_holm", "test")
 
 
 def section_means(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean of every method and metric on every section, seeds averaged within a crop and crops within the section.
+    """Average every method and metric on every section: seeds within a crop, then crops within the section.
 
     Parameters
     ----------
@@ -34,24 +34,24 @@ def section_means(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare(scores: pd.DataFrame, *, reference: tuple[str, str] = ("gest", "weighted")) -> pd.DataFrame:
-    """Compare every method with one of them, paired by section.
+    """Compare every method with a reference, paired by section.
 
-    Seeds are averaged within a crop, the difference method - reference is taken on the crops that both have, and
-    averaged within the section: one difference per section. Their two-sided Wilcoxon signed-rank test is corrected by
-    Holm over all methods of a metric and gene set.
+    Seeds are averaged within a crop; the difference method - reference is taken on the crops that both have, and
+    averaged within the section: one difference per section. p values of the two-sided Wilcoxon signed-rank test are
+    corrected by Holm's method over all methods of a metric and gene set.
 
     Parameters
     ----------
     scores
         A table with `gest.paper.scores.table.COLUMNS`.
     reference
-        Method and variant to compare the others with.
+        Method and variant with which the others are compared.
 
     Returns
     -------
     pandas.DataFrame
         `COLUMNS`, a row per metric, gene set and method: `n_pairs` sections, the median of their differences, p and
-        Holm's p (NaN where not computable), and `test`, which names the test or says why there is none.
+        Holm's p (NaN if not computable), and `test`, the name of the test or the reason why there is none.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def compare(scores: pd.DataFrame, *, reference: tuple[str, str] = ("gest", "weig
     pairs = scored["method"] + " " + scored["variant"]
     if not (pairs == name).any():
         raise UserError(
-            f"methods are compared with {name}, which has no scores ({', '.join(sorted(pairs.unique())) or 'none'} "
-            f"do): add {reference[0]} to generation.methods."
+            f"the reference {name} has no scores (only {', '.join(sorted(pairs.unique())) or 'none'}). Add "
+            f"{reference[0]} to generation.methods."
         )
     keys = [*FAMILY, "section", "crop"]
     crops = scored.groupby([*keys, "method", "variant"])["value"].mean().unstack(["method", "variant"])  # noqa: PD010
@@ -72,29 +72,31 @@ def compare(scores: pd.DataFrame, *, reference: tuple[str, str] = ("gest", "weig
     differences = others.sub(crops[reference], axis=0).groupby([*FAMILY, "section"]).mean()
     records = []
     for family, block in differences.groupby(FAMILY, sort=True):
-        about = dict(zip(FAMILY, family, strict=True)) | {"reference": name}
-        tested = [about | dict(zip(("method", "variant"), pair, strict=True)) | _test(block[pair]) for pair in block]
-        _correct(tested)
-        records += tested
+        fields = dict(zip(FAMILY, family, strict=True)) | {"reference": name}
+        tests = [fields | {"method": pair[0], "variant": pair[1]} | _test(block[pair]) for pair in block]
+        _correct(tests)
+        records += tests
     return pd.DataFrame(records, columns=list(COLUMNS))
 
 
 def _test(differences: pd.Series) -> dict[str, object]:
-    """Median and signed-rank test of one difference per section; the test leaves differences of 0 out."""
+    """Return median and signed-rank test of one difference per section; the test ignores differences of 0."""
     differences = differences.dropna().to_numpy()
-    able = np.count_nonzero(differences) >= LEAST_PAIRS
+    enough = np.count_nonzero(differences) >= LEAST_PAIRS
     return {
         "n_pairs": len(differences),
         "median_difference": float(np.median(differences)) if len(differences) else np.nan,
-        "p": float(wilcoxon(differences).pvalue) if able else np.nan,
+        "p": float(wilcoxon(differences).pvalue) if enough else np.nan,
         "p_holm": np.nan,
-        "test": "Wilcoxon signed-rank" if able else "n too small",
+        "test": "Wilcoxon signed-rank" if enough else "n too small",
     }
 
 
-def _correct(tested: list[dict[str, object]]) -> None:
-    """Add Holm's p to those that have one."""
-    able = [record for record in tested if not np.isnan(record["p"])]
-    if able:
-        for record, p in zip(able, multipletests([record["p"] for record in able], method="holm")[1], strict=True):
-            record["p_holm"] = float(p)
+def _correct(tests: list[dict[str, object]]) -> None:
+    """Add Holm's p to the tests that have a p."""
+    with_p = [test for test in tests if not np.isnan(test["p"])]
+    if not with_p:
+        return
+    corrected = multipletests([test["p"] for test in with_p], method="holm")[1]
+    for test, p in zip(with_p, corrected, strict=True):
+        test["p_holm"] = float(p)

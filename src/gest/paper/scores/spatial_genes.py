@@ -1,4 +1,4 @@
-"""Spatially variable genes: the ranking behind the "top" gene sets (paper, figure 4c-d; tables 3, 4, A.1, A.4)."""
+"""Rank spatially variable genes: the "top" gene sets of Figure 4c–d and Tables 3, 4, A.1 and A.4."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,9 +7,10 @@ import pandas as pd
 import scipy.sparse as sp
 from anndata import AnnData
 from numpy.typing import NDArray
-from scipy.sparse import csc_array, csr_array, spmatrix
+from scipy.sparse import csc_array, csr_array, csr_matrix, spmatrix
 from scipy.spatial import cKDTree
 
+from gest.baselines import registry
 from gest.baselines.packaged import run_packaged
 from gest.data.tokenize import expression as normalised_expression
 from gest.data.tokenize import match_genes
@@ -17,22 +18,20 @@ from gest.errors import UserError
 from gest.vocabulary import Vocabulary
 
 NEIGHBOURS = 10
-# Cells per node of SOMDE's map: what its authors' README and tutorial take (github.com/WhirlFirst/somde).
+# Cells per node of SOMDE's map: the value of its README and tutorial (github.com/WhirlFirst/somde).
 CELLS_PER_NODE = 20
 FEWEST_NODES = 9  # a map of 3 × 3
-# Genes made dense at a time, so that memory stays at one block whatever the panel.
-BLOCK = 256
 
 
 def rank_section(section: AnnData, vocabulary: Vocabulary, *, method: str = "morans_i") -> pd.DataFrame:
-    """Rank a vocabulary's genes in one section by what the method takes: counts, or log-normalised expression.
+    """Rank a vocabulary's genes in one section.
 
     Parameters
     ----------
     section
         n cells, coordinates in µm; see `gest.sections`.
     vocabulary
-        Names the T genes. One that the section lacks varies nowhere.
+        Names the T genes; one that the section lacks counts as constant.
     method
         See `spatially_variable_genes`, also for the result and the errors.
     """
@@ -40,7 +39,8 @@ def rank_section(section: AnnData, vocabulary: Vocabulary, *, method: str = "mor
         expression = normalised_expression(section, vocabulary)
     else:
         columns = match_genes(section, vocabulary)
-        expression = sp.csc_matrix(section.X)[:, columns] @ sp.diags_array((columns >= 0).astype(np.float32))
+        in_section = (columns >= 0).astype(np.float32)
+        expression = sp.csc_matrix(section.X)[:, columns] @ sp.diags_array(in_section)
     return spatially_variable_genes(expression, section.obsm["spatial"], vocabulary.genes, method=method)
 
 
@@ -63,31 +63,35 @@ def spatially_variable_genes(
         The T gene names.
     method
         "morans_i": Moran's I over the 10 nearest neighbours. "somde": log-likelihood ratio of SOMDE, which runs in an
-        environment of its own (`gest.baselines.packaged`).
+        isolated environment (`gest.baselines.packaged`).
 
     Returns
     -------
     pandas.DataFrame
         `gene`, `score` (higher varies more; NaN for a constant gene), `rank` (1 first; constant genes last, in the
-        order they were given in), by rank.
+        order of `genes`), sorted by rank.
 
     Raises
     ------
     UserError
-        If the method is unknown, the section has fewer than two cells, or SOMDE is given no counts, has too few cells
-        or cannot be run.
+        If the method is unknown, the section has fewer than two cells, or SOMDE gets no counts, has too few cells or
+        cannot be run.
     """
-    if method not in METHODS:
-        raise UserError(f"svg.method is {method!r}: set it to one of {', '.join(METHODS)}.")
+    registry.method("svg", method)  # refuses an unknown one
     if len(xy) < 2:
-        raise UserError(f"a section of {len(xy)} cells has no spatial pattern: give at least two cells.")
-    scores = pd.DataFrame({"gene": list(genes), "score": METHODS[method](csc_array(expression), np.asarray(xy))})
-    scores = scores.sort_values("score", ascending=False, kind="stable", na_position="last", ignore_index=True)
-    return scores.assign(rank=np.arange(1, len(scores) + 1))
+        raise UserError(f"a section of {len(xy)} cells has no spatial pattern (expected at least two cells).")
+    expression = csc_array(expression)
+    varies = (expression.max(axis=0) != expression.min(axis=0)).toarray().ravel()
+    scores = np.full(len(varies), np.nan)
+    if varies.any():
+        scores[varies] = METHODS[method](expression[:, varies], np.asarray(xy))
+    ranking = pd.DataFrame({"gene": list(genes), "score": scores})
+    ranking = ranking.sort_values("score", ascending=False, kind="stable", na_position="last", ignore_index=True)
+    return ranking.assign(rank=np.arange(1, len(ranking) + 1))
 
 
 def top_genes(ranking: pd.DataFrame, top: int) -> tuple[list[str], str]:
-    """Take the first `top` genes of a ranking, but never more than a quarter of the panel.
+    """Select the first `top` genes of a ranking, but never more than a quarter of the panel.
 
     Parameters
     ----------
@@ -107,6 +111,9 @@ def top_genes(ranking: pd.DataFrame, top: int) -> tuple[list[str], str]:
 
 def neighbour_graph(xy: NDArray[np.floating], k: int = NEIGHBOURS) -> csr_array:
     """Connect each cell to its k nearest others, with weights that sum to 1 in each row.
+
+    Spots on a grid have more equally near neighbours than k, and the choice among them moves Moran's I by up to 0.01.
+    The rankings rest on SciPy's choice: scikit-learn's `NearestNeighbors.kneighbors_graph` chooses others.
 
     Parameters
     ----------
@@ -129,67 +136,59 @@ def neighbour_graph(xy: NDArray[np.floating], k: int = NEIGHBOURS) -> csr_array:
 
 
 def morans_i(expression: csc_array, xy: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Moran's I of each gene, z' W z / z' z with row-standardised W (Moran 1950).
+    """Compute Moran's I of each gene, z' W z / z' z with row-standardised W (Moran 1950).
 
     Parameters
     ----------
     expression
-        (n, T) log-normalised expression.
+        (n, T) log-normalised expression; no gene is constant.
     xy
         (n, 2) positions in µm.
 
     Returns
     -------
     numpy.ndarray
-        (T,) NaN where a gene is constant.
+        (T,)
     """
-    graph = neighbour_graph(xy)
-    scores = np.full(expression.shape[1], np.nan)
-    for start in range(0, expression.shape[1], BLOCK):
-        values = expression[:, start : start + BLOCK].toarray().astype(np.float64)
-        varies = np.ptp(values, axis=0) > 0
-        z = values[:, varies] - values[:, varies].mean(axis=0)
-        scores[start : start + BLOCK][varies] = (z * (graph @ z)).sum(axis=0) / (z**2).sum(axis=0)
-    return scores
+    # Imported here, so that `gest` does not wait for scanpy.
+    from scanpy.metrics import morans_i
+
+    return morans_i(csr_matrix(neighbour_graph(xy)), csr_matrix(expression.T, dtype=np.float64))
 
 
 def somde(counts: csc_array, xy: NDArray[np.floating]) -> NDArray[np.float64]:
     """Score each gene by SOMDE's log-likelihood ratio of a Gaussian process to a constant (Hao, Hua & Zhang 2021).
 
     SOMDE condenses the section to a map of nodes, stabilises the nodes' counts, regresses out their totals, and sorts
-    genes by the ratio; its q-values are in the same order. Nothing in it is random.
+    genes by the ratio; its q-values are in the same order. It is deterministic.
 
     Parameters
     ----------
     counts
-        (n, T) counts.
+        (n, T) counts; no gene is constant.
     xy
         (n, 2) positions in µm.
 
     Returns
     -------
     numpy.ndarray
-        (T,) NaN where a gene is constant.
+        (T,)
 
     Raises
     ------
     UserError
-        If these are no counts, the cells fill fewer than 9 nodes, or the environment is missing or fails.
+        If the values are not counts, the cells fill fewer than 9 nodes, or the environment is missing or fails.
     """
     if len(xy) < CELLS_PER_NODE * FEWEST_NODES:
         raise UserError(
-            f"a section of {len(xy)} cells is too small for SOMDE, which needs {FEWEST_NODES} nodes of "
-            f"{CELLS_PER_NODE} cells: set svg.method to morans_i."
+            f"a section of {len(xy)} cells is too small for SOMDE (expected {FEWEST_NODES} nodes of {CELLS_PER_NODE} "
+            "cells). Set `svg.method: morans_i`."
         )
     if (counts.data != np.rint(counts.data)).any():
-        raise UserError("SOMDE takes counts, and these values are no integers: set svg.method to morans_i.")
-    scores = np.full(counts.shape[1], np.nan)
-    varies = (counts.max(axis=0) != counts.min(axis=0)).toarray().ravel()
-    if varies.any():
-        chosen = counts[:, varies]  # (n, T) by columns is (T, n) by rows
-        arrays = {name: getattr(chosen, name) for name in ("data", "indices", "indptr")}
-        scores[varies] = run_packaged("somde", **arrays, xy=xy, k=CELLS_PER_NODE)["llr"]
-    return scores
+        raise UserError("SOMDE takes counts, but some values are not integers. Set `svg.method: morans_i`.")
+    # (n, T) stored by columns is (T, n) stored by rows.
+    arrays = {name: getattr(counts, name) for name in ("data", "indices", "indptr")}
+    return run_packaged("somde", **arrays, xy=xy, k=CELLS_PER_NODE)["llr"]
 
 
 METHODS: dict[str, Callable[[csc_array, NDArray[np.floating]], NDArray[np.float64]]] = {

@@ -1,4 +1,4 @@
-"""The tidy table of scores: how it is kept and summarised. No number enters a paper table another way."""
+"""The tidy table of all scores: read, write and summarise it. Every number in a table of the paper comes from it."""
 
 import os
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ COLUMNS = (
 INTEGERS = ("model_seed", "seed", "n")
 # One row of the summary per distinct value of these.
 KEYS = ["run", "task", "dataset", "method", "variant", "level", "gene_set", "metric"]
-# What an sd is over, where it stands and how many there were: the first of which there is more than one is shown.
+# Units of an sd, its column and that of their number; tables show the first unit of which there is more than one.
 SPREADS = (("sections", "sd", "n_sections"), ("crops", "sd_crops", "n_crops"), ("seeds", "sd_seeds", "n_seeds"))
 
 
@@ -41,7 +41,7 @@ def write_scores(scores: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 
 
 def read_scores(paths: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
-    """Read tables of scores, one below another.
+    """Read and concatenate tables of scores.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def read_scores(paths: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `COLUMNS`; empty text stays empty text, an absent seed is missing.
+        `COLUMNS`; empty text stays empty, an absent seed is missing.
 
     Raises
     ------
@@ -67,11 +67,11 @@ def read_scores(paths: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean and spread of every method and metric, and what failed.
+    """Compute mean and spread of every method and metric, and list the failures.
 
-    The paper does not say what its ± is. Here seeds are averaged within a crop, crops within a section, and `sd` is
-    over sections. `sd_crops` is over crops within their section, pooled over sections; `sd_seeds` is over the pairs of
-    model seed and seed, each the mean over sections of the mean over crops. All divide by n - 1, and are NaN below two.
+    The paper does not define its ±. Here seeds are averaged within a crop, crops within a section, and `sd` is over
+    sections. `sd_crops` is over crops within their section, pooled over sections; `sd_seeds` is over the pairs of
+    model seed and seed, each the mean over sections of the mean over crops. All divide by n - 1, and are NaN for n < 2.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per run, task, dataset, method, variant, level, gene set and metric: those, `mean`, `sd`, `sd_crops`,
-        `sd_seeds`, `n_sections`, `n_crops`, `n_seeds`, `seeds` (model seed:seed, the model seed where there is one),
-        `n_cells`, `status` ("ok", or how many rows failed and why; the numbers are over the others).
+        `sd_seeds`, `n_sections`, `n_crops`, `n_seeds`, `seeds` (model seed:seed, or the seed alone without a model),
+        `n_cells`, `status` ("ok", or the number of failed rows and the reasons; they are left out of the numbers).
 
     Raises
     ------
@@ -93,7 +93,7 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     _check_columns(scores, "the table of scores")
     groups = typed(scores).groupby(KEYS, sort=True, dropna=False)
     return pd.DataFrame(
-        [dict(zip(KEYS, key, strict=True)) | _summary(group) for key, group in groups],
+        [dict(zip(KEYS, key, strict=True)) | _summarise_group(group) for key, group in groups],
         columns=[
             *KEYS,
             *("mean", "sd", "sd_crops", "sd_seeds", "n_sections", "n_crops", "n_seeds", "seeds", "n_cells", "status"),
@@ -102,17 +102,17 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def spread(block: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Set `sd`, `sd_over` and `n` of one dataset to those of the first of `SPREADS` that can be had, and say which."""
-    for over, sd, n in SPREADS:
+    """Set `sd`, `sd_over` and `n` of one dataset by the first of `SPREADS` with more than one unit; and name it."""
+    for units, sd, n in SPREADS:
         if (block[n] > 1).any():
-            return block.assign(sd=block[sd], sd_over=over, n=block[n]), f" ± sd over {over}"
+            return block.assign(sd=block[sd], sd_over=units, n=block[n]), f" ± sd over {units}"
     return block.assign(sd_over="", n=block["n_crops"]), ""
 
 
-def _summary(group: pd.DataFrame) -> dict[str, object]:
-    """Compute the numbers of one row of the summary."""
+def _summarise_group(group: pd.DataFrame) -> dict[str, object]:
+    """Return the numbers of one row of the summary."""
     failed = group[group["status"] != "ok"]
-    scored = group[group["status"] == "ok"].assign(pair=_pairs)
+    scored = group[group["status"] == "ok"].assign(pair=_name_seeds)
     crops = scored.groupby(["section", "crop"])["value"].mean()
     sections = crops.groupby("section")
     freedom = int((sections.size() - 1).sum())
@@ -132,14 +132,14 @@ def _summary(group: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def _pairs(scores: pd.DataFrame) -> pd.Series:
-    """Model seed and seed as text, "0:1"; the seed alone where no model was trained."""
+def _name_seeds(scores: pd.DataFrame) -> pd.Series:
+    """Return model seed and seed as text, "0:1"; the seed alone if no model was trained."""
     model = scores["model_seed"].astype("string").add(":").fillna("")
     return model + scores["seed"].astype("string").fillna("")
 
 
 def typed(scores: pd.DataFrame) -> pd.DataFrame:
-    """Order the columns, text as text and numbers as numbers."""
+    """Order the columns of a table of scores, and convert each to its type."""
     scores = scores[list(COLUMNS)].copy()
     for column in COLUMNS:
         if column == "value":
@@ -156,6 +156,6 @@ def _check_columns(scores: pd.DataFrame, name: str) -> None:
     unknown = [column for column in scores if column not in COLUMNS]
     if missing or unknown:
         raise UserError(
-            f"{name} lacks the columns {missing} and has the unknown columns {unknown}: a table of scores has exactly "
-            f"{', '.join(COLUMNS)}."
+            f"{name}: columns {missing} are missing and {unknown} are unknown (a table of scores has exactly "
+            f"{', '.join(COLUMNS)})."
         )

@@ -1,1 +1,1 @@
-"""Tables."""
+"""Tables of the paper: what each holds, and its layout as Markdown and HTML."""

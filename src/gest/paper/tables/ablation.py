@@ -1,14 +1,15 @@
-"""Tables 3, 4 and A.4, and the like of a user's own: variants of the model, their scores, and how they are ordered."""
+"""Tables 3, 4 and A.4, and the same for a user's own variants: their scores, and which of two is better."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from gest.paper.ablation import BETTER, LARGER_IS_BETTER, WORSE, orderings
-from gest.paper.reported import RUN, beside
+from gest.paper.ablation import BETTER, LARGER_IS_BETTER, WORSE, order_variants
+from gest.paper.reported import beside, name_run
+from gest.paper.scores.generation import keep_headline_metrics
 from gest.paper.scores.table import summarise
-from gest.paper.tables.markdown import aligned, brackets, cell, failures
+from gest.paper.tables.markdown import explain_brackets, format_score, lay_out, list_failures
 
 COLUMNS = (
     *("dataset", "variant", "metric", "gene_set", "mean", "sd", "n_seeds", "seeds", "n_sections", "n_crops", "n_cells"),
@@ -16,6 +17,7 @@ COLUMNS = (
     *("training_cells", "parameters", "converged", "constant_predictions", "constant_prediction_cells"),
     *("status", "note"),
 )
+_KEYS = ["variant", "metric", "gene_set"]
 _CONSTANT = ["constant_predictions", "constant_prediction_cells"]
 
 
@@ -32,7 +34,7 @@ def ablation_table(
     Parameters
     ----------
     scores
-        Of the variants, each by `gest.paper.ablation.of_variant`.
+        Of the variants, each by `gest.paper.ablation.select_variant`.
     values
         Rows of `gest.paper.reported.read_paper_values`, of this table; none if the paper has no such table.
     trainings
@@ -40,59 +42,41 @@ def ablation_table(
     variants
         Names, in the order of the table.
     references
-        Variants that are ordered, each with the one it is ordered against.
+        Variants to order, each with the one it is compared with.
 
     Returns
     -------
     pandas.DataFrame
         `COLUMNS`: RMSE of all and of the spatially variable genes, Spearman of all. `sd` is over the models' seeds;
-        `paper_ordering` that of the paper's numbers, which of other data is all there is to compare.
+        `paper_ordering` is the order of the paper's numbers, all that other data can be compared with.
     """
-    wanted = (scores["metric"] == "rmse_z") | ((scores["metric"] == "spearman") & (scores["gene_set"] == "all"))
-    table = beside(summarise(scores[wanted]), values).assign(sd=lambda rows: rows["sd_seeds"])
-    keys = ["variant", "metric", "gene_set"]
-    table = table.merge(orderings(scores[wanted], trainings, references=references), on=keys, how="left")
-    told = trainings.groupby("variant", sort=False)
-    about = told[["steps", "target_cells", "training_cells", "parameters"]].mean().round().astype(int)
-    table = table.merge(about.assign(converged=told["converged"].all()).reset_index(), on="variant")
-    counts = scores[scores["metric"].isin(_CONSTANT) & (scores["gene_set"] == "all")]
-    means = counts.groupby(["variant", "metric"])["value"].mean().unstack()  # noqa: PD010
-    table = table.merge(means.reset_index(), on="variant", how="left")
+    headline = keep_headline_metrics(scores)
+    table = beside(summarise(headline), values).assign(sd=lambda rows: rows["sd_seeds"])
+    table = table.merge(order_variants(headline, trainings, references=references), on=_KEYS, how="left")
+    table = table.merge(_summarise_trainings(trainings), on="variant")
+    constant = scores[scores["metric"].isin(_CONSTANT) & (scores["gene_set"] == "all")]
+    constant = constant.groupby(["variant", "metric"])["value"].mean().unstack()  # noqa: PD010
+    table = table.merge(constant.reset_index(), on="variant", how="left")
     table["paper_ordering"] = [
-        _reported(values, *row) for row in table[["reference", *keys]].itertuples(index=False, name=None)
+        _order_reported(values, reference=row.reference, variant=row.variant, metric=row.metric, gene_set=row.gene_set)
+        for row in table.itertuples()
     ]
     table = table.assign(place=table["variant"].map(list(variants).index)).sort_values(["metric", "gene_set", "place"])
     table = table.fillna({"reference": "", "ordering": "", "why": ""})
     return table.reindex(columns=list(COLUMNS)).reset_index(drop=True)
 
 
-def _reported(values: pd.DataFrame, reference: str, variant: str, metric: str, gene_set: str) -> str:
-    """Order two of the paper's numbers; of spatially variable genes it reports 50, however many ours are.
-
-    The paper's default stands first in each of its tables, by a name that a default of other size has not.
-    """
-    here = values[(values["metric"] == metric) & ((values["gene_set"] == "all") == (gene_set == "all"))]
-    default = {"baseline": here["variant"].iloc[0]} if len(here) else {}
-    pair = [default.get(name, name) for name in (reference, variant)]
-    numbers = here.set_index("variant")["value"].reindex(pair).to_numpy()
-    if pair[0] == pair[1] or np.isnan(numbers).any():
-        return ""
-    if numbers[0] == numbers[1]:
-        return "equal"
-    return BETTER if (numbers[1] > numbers[0]) == (metric in LARGER_IS_BETTER) else WORSE
-
-
 def ablation_markdown(table: pd.DataFrame, *, title: str, run: str, percent: float) -> str:
-    """Lay a table of variants out: their scores, then how they are ordered.
+    """Lay out a table of variants: their scores, then their orderings.
 
     Parameters
     ----------
     table
         As `ablation_table` returns it.
     title
-        What the table is of.
+        Of the table.
     run
-        Name of the run; of any but the paper's the title says that nothing is compared.
+        Name of the run; if it is not the paper's, the title says that nothing is compared.
     percent
         See `gest.paper.ablation.converged`.
 
@@ -101,54 +85,90 @@ def ablation_markdown(table: pd.DataFrame, *, title: str, run: str, percent: flo
     str
         Markdown whose columns are aligned as plain text too.
     """
-    svg = sorted(set(table["gene_set"]) - {"all"})
-    columns = [("rmse_z", "all"), *(("rmse_z", top) for top in svg), ("spearman", "all")]
-    variants = list(dict.fromkeys(table["variant"]))
-    at = table.set_index(["variant", "metric", "gene_set"])
-    rows = [["variant", *map(" ".join, columns), "parameters", "steps", "target cells", "converged"]]
-    for variant in variants:
-        first = at.loc[variant].iloc[0]
-        numbers = [f"{first[name]:,}" for name in ("parameters", "steps", "target_cells")]
-        cells = [cell(at.loc[variant, *column]) if (variant, *column) in at.index else "–" for column in columns]
-        rows.append([variant, *cells, *numbers, "yes" if first["converged"] else "no"])
-    order = [["variant", "against", "genes, metric", "difference", "here", "in the paper", "why undecided"]]
-    for row in table[table["ordering"] != ""].itertuples():
-        change = f"{row.difference:+.4f}"
-        measure = f"{row.gene_set} {row.metric}"
-        order.append([row.variant, row.reference, measure, change, row.ordering, row.paper_ordering, row.why])
     seeds = table["n_seeds"].max()
     spread = f"mean ± sd over {seeds} seeds" if seeds > 1 else "one seed"
-    title = f"{title}, {table['dataset'].iloc[0]}: {spread}"
-    foreign = "" if run == RUN else f"; run {run}, not the paper's data"
-    notes = [
-        _scored(table),
-        f"An ordering is undecided where a training of either had not converged (its second half "
-        f"made up {percent:g} % or more of what it learnt, by the validation loss), or where the ranges of the "
-        "seeds overlap.",
+    note = (
+        f"An ordering is undecided if a training of either had not converged (its second half contributed {percent:g} "
+        "% or more of the fall of the validation loss), or if the ranges of the seeds overlap."
+    )
+    blocks = [
+        f"{title}, {table['dataset'].iloc[0]}: {spread}{name_run(run)}",
+        lay_out(_list_scores(table)),
+        _describe_crops(table),
+        *_list_constants(table),
+        *explain_brackets(table),
+        *list_failures(table.assign(method="gest")),
+        note,
+        lay_out(_list_orderings(table)),
     ]
-    blocks = [title + foreign, "\n".join(aligned(rows)), notes[0], *_constants(table), *brackets(table)]
-    failed = [line.strip() for line in failures(table.assign(method="gest"))]
-    return "\n\n".join([*blocks, *failed, notes[1], "\n".join(aligned(order))]) + "\n"
+    return "\n\n".join(blocks) + "\n"
 
 
-def _scored(table: pd.DataFrame) -> str:
-    """Say on which crops variants are scored, and which variants lack some, with a seed or with all."""
-    over, n = table["n_crops"].max(), table["n_cells"].max()
-    lacking = table.loc[(table["n_crops"] < over) | (table["status"] != "ok"), "variant"].unique()
+def _summarise_trainings(trainings: pd.DataFrame) -> pd.DataFrame:
+    """Return size and length of each variant's trainings, and whether all of its seeds converged."""
+    by_variant = trainings.groupby("variant", sort=False)
+    means = by_variant[["steps", "target_cells", "training_cells", "parameters"]].mean().round().astype(int)
+    return means.assign(converged=by_variant["converged"].all()).reset_index()
+
+
+def _order_reported(values: pd.DataFrame, *, reference: str, variant: str, metric: str, gene_set: str) -> str:
+    """Order two of the paper's numbers; for spatially variable genes it reports the top 50, however many ours are.
+
+    The paper's default is the first row of each of its tables, under a name that a default of other size lacks.
+    """
+    reported = values[(values["metric"] == metric) & ((values["gene_set"] == "all") == (gene_set == "all"))]
+    default = {"baseline": reported["variant"].iloc[0]} if len(reported) else {}
+    pair = [default.get(name, name) for name in (reference, variant)]
+    numbers = reported.set_index("variant")["value"].reindex(pair).to_numpy()
+    if pair[0] == pair[1] or np.isnan(numbers).any():
+        return ""
+    if numbers[0] == numbers[1]:
+        return "equal"
+    return BETTER if (numbers[1] > numbers[0]) == (metric in LARGER_IS_BETTER) else WORSE
+
+
+def _list_scores(table: pd.DataFrame) -> list[list[str]]:
+    """Return the rows of the scores: a row per variant, a column per metric and gene set."""
+    top = sorted(set(table["gene_set"]) - {"all"})
+    columns = [("rmse_z", "all"), *(("rmse_z", gene_set) for gene_set in top), ("spearman", "all")]
+    by_key = table.set_index(_KEYS)
+    rows = [["variant", *map(" ".join, columns), "parameters", "steps", "target cells", "converged"]]
+    for variant in dict.fromkeys(table["variant"]):
+        keys = [(variant, *column) for column in columns]
+        scores = [format_score(by_key.loc[key]) if key in by_key.index else "–" for key in keys]
+        first = by_key.loc[variant].iloc[0]
+        sizes = [f"{first[name]:,}" for name in ("parameters", "steps", "target_cells")]
+        rows.append([variant, *scores, *sizes, "yes" if first["converged"] else "no"])
+    return rows
+
+
+def _list_orderings(table: pd.DataFrame) -> list[list[str]]:
+    """Return the rows of the orderings, here and in the paper."""
+    rows = [["variant", "against", "genes, metric", "difference", "here", "in the paper", "why undecided"]]
+    for row in table[table["ordering"] != ""].itertuples():
+        measure, difference = f"{row.gene_set} {row.metric}", f"{row.difference:+.4f}"
+        rows.append([row.variant, row.reference, measure, difference, row.ordering, row.paper_ordering, row.why])
+    return rows
+
+
+def _describe_crops(table: pd.DataFrame) -> str:
+    """Say on which crops the variants are scored, and which variants lack some, with one seed or with all."""
+    n_crops, n_cells = table["n_crops"].max(), table["n_cells"].max()
+    lacking = table.loc[(table["n_crops"] < n_crops) | (table["status"] != "ok"), "variant"].unique()
     if not len(lacking):
-        return f"Every variant is scored on the same {over} crops with {n} unseen cells."
+        return f"Every variant is scored on the same {n_crops} crops with {n_cells} unseen cells."
     return (
-        f"There are {over} crops with {n} unseen cells, of which scores are missing of {', '.join(lacking)}. A variant "
-        "is ordered on the crops that it and the other have scores of with every seed."
+        f"There are {n_crops} crops with {n_cells} unseen cells; some scores are missing for {', '.join(lacking)}. Two "
+        "variants are ordered on the crops for which both have scores with every seed."
     )
 
 
-def _constants(table: pd.DataFrame) -> list[str]:
-    """Say of which variants predictions are constant, and Spearman's correlation cannot be computed but counts as 0."""
+def _list_constants(table: pd.DataFrame) -> list[str]:
+    """Return a note for each variant with constant predictions, whose undefined Spearman correlation counts as 0."""
     rows = table.drop_duplicates("variant")
     rows = rows[(rows[_CONSTANT] > 0).any(axis=1)]
     return [
-        f"{row.variant}: in the mean over crops {row.constant_predictions:.1f} genes and "
+        f"{row.variant}: on average over crops {row.constant_predictions:.1f} genes and "
         f"{row.constant_prediction_cells:.1f} cells were predicted constant; they count as a correlation of 0."
         for row in rows.itertuples()
     ]

@@ -1,48 +1,43 @@
-"""What every variant cost to train, and the logs of the trainings."""
+"""The training cost of every variant, and the logs of the trainings."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 
-from gest.paper.tables.markdown import aligned, plain
+from gest.paper.tables.markdown import lay_out, lay_out_frame
 
-_MEANS = ["steps", "cells_per_second", "hours", "validation_loss", "late_gain_percent"]
+_MEANS = ["training_cells", "steps", "cells_per_second", "hours", "validation_loss", "late_gain_percent"]
+_LEFT_OUT = ["variant", "model_seed", "converged", "kept_step", "validation_metacell"]
 
 
 def ablation_cost(trainings: pd.DataFrame) -> pd.DataFrame:
-    """Take means over the seeds of `gest.paper.ablation.read_trainings`; `converged` is that of all of them."""
-    seeds = trainings.groupby("variant", sort=False)
-    fixed = [
-        name for name in trainings if name not in (*_MEANS, "variant", "model_seed", "converged", "training_cells")
-    ]
-    fixed = [name for name in fixed if name not in ("kept_step", "validation_metacell")]
-    parts = [seeds[fixed].first(), seeds[["training_cells", *_MEANS]].mean(), seeds["converged"].all(), seeds.size()]
+    """Average `gest.paper.ablation.read_trainings` over the seeds; `converged` is true if all of them converged."""
+    by_variant = trainings.groupby("variant", sort=False)
+    fixed = [name for name in trainings if name not in (*_MEANS, *_LEFT_OUT)]
+    parts = [by_variant[fixed].first(), by_variant[_MEANS].mean(), by_variant["converged"].all(), by_variant.size()]
     return pd.concat(parts, axis=1).rename(columns={0: "seeds"}).reset_index()
 
 
 def ablation_cost_markdown(cost: pd.DataFrame, *, run: str, percent: float) -> str:
-    """Lay `ablation_cost` out as Markdown whose columns are aligned as plain text too."""
+    """Lay out `ablation_cost` as Markdown whose columns are aligned as plain text too."""
     head = ["variant", "size", "window, µm", "parameters", "training cells", "target cells", "steps"]
     rows = [[*head, "cells/s", "hours", "device", "late gain, %", "converged"]]
     for row in cost.itertuples():
-        counts = (f"{n:,.0f}" for n in (row.parameters, row.training_cells, row.target_cells, row.steps))
         size = f"L{row.layers}H{row.heads}, {row.width} wide"
-        pace = [
-            f"{row.cells_per_second:,.0f}",
-            f"{row.hours:.3g}",
-            row.device,
-            f"{row.late_gain_percent:.1f}".replace("nan", "–"),
-        ]
-        rows.append([row.variant, size, f"{row.window:g}", *counts, *pace, "yes" if row.converged else "no"])
+        counts = [f"{n:,.0f}" for n in (row.parameters, row.training_cells, row.target_cells, row.steps)]
+        pace = [f"{row.cells_per_second:,.0f}", f"{row.hours:.3g}", row.device]
+        late_gain = f"{row.late_gain_percent:.1f}".replace("nan", "–")
+        converged = "yes" if row.converged else "no"
+        rows.append([row.variant, size, f"{row.window:g}", *counts, *pace, late_gain, converged])
     notes = (
-        "Hours are those of one seed, on one device. Converged: with every seed the second half of the training gained "
-        f"less than {percent:g} % of what the validation loss fell by below that of the cells' frequencies alone (late "
-        "gain; – where it never fell so low, or was looked at too seldom)."
+        "Hours are those of one seed, on one device. Late gain: how much of the fall of the validation loss below that "
+        "of the cells' frequencies came in the second half of the training; – if the loss never fell so low, or was "
+        f"measured too seldom. Converged: less than {percent:g} % with every seed."
     )
-    return "\n\n".join([f"Cost of the variants, run {run}", "\n".join(aligned(rows)), notes]) + "\n"
+    return "\n\n".join([f"Cost of the variants, run {run}", lay_out(rows), notes]) + "\n"
 
 
 def ablation_logs_markdown(logs: Mapping[str, pd.DataFrame], *, run: str) -> str:
     """Lay out logs, as `gest.paper.ablation.read_log` returns them, each under its name."""
-    blocks = [f"## {name}\n\n{plain(log)}" for name, log in logs.items()]
+    blocks = [f"## {name}\n\n{lay_out_frame(log)}" for name, log in logs.items()]
     return "\n\n".join([f"Training logs of the variants, run {run}", *blocks]) + "\n"

@@ -1,27 +1,33 @@
-"""The table beside Figure 4: what its bars show, and whether the methods differ on the same sections."""
+"""The table beside Figure 4: the values of its bars, and paired tests between the methods."""
 
 import pandas as pd
 
-from gest.paper.figures.figure_4 import panels
 from gest.paper.reported import RUN
-from gest.paper.tables.markdown import METRICS, aligned, cell, failures
+from gest.paper.scores.generation import METRICS
+from gest.paper.tables.markdown import format_score, lay_out, list_failures
 from gest.paper.tables.method_names import named
 
 
+def list_panels(scores: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return metric and gene set of each of the panels a to c for which there are scores."""
+    top = sorted(set(scores["gene_set"]) - {"all"})
+    return [("rmse_z", "all"), ("spearman", "all"), *(("rmse_z", gene_set) for gene_set in top)]
+
+
 def figure_4_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
-    """Lay the comparisons of methods beside the methods' means and, in the paper's run, what the paper reports.
+    """Join the means of the methods, their comparisons and, in the paper's run, the reported values.
 
     Parameters
     ----------
     summary
-        Of one dataset, laid beside the later version's values by `gest.paper.reported.beside`.
+        Of one dataset, with the later version's values added by `gest.paper.reported.beside`.
     comparisons
         As `gest.paper.scores.paired_tests.compare` returns them.
 
     Returns
     -------
     pandas.DataFrame
-        One row per metric, gene set and method, in the order of methods; the reference's own row has no comparison.
+        One row per metric, gene set and method, in the order of methods; the reference itself has no comparison.
     """
     keys = [key for key in comparisons if key in summary]
     table = named(summary[summary["metric"].isin(METRICS)].merge(comparisons, how="left", on=keys))
@@ -33,14 +39,14 @@ def figure_4_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataF
 
 
 def figure_4_markdown(table: pd.DataFrame, *, run: str) -> str:
-    """Lay out what stands in Figure 4's panels: per metric and gene set the methods, compared with GeST-W.
+    """Lay out the values of Figure 4's panels: per metric and gene set the methods, compared with GeST-W.
 
     Parameters
     ----------
     table
         As `figure_4_table` returns it.
     run
-        Name of the run; only of the paper's the reported values are shown.
+        Name of the run; reported values are shown for the paper's run only.
 
     Returns
     -------
@@ -53,26 +59,23 @@ def figure_4_markdown(table: pd.DataFrame, *, run: str) -> str:
         "test; p (Holm): corrected over the methods of a table."
     )
     blocks = [title]
-    for metric, gene_set in panels(table):
+    for metric, gene_set in list_panels(table):
         block = named(table[(table["metric"] == metric) & (table["gene_set"] == gene_set)])
         heads = ["method", "mean ± sd", "sections", "crops", "seeds", "median difference", "n", "p", "p (Holm)"]
         rows = [[*heads, *(f"reported, {part.removeprefix('later_')}" for part in parts)]]
         for _, row in block.iterrows():
-            numbers = [str(row[key]) for key in ("n_sections", "n_crops", "seeds")]
+            counts = [str(row[key]) for key in ("n_sections", "n_crops", "seeds")]
             reported = ["" if pd.isna(row[part]) else f"{row[part]:.3f}" for part in parts]
-            rows.append([row["name"], cell(row), *numbers, *_comparison(row), *reported])
+            rows.append([row["name"], format_score(row), *counts, *_format_comparison(row), *reported])
         heading = f"{metric}, genes: {gene_set} ({'lower' if metric == 'rmse_z' else 'higher'} is better)"
-        blocks.append("\n".join([heading, "", *aligned(rows), *failures(block)]))
+        blocks += [heading, lay_out(rows), *list_failures(block)]
     return "\n\n".join(blocks) + "\n"
 
 
-def _comparison(row: pd.Series) -> list[str]:
-    """Median difference, n, p and Holm's p, or in their place why there is none; nothing for the reference itself."""
+def _format_comparison(row: pd.Series) -> list[str]:
+    """Format median difference, n, p and Holm's p, or the reason why there are none."""
     if pd.isna(row["n_pairs"]):
         return ["reference", "", "", ""]
     tests = [row["test"], ""] if pd.isna(row["p"]) else [f"{row['p']:.2g}", f"{row['p_holm']:.2g}"]
-    return [
-        "–" if pd.isna(row["median_difference"]) else f"{row['median_difference']:+.4f}",
-        str(row["n_pairs"]),
-        *tests,
-    ]
+    difference = "–" if pd.isna(row["median_difference"]) else f"{row['median_difference']:+.4f}"
+    return [difference, str(row["n_pairs"]), *tests]

@@ -1,11 +1,11 @@
-"""A table's Markdown as a page: what the report shows."""
+"""Render a table's Markdown as the HTML page of the report."""
 
 import os
 from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-# Of the page alone, so that it can be set into another one too.
+# Scoped to .gest, so that the page can be embedded in another one.
 STYLE = """
 .gest { font: 14px/1.5 system-ui, sans-serif; color: #1e293b; padding: 1rem 1.5rem; max-width: none; }
 .gest > p { max-width: 60rem; margin: .6rem 0; }
@@ -22,7 +22,7 @@ STYLE = """
 
 
 def to_html(markdown: str) -> str:
-    """Render Markdown with tables as a page that needs no other file; HTML in it is shown as text."""
+    """Render Markdown with tables as a self-contained page; HTML in it is shown as text."""
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
     head = f'<!doctype html>\n<meta charset="utf-8">\n<style>{STYLE}</style>\n'
     return f'{head}<article class="gest">\n{body}</article>\n'

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from gest.paper.tables.markdown import aligned
-from gest.paper.verdicts import DIFFERS, MISSING, NOT_COMPARABLE, REPRODUCED, TOLERANCE, UNDECIDED, agreement
+from gest.paper.tables.markdown import lay_out
+from gest.paper.verdicts import DIFFERS, MISSING, NOT_COMPARABLE, REPRODUCED, TOLERANCE, UNDECIDED, compare_orders
 
 VERDICTS = (REPRODUCED, DIFFERS, UNDECIDED, MISSING, NOT_COMPARABLE)
 _ITEMS = {
@@ -14,11 +14,11 @@ _ITEMS = {
     "annotation": "Table 2",
 }
 _RULE = (
-    "What a number is worth is its distance to no skill (√2 for RMSE, 0 for all else). *Reproduced*: ours lies within "
-    f"{TOLERANCE:.0%} of the paper's worth from the paper's number, or that lies in the 95 % interval of our mean, "
-    "mean ± t · sd / √n. *Undecided*: that interval is wider than the paper's worth, so that our own spread forbids a "
-    "verdict. *Differs*: neither; in brackets ours less the paper's. *Missing*: this run has no such score. Where ours "
-    "is one value, the tolerance decides alone."
+    "The skill in a number is its distance from no skill (√2 for RMSE, 0 for all else). *Reproduced*: ours differs "
+    f"from the paper's number by at most {TOLERANCE:.0%} of the paper's skill, or the 95 % interval of our mean, "
+    "mean ± t · sd / √n, contains it. *Undecided*: that interval is wider than the paper's skill, so that our own "
+    "spread allows no verdict. *Differs*: neither; in brackets ours less the paper's. *Missing*: this run has no such "
+    "score. If ours is a single value, the tolerance alone decides."
 )
 
 
@@ -32,63 +32,72 @@ def paper_comparison_markdown(table: pd.DataFrame, *, run: str, why_not: str) ->
     run
         Name of the run.
     why_not
-        Why nothing can be compared, where nothing can.
+        The reason why nothing can be compared, or empty.
     """
-    first = f"{NOT_COMPARABLE.capitalize()}: {why_not}. Below is what the paper reports." if why_not else _RULE
+    first = f"{NOT_COMPARABLE.capitalize()}: {why_not}. Below are the numbers of the paper." if why_not else _RULE
     items = list(table.groupby(["source", "item"], sort=False))
     counts = [["", "numbers", *VERDICTS]]
-    for (source, item), own in items:
-        found = own["verdict"].value_counts()
-        counts.append([_title(source, item), str(len(own)), *(str(found.get(name, "–")) for name in VERDICTS)])
-    blocks = [f"The paper against reproduction, run {run}", first, "\n".join(aligned(counts)), *_orders(table)]
-    for (source, item), own in items:
-        said = dict.fromkeys(f"{_what(row)}: {row['note']}" for _, row in own[own["note"] != ""].iterrows())
-        blocks += [f"## {_title(source, item)}", "\n".join(aligned(_rows(own))), *said]
+    for (source, item), numbers in items:
+        by_verdict = numbers["verdict"].value_counts()
+        cells = [str(by_verdict.get(verdict, "–")) for verdict in VERDICTS]
+        counts.append([_name_item(source, item), str(len(numbers)), *cells])
+    blocks = [f"The paper against reproduction, run {run}", first, lay_out(counts), *_lay_out_orders(table)]
+    for (source, item), numbers in items:
+        noted = numbers[numbers["note"] != ""]
+        notes = dict.fromkeys(f"{_describe(row)}: {row['note']}" for _, row in noted.iterrows())
+        blocks += [f"## {_name_item(source, item)}", lay_out(_list_rows(numbers)), *notes]
     return "\n\n".join(blocks) + "\n"
 
 
-def _title(source: str, item: str) -> str:
+def _name_item(source: str, item: str) -> str:
     return _ITEMS[item] + (" in the later version of the paper" if source == "later" else "")
 
 
-def _what(row: pd.Series) -> str:
-    """Name what was measured: the words that tell rows apart."""
-    words = (row["dataset"], row["part"], row["method"], row["variant"], row["level"])
-    return " ".join(word for word in words if word not in ("", "default"))
+def _describe(row: pd.Series) -> str:
+    """Describe a measurement by the fields that distinguish the rows."""
+    fields = (row["dataset"], row["part"], row["method"], row["variant"], row["level"])
+    return " ".join(field for field in fields if field not in ("", "default"))
 
 
-def _rows(own: pd.DataFrame) -> list[list[str]]:
+def _name_metric(metric: str, gene_set: str) -> str:
+    return f"{metric} ({gene_set} genes)" if gene_set not in ("", "all") else metric
+
+
+def _list_rows(numbers: pd.DataFrame) -> list[list[str]]:
     rows = [["what", "metric", "paper", "ours", "n", "95 % interval", "verdict"]]
-    for _, row in own.iterrows():
-        metric = row["metric"] + (f" ({row['gene_set']} genes)" if row["gene_set"] not in ("", "all") else "")
+    for _, row in numbers.iterrows():
+        metric = _name_metric(row["metric"], row["gene_set"])
         n = f"{row['n']:.0f} {row['n_of']}" if row["n_of"] else "–"
         interval = "–" if pd.isna(row["low"]) else f"{row['low']:.3f} to {row['high']:.3f}"
-        rows.append([_what(row), metric, _number(row, "paper"), _number(row, "ours"), n, interval, _verdict(row)])
+        paper = "–" if pd.isna(row["paper"]) else _format_reported(row["paper"], row["paper_sd"])
+        ours = "–" if pd.isna(row["ours"]) else _format_mean(row["ours"], row["sd"])
+        rows.append([_describe(row), metric, paper, ours, n, interval, _format_verdict(row)])
     return rows
 
 
-def _number(row: pd.Series, column: str) -> str:
-    value, sd = row[column], row["paper_sd" if column == "paper" else "sd"]
-    if pd.isna(value):
-        return "–"
-    return (
-        f"{value:g}" if column == "paper" and pd.isna(sd) else f"{value:.3f}" + ("" if pd.isna(sd) else f" ± {sd:.3f}")
-    )
+def _format_reported(value: float, sd: float) -> str:
+    """Format a number of the paper with the digits that it prints."""
+    return f"{value:g}" if pd.isna(sd) else _format_mean(value, sd)
 
 
-def _verdict(row: pd.Series) -> str:
-    by = f" ({row['ours'] - row['paper']:+.3f})" if row["verdict"] == DIFFERS else ""
-    return row["verdict"] + by + (f": {row['why']}" if row["why"] else "")
+def _format_mean(value: float, sd: float) -> str:
+    return f"{value:.3f}" if pd.isna(sd) else f"{value:.3f} ± {sd:.3f}"
 
 
-def _orders(table: pd.DataFrame) -> list[str]:
-    """Lay out how far ours are in the paper's order, where anything can be compared."""
-    found = agreement(table)
-    if found.empty:
+def _format_verdict(row: pd.Series) -> str:
+    difference = f" ({row['ours'] - row['paper']:+.3f})" if row["verdict"] == DIFFERS else ""
+    reason = f": {row['why']}" if row["why"] else ""
+    return row["verdict"] + difference + reason
+
+
+def _lay_out_orders(table: pd.DataFrame) -> list[str]:
+    """Lay out how many pairs of methods rank as in the paper, if any can be compared."""
+    orders = compare_orders(table)
+    if orders.empty:
         return []
     rows = [["order", "metric", "pairs alike", "best in the paper", "best here"]]
-    for row in found.itertuples():
-        of = f"{_title(row.source, row.item)} {row.dataset} {row.level}".strip()
-        metric = row.metric + (f" ({row.gene_set} genes)" if row.gene_set not in ("", "all") else "")
-        rows.append([of, metric, f"{row.alike} of {row.pairs}", row.paper_best, row.our_best])
-    return ["\n".join(aligned(rows))]
+    for row in orders.itertuples():
+        order = f"{_name_item(row.source, row.item)} {row.dataset} {row.level}".strip()
+        pairs = f"{row.alike} of {row.pairs}"
+        rows.append([order, _name_metric(row.metric, row.gene_set), pairs, row.paper_best, row.our_best])
+    return [lay_out(rows)]

@@ -1,10 +1,11 @@
-"""Table A.1: how well the methods generate spots of liver cancer and of the Stereo-seq brain."""
+"""Table A.1: generation of spots of liver cancer and of the Stereo-seq brain, by every method."""
 
 import pandas as pd
 
-from gest.paper.reported import RUN
+from gest.paper.reported import name_run
+from gest.paper.scores.generation import keep_headline_metrics
 from gest.paper.scores.table import spread
-from gest.paper.tables.markdown import aligned, brackets, cell, failures
+from gest.paper.tables.markdown import explain_brackets, explain_spread, format_score, lay_out, list_failures
 from gest.paper.tables.method_names import named
 
 COLUMNS = (
@@ -14,28 +15,32 @@ COLUMNS = (
 
 
 def table_a1(summary: pd.DataFrame) -> pd.DataFrame:
-    """Take Table A.1 out of a summary of its datasets, laid beside the paper's by `gest.paper.reported.beside`.
+    """Select the rows of Table A.1 from a summary of its datasets with the paper's values.
+
+    Parameters
+    ----------
+    summary
+        As `gest.paper.reported.beside` returns it.
 
     Returns
     -------
     pandas.DataFrame
         `COLUMNS`, by method in their order. `sd` is over the `n` units that `sd_over` names.
     """
-    wanted = (summary["metric"] == "rmse_z") | ((summary["metric"] == "spearman") & (summary["gene_set"] == "all"))
-    blocks = [spread(block)[0] for _, block in summary[wanted].groupby("dataset", sort=False)]
+    blocks = [spread(block)[0] for _, block in keep_headline_metrics(summary).groupby("dataset", sort=False)]
     table = named(pd.concat(blocks)).sort_values("name", kind="stable")
     return table.reindex(columns=list(COLUMNS)).reset_index(drop=True)
 
 
 def table_a1_markdown(table: pd.DataFrame, *, run: str) -> str:
-    """Lay Table A.1 out as the paper does: methods by datasets and metrics.
+    """Lay out Table A.1 like the paper: methods by datasets and metrics.
 
     Parameters
     ----------
     table
         As `table_a1` returns it.
     run
-        Name of the run; of any but the paper's the title says that nothing is compared.
+        Name of the run; if it is not the paper's, the title says that nothing is compared.
 
     Returns
     -------
@@ -44,20 +49,15 @@ def table_a1_markdown(table: pd.DataFrame, *, run: str) -> str:
     """
     columns, notes = [], []
     for dataset, block in table.groupby("dataset", sort=False):
-        svg = sorted(set(block["gene_set"]) - {"all"})
-        columns += [
-            (dataset, "spearman", "all"),
-            (dataset, "rmse_z", "all"),
-            *((dataset, "rmse_z", top) for top in svg),
-        ]
-        over, n = block["sd_over"].iloc[0], sorted({block["n"].min(), block["n"].max()})
-        sd = f"± is the sd over {'–'.join(map(str, n))} {over}" if over else "one crop"
-        notes.append(f"{dataset}: {sd}; seeds (model:prediction) {max(block['seeds'], key=len)}.")
-        notes += [line.strip() for line in failures(block)]
+        top = sorted(set(block["gene_set"]) - {"all"})
+        measures = [("spearman", "all"), ("rmse_z", "all"), *(("rmse_z", gene_set) for gene_set in top)]
+        columns += [(dataset, *measure) for measure in measures]
+        units, seeds = explain_spread(block, single="one crop"), max(block["seeds"], key=len)
+        notes += [f"{dataset}: {units}; seeds (model:prediction) {seeds}.", *list_failures(block)]
     values = named(table).set_index(["name", "dataset", "metric", "gene_set"])
     rows = [["method", *map(" ".join, columns)]]
     for name in dict.fromkeys(values.index.get_level_values("name")):
-        cells = [(name, *column) for column in columns]
-        rows.append([name, *(cell(values.loc[at]) if at in values.index else "–" for at in cells)])
-    title = "Table A.1: unseen cells, mean ± sd" + ("" if run == RUN else f"; run {run}, not the paper's data")
-    return "\n\n".join([title, "\n".join(aligned(rows)), *notes, *brackets(table)]) + "\n"
+        keys = [(name, *column) for column in columns]
+        rows.append([name, *(format_score(values.loc[key]) if key in values.index else "–" for key in keys)])
+    title = f"Table A.1: unseen cells, mean ± sd{name_run(run)}"
+    return "\n\n".join([title, lay_out(rows), *notes, *explain_brackets(table)]) + "\n"

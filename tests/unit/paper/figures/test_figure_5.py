@@ -114,8 +114,8 @@ def test_the_table_has_the_papers_genes_and_predictions(inputs):
 @pytest.mark.parametrize("run", ["paper", "toy"])
 def test_the_text_has_accuracies_beside_the_papers(inputs, run):
     calls, replicates, core, degs = inputs
-    about = {"run": run, "dataset": "stroke", "section": "s"}
-    scores = score_calls(calls, replicates, core, degs, main="roi/1", about=about)
+    fields = {"run": run, "dataset": "stroke", "section": "s"}
+    scores = score_calls(calls, replicates, core, degs, main="roi/1", fields=fields)
     values = read_paper_values(Path("config/paper_values.yaml"))
     text = table_a3_markdown(table_a3(calls, core, degs), scores, values, main="roi/1", run=run)
     lines = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in text.splitlines() if line.startswith("|")}

@@ -1,4 +1,4 @@
-"""The ischaemia experiment: what is known, how it is replicated, how calls are scored; against scipy and by hand."""
+"""The ischemia experiment against SciPy and by hand: reference data, replicates, and scores of calls."""
 
 import json
 import logging
@@ -17,9 +17,10 @@ from statsmodels.stats.multitest import multipletests
 from gest.data.sources.simulate import simulate
 from gest.data.sources.stroke import read
 from gest.errors import UserError
-from gest.paper.ischemia.experiment import changed_genes, correlations, perturb_ischemia, placements, read_calls
-from gest.paper.ischemia.reference import core_degs, mean_profile, of_region, read_degs
-from gest.paper.ischemia.score import gene_sets, metrics, score_calls, vote
+from gest.paper.ischemia.calls import measure_agreement, read_calls, split_truth, vote
+from gest.paper.ischemia.experiment import correlate, perturb_ischemia, place_regions, select_changed_genes
+from gest.paper.ischemia.reference import average_profile, find_core_degs, read_degs, select_region
+from gest.paper.ischemia.score import score_calls
 from gest.paper.scores.table import COLUMNS
 from gest.roi import Circle
 from gest.sections import write_section
@@ -64,10 +65,10 @@ def test_the_shipped_genes_are_those_of_table_a3():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("gene,type\na,High\n", "there is no column 'truth', only gene, type"),
-        ("gene,truth\na,High\na,Low\n", "'a' stands there twice"),
-        ("gene,truth\n", "there is no gene"),
-        ("gene,truth\na,up\n", "truth is 'up', and must be High, Low or n.s."),
+        ("gene,type\na,High\n", "no column 'truth', only gene, type"),
+        ("gene,truth\na,High\na,Low\n", "gene 'a' has two rows"),
+        ("gene,truth\n", "the table has no genes"),
+        ("gene,truth\na,up\n", r"unknown truth 'up' \(choose High, Low or n.s."),
         (None, "cannot be read as csv"),
     ],
 )
@@ -81,7 +82,7 @@ def test_a_bad_table_of_genes_is_refused(tmp_path, text, sentence):
 @pytest.mark.parametrize("sham_region", [None, "CTX"])
 def test_the_cores_genes_are_those_of_a_rank_sum_test(spots, sham_region):
     injured, sham, _ = spots
-    table = core_degs(injured, sham, sham_region=sham_region, q=0.01, min_lfc=0.8)
+    table = find_core_degs(injured, sham, sham_region=sham_region, q=0.01, min_lfc=0.8)
     both = []
     for sections, wanted in ((injured, "ICA"), (sham, sham_region)):
         x = np.concatenate([s.X.toarray()[(s.obs["region"] == wanted) | (wanted is None)] for s in sections])
@@ -103,7 +104,7 @@ def test_the_cores_genes_are_those_of_a_rank_sum_test(spots, sham_region):
 def test_what_is_planted_is_found_in_core_and_ring(spots):
     injured, sham, planted = spots
     for region, column in (("ICA", "core"), ("PIA_P", "around")):
-        found = core_degs(injured, sham, core=region, sham_region="CTX").set_index("gene")["log2_fold_change"]
+        found = find_core_degs(injured, sham, core=region, sham_region="CTX").set_index("gene")["log2_fold_change"]
         signs = planted[column].map({"High": 1, "Low": -1}).dropna()
         assert len(signs) > 3
         assert (np.sign(found[signs.index]) == signs).mean() > 0.9
@@ -113,25 +114,25 @@ def test_what_is_planted_is_found_in_core_and_ring(spots):
 
 
 def test_a_region_that_is_nowhere_is_named(spots):
-    with pytest.raises(UserError, match=r"sections Sham1-1, Sham1-2 is of region 'ICA' \(they are of CTX"):
-        of_region(spots[1], "ICA")
-    with pytest.raises(UserError, match="sections of an injury and of a sham are needed"):
-        core_degs(spots[0], [])
+    with pytest.raises(UserError, match=r"no spots of region 'ICA' in the sections Sham1-1, Sham1-2 \(regions: CTX"):
+        select_region(spots[1], "ICA")
+    with pytest.raises(UserError, match="expected sections of an injury and of a sham"):
+        find_core_degs(spots[0], [])
 
 
 def test_the_mean_profile_is_scanpys(spots, vocabulary):
     """All genes shared: the model's own target sum. Half of them: their usual part of it."""
-    area = of_region(spots[0], "PIA_P")
+    area = select_region(spots[0], "PIA_P")
     for genes in (list(vocabulary.genes), [*vocabulary.genes[:20], *(f"other_{i}" for i in range(20))]):
-        columns, profile = mean_profile(area, genes, vocabulary)
+        columns, profile = average_profile(area, genes, vocabulary)
         shared = [gene for gene in genes if gene in set(area.var_names)]
         usual = np.expm1(vocabulary.mean)
         total = vocabulary.normalisation["target_sum"] * usual[: len(shared)].sum() / usual.sum()
         expected = sc.pp.log1p(sc.pp.normalize_total(area[:, shared].copy(), target_sum=total, inplace=False)["X"])
         assert [genes[column] for column in columns] == shared
         np.testing.assert_allclose(profile, np.asarray(expected.mean(0)).ravel(), rtol=1e-5)
-    with pytest.raises(UserError, match="0 of the model's 40 genes are in the ischaemia data"):
-        mean_profile(area, [f"other_{i}" for i in range(40)], vocabulary)
+    with pytest.raises(UserError, match="0 of the model's 40 genes are in the ischemia data"):
+        average_profile(area, [f"other_{i}" for i in range(40)], vocabulary)
 
 
 # --- the experiment
@@ -139,29 +140,29 @@ def test_the_mean_profile_is_scanpys(spots, vocabulary):
 
 def test_placements_are_the_centre_and_places_near_it(rng):
     xy = rng.random((500, 2)) * (1000, 600) + (200, 50)
-    made = placements(xy, centre=[0.25, 0.5], radius_um=70, n=200, jitter_um=90, seed=3)
+    made = place_regions(xy, centre=[0.25, 0.5], radius_um=70, n=200, jitter_um=90, seed=3)
     middle = xy.min(0) + 0.25 * np.ptp(xy[:, 0]) * np.array([1, 0]) + 0.5 * np.ptp(xy[:, 1]) * np.array([0, 1])
     reach = np.array([np.hypot(roi.x - middle[0], roi.y - middle[1]) for roi in made])
     assert reach[0] == pytest.approx(0, abs=1e-9)
     assert reach.max() <= 90
     assert 0.4 < (reach[1:] < 90 / np.sqrt(2)).mean() < 0.6, "half of them in the inner half of the area"
     assert {roi.radius for roi in made} == {70}
-    assert made == placements(xy, centre=[0.25, 0.5], radius_um=70, n=200, jitter_um=90, seed=3)
+    assert made == place_regions(xy, centre=[0.25, 0.5], radius_um=70, n=200, jitter_um=90, seed=3)
 
 
 def test_correlations_are_pearsons(rng):
     profiles, reference = rng.random((5, 9)), rng.random(9)
     profiles[2] = 0.5
     expected = [0 if row == 2 else pearsonr(profiles[row], reference).statistic for row in range(5)]
-    np.testing.assert_allclose(correlations(profiles, reference), expected, atol=1e-12)
+    np.testing.assert_allclose(correlate(profiles, reference), expected, atol=1e-12)
 
 
 def test_genes_that_are_shown_are_taken_out_of_the_changed_ones(caplog):
     degs = pd.DataFrame({"gene": list("abcdef"), "call": ["High", "High", "Low", "Low", "n.s.", "High"]})
     with caplog.at_level(logging.INFO):
-        made = changed_genes(degs, list("abcde"), unchanged=["b", "c", "e"])
+        made = select_changed_genes(degs, list("abcde"), unchanged=["b", "c", "e"])
     assert made == {"activate": ["a"], "inhibit": ["d"]}
-    assert "b is High in the core, and is left as it is" in caplog.text
+    assert "b is High in the core, but is left unchanged" in caplog.text
     assert "c is Low" in caplog.text
     assert "e is" not in caplog.text
 
@@ -177,7 +178,7 @@ def made(sections, model, rng):
 
 
 def test_replicates_are_single_perturbations(sections, model, made):
-    region = placements(sections[0].obsm["spatial"], seed=4, **ROI)[1]
+    region = place_regions(sections[0].obsm["spatial"], seed=4, **ROI)[1]
     genes = {"activate": ["gene_1", "gene_4"], "inhibit": ["gene_8", "gene_12"]}
     key = ["variant", "placement", "seed"]
     for variant, other in (("roi/1", {}), ("roi/0.5", {"sigma": 40}), ("tissue/1", {"context": "tissue"})):
@@ -250,14 +251,14 @@ def test_a_call_is_what_more_than_half_agree_on():
 def test_metrics_by_hand():
     truth = pd.Series(["High", "High", "Low", "Low", "n.s.", "n.s."], list("abcdef"))
     calls = pd.Series(["High", "Low", "Low", "High", "n.s."], list("abcez"))  # d and f have none
-    assert metrics(calls, truth) == {"accuracy": 0.5, "false_discovery_rate": 0.5}
-    nothing = metrics(pd.Series("n.s.", list("abcdef")), truth)
+    assert measure_agreement(calls, truth) == {"accuracy": 0.5, "false_discovery_rate": 0.5}
+    nothing = measure_agreement(pd.Series("n.s.", list("abcdef")), truth)
     assert nothing["accuracy"] == 0
     assert np.isnan(nothing["false_discovery_rate"])
 
 
 def test_sets_of_genes():
-    sets = gene_sets(TRUTH, ["a", "x", "z"], calls_of({(0, 0): dict.fromkeys("abcd", "High")}, changed=["b"]))
+    sets = split_truth(TRUTH, ["a", "x", "z"], calls_of({(0, 0): dict.fromkeys("abcd", "High")}, changed=["b"]))
     assert {name: "".join(own.index) for name, own in sets.items()} == {
         **{"all": "abcdx", "in_file": "ax", "in_panel": "abcd", "unchanged": "acd"}
     }
@@ -275,11 +276,11 @@ def scores():
     )
     replicates["status"] = replicates["status"].fillna("ok")
     replicates[["activated_fell", "pearson_control", "pearson_perturbed"]] = np.nan
-    about = {"run": "toy", "dataset": "stroke", "section": "s"}
+    fields = {"run": "toy", "dataset": "stroke", "section": "s"}
     calls = calls_of(REPLICATES)
     other = calls_of({(0, n): own for n, own in enumerate(REPLICATES.values())}).assign(variant="shuffled_names")
     return score_calls(
-        pd.concat([calls, other]), replicates.assign(model_seed=0), core, TRUTH, main="roi/1", about=about
+        pd.concat([calls, other]), replicates.assign(model_seed=0), core, TRUTH, main="roi/1", fields=fields
     )
 
 
@@ -354,8 +355,8 @@ def test_the_command_writes_what_can_be_scored(tmp_path, sections, spots, model,
     assert set(own) == {"activated", "inhibited", ""}
     assert ad.read_h5ad(out / "cells.h5ad").n_obs == replicates["n_surroundings"].iloc[0]
     degs = pd.DataFrame({"gene": ["gene_3", "gene_5"], "truth": ["High", "Low"], "note": ""})
-    about = {"run": "toy", "dataset": "stroke", "section": "s0"}
-    assert len(score_calls(calls, replicates, core, degs, main="roi/1", about=about))
+    fields = {"run": "toy", "dataset": "stroke", "section": "s0"}
+    assert len(score_calls(calls, replicates, core, degs, main="roi/1", fields=fields))
 
 
 def test_a_section_of_another_name_is_refused(tmp_path, capsys, sections, spots, model, verb):

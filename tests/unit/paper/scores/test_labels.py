@@ -178,6 +178,6 @@ def test_labels_of_another_section_or_level_are_refused(section, rng):
     with pytest.raises(UserError, match="gest labels 5 cells, but section 'S1' has 60"):
         score(section, labelling(["a"] * 5))
     with pytest.raises(
-        UserError, match="section 'S1' has no labels 'lobe' in obs, which has section, division, region"
+        UserError, match=r"section 'S1': no labels 'lobe' in obs \(it has section, division, region"
     ):
         score(section, labelling(clusters(rng)), levels=["lobe"])

@@ -99,7 +99,7 @@ def test_table_1_reads_at_a_glance(first):
     costs = ["100.0%", "13 / 13", "12", "900", "graphst 1.0"]
     assert cells(text, "GraphST")[5:] == costs
     assert "[0.470]" in cells(text, "GeST-FT (transductive)")[1]
-    assert "Packaged methods run on one thread of a CPU, GeST on as many as its job was given, or on a GPU" in text
+    assert "Packaged methods run on one thread of a CPU, GeST on all threads of its job or on a GPU" in text
     assert "[" not in cells(text, "shuffled labels")[1]
     for said in (
         "over 4 sections",

@@ -7,7 +7,7 @@ from scipy.stats import wilcoxon
 from statsmodels.stats.multitest import multipletests
 
 from gest.errors import UserError
-from gest.paper.ischemia.score import accuracy, shuffled_accuracy
+from gest.paper.ischemia.calls import accuracy, shuffled_accuracy
 from gest.tasks.perturbation.differential import differential
 
 

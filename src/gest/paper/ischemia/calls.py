@@ -1,0 +1,106 @@
+"""Calls of genes (High, Low or n.s.) around an infarct: read them, settle on one per gene, compare with the truth."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from gest.tasks.perturbation.differential import HIGH, LOW, NOT_SIGNIFICANT
+
+METRICS = ("accuracy", "false_discovery_rate")
+
+
+def read_calls(paths: Sequence[str | os.PathLike]) -> pd.DataFrame:
+    """Read and concatenate the calls of several models, as `gest paper perturb-ischemia` writes them."""
+    tables = [pd.read_csv(path, dtype={"gene": str}).fillna({"changed": ""}) for path in paths]
+    return pd.concat(tables, ignore_index=True)
+
+
+def vote(calls: pd.DataFrame) -> pd.DataFrame:
+    """Choose the call of each gene on which more than half of the replicates agree, else not significant.
+
+    Replicates are placements of the region and seeds, of generation and of the model. The cells of one replicate are
+    not independent, and are therefore not pooled in one test.
+
+    Parameters
+    ----------
+    calls
+        Of one variant, as `gest.paper.ischemia.experiment.Ischemia.calls`.
+
+    Returns
+    -------
+    Indexed by gene: `call`; `support`, the share of replicates with this call; `log2_fold_change`, their mean;
+    `changed` in the region.
+    """
+    shares = pd.crosstab(calls["gene"], calls["call"], normalize="index").reindex(
+        columns=[HIGH, LOW, NOT_SIGNIFICANT], fill_value=0.0
+    )
+    call = np.select([shares[HIGH] > 0.5, shares[LOW] > 0.5], [HIGH, LOW], NOT_SIGNIFICANT)
+    table = pd.DataFrame({"call": call}, index=shares.index)
+    table["support"] = [shares.loc[gene, call] for gene, call in table["call"].items()]
+    genes = calls.groupby("gene")
+    return table.assign(log2_fold_change=genes["log2_fold_change"].mean(), changed=genes["changed"].first())
+
+
+def split_truth(degs: pd.DataFrame, covered: Sequence[str], calls: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the truth, gene to High, Low or n.s., for each set of genes.
+
+    `all` genes; those `in_file`, the ischemia data's; `in_panel`, the model's; and `unchanged`, those of the panel that
+    were not changed in the region, so that only the model decides their calls.
+
+    Parameters
+    ----------
+    degs
+        As `gest.paper.ischemia.reference.read_degs` returns it.
+    covered
+        Genes of the ischemia data.
+    calls
+        Of one replicate.
+    """
+    truth = degs.set_index("gene")["truth"]
+    panel = calls["gene"]
+    return {
+        "all": truth,
+        "in_file": truth[truth.index.isin(covered)],
+        "in_panel": truth[truth.index.isin(panel)],
+        "unchanged": truth[truth.index.isin(panel[calls["changed"] == ""])],
+    }
+
+
+def measure_agreement(calls: pd.Series, truth: pd.Series) -> dict[str, float]:
+    """Compare calls with the truth, gene to High, Low or n.s.; a gene of the truth without a call is not significant.
+
+    Returns
+    -------
+    `accuracy`, the share of the truth's High and Low genes with the right call, which is the sensitivity too; and
+    `false_discovery_rate`, the share of wrong ones among the genes called High or Low. NaN where there is no gene.
+    """
+    calls = calls.reindex(truth.index).fillna(NOT_SIGNIFICANT)
+    right = calls == truth
+    shares = right[truth != NOT_SIGNIFICANT], ~right[calls != NOT_SIGNIFICANT]
+    return {name: float(share.mean()) if len(share) else np.nan for name, share in zip(METRICS, shares, strict=True)}
+
+
+def accuracy(calls: pd.Series, truth: pd.Series) -> float:
+    """Return the share of the genes of `truth` with the same call; a gene without a call counts as wrong.
+
+    Parameters
+    ----------
+    calls, truth
+        Gene to `HIGH`, `LOW` or `NOT_SIGNIFICANT`.
+    """
+    return float((calls.reindex(truth.index) == truth).mean())
+
+
+def shuffled_accuracy(calls: pd.Series, truth: pd.Series, *, n: int = 1000, seed: int = 0) -> np.ndarray:
+    """Return accuracies (n,) expected by chance: the names of all genes that have a call are shuffled.
+
+    Parameters
+    ----------
+    calls, truth
+        See `accuracy`.
+    """
+    rng = np.random.default_rng(seed)
+    values = calls.to_numpy()
+    return np.array([accuracy(pd.Series(rng.permutation(values), calls.index), truth) for _ in range(n)])

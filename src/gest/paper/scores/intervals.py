@@ -1,0 +1,13 @@
+"""Confidence intervals of means."""
+
+from typing import Any
+
+import numpy as np
+from scipy.stats import t
+
+COVERAGE = 0.95
+
+
+def half_width(sd: Any, n: Any) -> Any:
+    """Return half the width of Student's 95 % interval of the mean of n values, n >= 2, with this sd."""
+    return t.ppf((1 + COVERAGE) / 2, n - 1) * sd / np.sqrt(n)

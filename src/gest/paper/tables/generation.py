@@ -1,0 +1,36 @@
+"""The table of generation: every method's metrics per dataset and gene set, with what the paper reports."""
+
+import pandas as pd
+
+from gest.paper.scores.generation import METRICS
+from gest.paper.scores.table import SPREADS, spread
+from gest.paper.tables.markdown import explain_brackets, format_score, lay_out, list_failures
+
+
+def generation_markdown(summary: pd.DataFrame) -> str:
+    """Lay out a summary: per dataset and gene set one table of methods by metrics, as mean ± sd.
+
+    Parameters
+    ----------
+    summary
+        As `gest.paper.scores.table.summarise` returns it; `gest.paper.reported.beside` adds the paper's values.
+
+    Returns
+    -------
+    str
+        Markdown whose columns are aligned as plain text too. The sd is over sections or, with a single section, over
+        its crops; failures stand below their table.
+    """
+    summary = summary[summary["metric"].isin(METRICS)]
+    blocks = []
+    for (dataset, gene_set), block in summary.groupby(["dataset", "gene_set"], sort=False):
+        block, over = spread(block)
+        rows = [["method", "variant", *METRICS, "sections", "crops", "seeds"]]
+        for (method, variant), values in block.groupby(["method", "variant"], sort=False):
+            by_metric = values.set_index("metric")
+            scores = [format_score(by_metric.loc[metric]) for metric in METRICS]
+            counts = [str(values.iloc[0][column]) for _, _, column in SPREADS]
+            rows.append([method, variant, *scores, *counts])
+        title = f"run {block['run'].iloc[0]}: {dataset}, genes: {gene_set} (mean{over})"
+        blocks += [title, lay_out(rows), *list_failures(block)]
+    return "\n\n".join([*blocks, *explain_brackets(summary)]) + "\n"

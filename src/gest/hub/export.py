@@ -1,4 +1,4 @@
-"""Write a model as a folder to share: its files, a model card and their hashes."""
+"""Export a model as a folder to share: its files, a model card and their hashes."""
 
 import os
 import shutil
@@ -13,22 +13,26 @@ CARD = "README.md"
 
 
 def export(model_dir: str | os.PathLike, out: str | os.PathLike, *, data: str = "", licence: str = "unknown") -> Path:
-    """Write a model, or an annotator, as a folder that can be put on a web server or a hub as it is.
+    """Write a model or an annotator as a folder that is ready for a web server or a hub.
 
-    It holds the files of the model directory, a model card (`README.md`, with the front matter that the Hugging Face
-    Hub reads) and `SHA256SUMS`, by which `gest.load` verifies it and `sha256sum --check` does too.
+    It holds the files of the model directory, a model card (`README.md`, with front matter for the Hugging Face Hub)
+    and `SHA256SUMS`, with which `gest.load` and `sha256sum --check` verify it.
 
     Parameters
     ----------
     data
-        What it was trained on, for the card.
+        Data that the model was trained on, for the card.
     licence
         Of the weights, for the card.
+
+    Returns
+    -------
+    The folder `out`.
 
     Raises
     ------
     UserError
-        `model_dir` is no model, or there is something else in `out`.
+        `model_dir` is not a model, or `out` exists and is not an exported one.
     """
     source = local_folder(model_dir)
     text = model_card(load(source), data=data, licence=licence)

@@ -1,4 +1,7 @@
-"""Models to share: a folder with hashes and a model card; and models taken from a folder, an archive, a url, a hub."""
+"""Find the folder of a model, wherever the model is: a folder, an archive, a url or the Hugging Face Hub.
+
+`local_folder` fetches and unpacks what is not a folder of this machine, into a cache; `verify` checks its hashes.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +23,20 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
 def local_folder(where: str | os.PathLike) -> Path:
-    """Find the folder of a model, fetched and unpacked if need be, and verify it where it has `SHA256SUMS`.
+    """Find the folder of a model, after fetching and unpacking it if needed, and verify its `SHA256SUMS` if present.
 
     Parameters
     ----------
     where
-        A folder; a `.zip` or `.tar` of one; the address (http, https or file) of either; or `hf://OWNER/NAME`, a
-        repository of the Hugging Face Hub. What is not a folder of this machine is kept in `~/.cache/gest/models`
-        (`XDG_CACHE_HOME`) by its hash, and must have `SHA256SUMS`.
+        A folder; a `.zip` or `.tar` of one; the url (http, https or file) of either; or `hf://OWNER/NAME`, a
+        repository of the Hugging Face Hub. Archives and downloads must have `SHA256SUMS` and are kept in
+        `~/.cache/gest/models` (`XDG_CACHE_HOME`) by its hash.
 
     Raises
     ------
     UserError
-        It cannot be had, or a file has another hash than `SHA256SUMS` says; the message names file, expected and got.
+        The model cannot be fetched, or a file has another hash than in `SHA256SUMS`; the message names the file, the
+        expected and the actual hash.
     """
     address = urlsplit(str(where))
     if address.scheme == "hf":
@@ -54,31 +58,38 @@ def verify(folder: Path) -> None:
     Raises
     ------
     UserError
-        A file is missing or is another one.
+        A file is missing or has another hash.
     """
-    for name, expected in _sums(folder / SUMS).items():
+    for name, expected in _read_sums(folder / SUMS).items():
         if not (folder / name).is_file():
-            raise UserError(f"{folder / name}: this file is missing, which {SUMS} lists; get the model anew.")
+            raise UserError(f"{folder / name}: file not found (listed in {SUMS}); get the model again.")
         if (got := sha256_of(folder / name)) != expected:
             raise UserError(
-                f"{folder / name}: has the sha256 {got}, where {SUMS} expects {expected}; get the model anew, or "
-                "export it anew if the change is yours."
+                f"{folder / name}: the sha256 is {got} ({SUMS} expects {expected}); get the model again, or repeat "
+                "`gest export` if you changed it."
             )
 
 
-def _sums(path: Path) -> Mapping[str, str]:
-    """Read `SHA256SUMS`: name to hash; names lead nowhere but below its folder."""
-    lines = [line.split(maxsplit=1) for line in path.read_text(errors="replace").splitlines() if line.strip()]
-    if not lines or any(len(line) != 2 or len(line[0]) != 64 for line in lines):
-        raise UserError(f"{path}: these are no lines of sha256 and file name, as `gest export` writes them.")
-    names = [name.lstrip("*") for _, name in lines]
-    if outside := [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]:
-        raise UserError(f"{path}: '{outside[0]}' is no file of the model's folder; do not trust this model.")
-    return dict(zip(names, (digest.lower() for digest, _ in lines), strict=True))
+def _read_sums(path: Path) -> Mapping[str, str]:
+    """Read `SHA256SUMS`: the hash of every file name; refuse names that lead out of its folder."""
+    sums: dict[str, str] = {}
+    for line in path.read_text(errors="replace").splitlines():
+        if not line.strip():
+            continue
+        fields = line.split(maxsplit=1)
+        if len(fields) != 2 or len(fields[0]) != 64:
+            raise UserError(f"{path}: unreadable line (expected a sha256 and a file name, as of `gest export`).")
+        digest, name = fields[0], fields[1].lstrip("*")
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise UserError(f"{path}: '{name}' lies outside the model's folder; do not trust this model.")
+        sums[name] = digest.lower()
+    if not sums:
+        raise UserError(f"{path}: the file is empty (expected a sha256 and a file name per line, as of `gest export`).")
+    return sums
 
 
 def sha256_of(path: Path) -> str:
-    """Hash a file."""
+    """Compute the hash of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -88,7 +99,7 @@ def _cache() -> Path:
 
 
 def _from_web(url: str) -> Path:
-    """Fetch an archive, or `SHA256SUMS` below the address of a folder and all files that it lists."""
+    """Fetch an archive, or of a folder `SHA256SUMS` and all files that it lists."""
     with tempfile.TemporaryDirectory() as temporary:
         name = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
         if name.endswith(ARCHIVES):
@@ -99,7 +110,7 @@ def _from_web(url: str) -> Path:
         kept = _cache() / sha256_of(sums)[:16]
         if not kept.is_dir():
             with whole_folder(kept, SUMS) as folder:
-                for file, digest in _sums(sums).items():
+                for file, digest in _read_sums(sums).items():
                     _fetch(f"{base}/{file}", folder / file, sha256=digest)
                 shutil.copy(sums, folder)
     verify(kept)
@@ -112,14 +123,14 @@ def _fetch(url: str, out: Path, sha256: str | None = None) -> None:
     try:
         obtain({"urls": [url], "sha256": sha256}, out.name, out.parent, page=url, again="", backoff=0.5)
     except UserError as error:
-        told = str(error).removeprefix(f"{out}: ").split("; run again")[0]
+        reason = str(error).removeprefix(f"{out}: ").split("; run again")[0]
         raise UserError(
-            f"{told}; name the address of a folder that `gest export` wrote, or of a .zip or .tar of it."
+            f"{reason}; give the url of a folder that `gest export` wrote, or of a .zip or .tar of it."
         ) from error
 
 
 def _unpacked(archive: Path) -> Path:
-    """Unpack the one model of an archive."""
+    """Unpack the one model of an archive into the cache."""
     with tempfile.TemporaryDirectory() as temporary:
         try:
             if archive.suffix == ".zip":
@@ -129,36 +140,36 @@ def _unpacked(archive: Path) -> Path:
                 with tarfile.open(archive) as file:
                     file.extractall(temporary, filter="data")
         except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
-            raise UserError(f"{archive}: this archive cannot be unpacked ({error}); get it anew.") from error
-        found = sorted(Path(temporary).rglob(SUMS))
-        if len(found) != 1:
+            raise UserError(f"{archive}: the archive cannot be unpacked ({error}); get it again.") from error
+        sums = sorted(Path(temporary).rglob(SUMS))
+        if len(sums) != 1:
             raise UserError(
-                f"{archive}: there are {len(found)} files {SUMS} in this archive, where the one of an exported model "
-                "is expected; make it of a folder that `gest export` wrote."
+                f"{archive}: the archive holds {len(sums)} files {SUMS} (expected 1, that of an exported model); pack a "
+                "folder that `gest export` wrote."
             )
-        verify(found[0].parent)
-        kept = _cache() / sha256_of(found[0])[:16]
+        verify(sums[0].parent)
+        kept = _cache() / sha256_of(sums[0])[:16]
         if not kept.is_dir():
             with whole_folder(kept, SUMS) as folder:
-                shutil.copytree(found[0].parent, folder, dirs_exist_ok=True)
+                shutil.copytree(sums[0].parent, folder, dirs_exist_ok=True)
     verify(kept)
     return kept
 
 
 def _from_hub(name: str) -> Path:
-    """Take a repository of the Hugging Face Hub, which its own package fetches and keeps."""
+    """Fetch a repository of the Hugging Face Hub; its package keeps a cache."""
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError
     except ImportError as error:
         raise UserError(
-            f"hf://{name}: this needs the package huggingface_hub, which is not installed; get it with "
-            "`pip install 'gest[hub]'`, or download the repository's files and name their folder."
+            f"hf://{name}: the package huggingface_hub is not installed; install it with `pip install 'gest[hub]'`, or "
+            "download the repository's files and give their folder."
         ) from error
     try:
         return Path(snapshot_download(name))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise UserError(
-            f"hf://{name}: this repository cannot be had ({first_line(error)}); check OWNER/NAME and the connection "
-            "to the internet, or download its files elsewhere and name their folder."
+            f"hf://{name}: the repository cannot be fetched ({first_line(error)}); check OWNER/NAME and the connection "
+            "to the internet, or download its files elsewhere and give their folder."
         ) from error

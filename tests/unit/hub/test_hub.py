@@ -1,4 +1,4 @@
-"""Models that are shared: what is exported, where it is loaded from, and what is refused."""
+"""Sharing models: export, loading from every kind of place, and refusals."""
 
 import hashlib
 import shutil
@@ -19,7 +19,7 @@ from gest.testing.server import serve
 
 @pytest.fixture
 def shared(model, tmp_path, monkeypatch):
-    """A model that was saved and exported, and a cache of its own."""
+    """An exported model, and an empty cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     model.metrics = {"training_cells": 1000, "target_cells_seen": 5000, "loss": 1.5, "validation_loss": None}
     model.save(tmp_path / "m")
@@ -27,7 +27,7 @@ def shared(model, tmp_path, monkeypatch):
 
 
 def same(model, loaded):
-    """Whether all weights and the vocabulary are the same."""
+    """Compare all weights and the vocabularies."""
     ours, theirs = model.state_dict(), loaded.state_dict()
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
@@ -54,7 +54,7 @@ def test_the_same_model_comes_from_everywhere(model, shared):
     with serve(web, answers=answers) as address:
         for name in ("shared", "shared/", "plain.zip", "packed.tar.gz"):
             assert same(model, gest.load(f"{address}/{name}"))
-    # What is in the cache is not fetched again: the folder's files came from the archive that was unpacked first.
+    # The cache already holds the folder's files, from the archive that was unpacked first.
     assert {answer["path"] for answer in answers} == {"/shared/SHA256SUMS", "/plain.zip", "/packed.tar.gz"}
 
 
@@ -94,8 +94,9 @@ def test_a_wrong_file_is_named_with_what_was_expected(shared):
 
 def test_nothing_of_a_broken_download_is_kept(model, shared, tmp_path):
     with serve(shared.parent, {"shared/vocabulary.npz": [404]}) as address:
-        with pytest.raises(UserError, match=r"vocabulary\.npz answered 404"):
+        with pytest.raises(UserError, match=r"vocabulary\.npz answered 404") as raised:
             gest.load(f"{address}/shared")
+        assert "run again" not in str(raised.value)
         assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
         assert same(model, gest.load(f"{address}/shared"))
 
@@ -107,10 +108,10 @@ def test_a_file_outside_the_folder_is_refused(shared, name):
         gest.load(shared)
 
 
-@pytest.mark.parametrize("text", ["", "no hashes\n"])
-def test_what_are_no_hashes_are_refused(shared, text):
+@pytest.mark.parametrize("text", ["", "no hashes\n", f"{'0' * 64}\n"])
+def test_a_file_that_holds_no_hashes_is_refused(shared, text):
     (shared / "SHA256SUMS").write_text(text)
-    with pytest.raises(UserError, match="no lines of sha256"):
+    with pytest.raises(UserError, match="expected a sha256 and a file name"):
         gest.load(shared)
 
 
@@ -118,30 +119,30 @@ def test_an_archive_of_something_else_is_refused(tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "config.json").write_text("{}")
     shutil.make_archive(tmp_path / "other", "zip", tmp_path / "other")
-    with pytest.raises(UserError, match="0 files SHA256SUMS"):
+    with pytest.raises(UserError, match="the archive holds 0 files SHA256SUMS"):
         gest.load(tmp_path / "other.zip")
 
 
-def test_the_card_tells_of_this_model(model, shared):
+def test_the_card_describes_this_model(model, shared):
     front, text = (shared / "README.md").read_text().removeprefix("---\n").split("---\n", 1)
     assert yaml.safe_load(front) == {
         "library_name": "gest",
         "license": "cc0-1.0",
         "tags": ["spatial-transcriptomics", "gest"],
     }
-    words = model.vocabulary
-    for told in (
-        "Simulated tissue. Trained on 1,000 cells; 5,000",
-        f"{words.normalisation['target_sum']:g} per cell",
-        f"{len(words)} meta cells",
+    vocabulary = model.vocabulary
+    for part in (
+        "Simulated tissue. Trained on 1,000 cells, from 5,000 predictions",
+        f"{vocabulary.normalisation['target_sum']:g} per cell",
+        f"{len(vocabulary)} meta cells",
         "gene_12, and 28 more",
         "| loss | 1.5 |",
         "| validation_loss | null |",
         f"{sum(p.numel() for p in model.parameters()):,} parameters",
-        "150 µm far",
+        "reaches 150 µm",
     ):
-        assert told in text
-    assert "did not say" in model_card(model)
+        assert part in text
+    assert "are not stated" in model_card(model)
 
 
 def test_the_page_on_the_card_explains_each_of_its_parts(model, shared, request):

@@ -144,7 +144,7 @@ def _unpacked(archive: Path) -> Path:
         sums = sorted(Path(temporary).rglob(SUMS))
         if len(sums) != 1:
             raise UserError(
-                f"{archive}: the archive holds {len(sums)} files {SUMS} (expected 1, that of an exported model); pack a "
+                f"{archive}: the archive holds {len(sums)} files {SUMS} (expected 1, of an exported model); pack a "
                 "folder that `gest export` wrote."
             )
         verify(sums[0].parent)

@@ -18,8 +18,8 @@ Validation = Annotated[
     list[Path], Option(help="Held-out section (.h5ad), repeatable; default: blocks of the training sections.")
 ]
 
-# Keys of `annotation` in a configuration that only the workflow reads.
-WORKFLOW_KEYS = ("pools", "training_cells", "methods", "datasets")
+# Keys of `annotation` in a configuration that are no settings of fine-tuning.
+OTHER_KEYS = ("pools", "training_cells", "methods", "datasets")
 
 
 @app.command(
@@ -79,6 +79,6 @@ def annotation_settings(annotation: dict[str, Any], **options: Any) -> "Settings
     from gest.utils.settings import read_settings, refuse_unknown
 
     names = [field.name for field in fields(Settings) if field.name != "pool"]
-    refuse_unknown(annotation, [*names, *WORKFLOW_KEYS], "annotation")
+    refuse_unknown(annotation, [*names, *OTHER_KEYS], "annotation")
     settings = {name: annotation[name] for name in names if name in annotation}
     return read_settings(Settings, settings | options, "annotation")

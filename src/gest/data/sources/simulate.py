@@ -1,12 +1,13 @@
-"""A simulated tissue with layers, nuclei, cell types and four kinds of genes, for tests and the toy run.
+"""Simulate a tissue with layers, nuclei, cell types and five kinds of genes, for tests and the toy run.
 
-Everything is in fractions (u, v) of the section's extent; s in [0, 1] is its place along the axis, δ = 1 − v − h(u, s)
-the depth below the surface. All constants below belong to the tissue; an animal adds small offsets a to the anatomy.
+Coordinates (u, v) are fractions of the section's extent; s in [0, 1] is the section's position along the axis, and
+δ = 1 − v − h(u, s) the depth below the surface. The constants below belong to the tissue; an animal adds small offsets
+a to the anatomy.
 
 Anatomy. Surface h = Σ_k A_k sin(2πk(u + 0.15 s + φ_k + a)), thickness c = 0.42 + 0.05 sin(2π(0.5 s + φ_0 + a)).
     Layer l where δ/c lies between its cumulative shares; fibre tract where c ≤ δ < c + 0.08; below it nucleus j where
     ρ_j = ‖((u − u_j(s))/r_j(s), (v − v_j(s))/r_j(s))‖ < 1 + 0.15 cos(2θ + ψ_j) + 0.1 cos(3θ + ψ_j), else interstitium.
-Positions. Candidates uniform in the squares of a fine lattice, n of them kept with weights by region (Gumbel top-n).
+Positions. One uniform candidate per square of a fine lattice; n are kept with weights by region (Gumbel top-n).
 Types. t_i ~ Categorical(π_r) in region r, π_r ~ Dirichlet(0.3).
 Expression. log μ_ig = log b_g + e_ig, where e_ig is by kind of gene
     marker     2 · 1[t_i = τ_g]
@@ -19,7 +20,7 @@ Counts. x_ig ~ Poisson(ℓ_i μ_ig γ_ig), γ ~ Gamma(2, 1/2), so negative binom
 Spots. A hexagonal grid of pitch 100 µm; each sums the cells within 27.5 µm and takes their most common labels.
 """
 
-import hashlib
+from collections.abc import Mapping
 
 import anndata as ad
 import numpy as np
@@ -27,20 +28,20 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.spatial import KDTree
 
+from gest.data.sources.simulated_anatomy import (
+    DIVISION_OF_REGION,
+    DIVISIONS,
+    REGIONS,
+    draw_positions,
+    random_stream,
+    regions,
+)
 from gest.errors import UserError
 from gest.sections import validate
 
 PLATFORMS = ("cells", "spots")
-N_LAYERS, N_NUCLEI, N_TYPES = 4, 4, 8
-REGIONS = np.array(
-    [f"cortex_{i + 1}" for i in range(N_LAYERS)]
-    + [f"nucleus_{i + 1}" for i in range(N_NUCLEI)]
-    + ["fibre_tract", "interstitium"]
-)
-DIVISIONS = np.array(["cortex", "nuclei", "fibre_tract", "interstitium"])
-FIBRE_TRACT, INTERSTITIUM = N_LAYERS + N_NUCLEI, N_LAYERS + N_NUCLEI + 1
-DIVISION_OF_REGION = np.array([0] * N_LAYERS + [1] * N_NUCLEI + [2, 3])
-KINDS = ("marker", "regional", "gradient", "marker", "neighbour", "regional", "null")  # dealt to the genes in turn
+N_TYPES = 8
+KINDS = ("marker", "regional", "gradient", "marker", "neighbour", "regional", "null")  # assigned to the genes in turn
 NEIGHBOUR_RADIUS = 50.0  # µm
 SPOT_PITCH, SPOT_RADIUS = 100.0, 27.5  # µm, Visium's
 
@@ -57,12 +58,12 @@ def simulate(
     seed: int = 0,
     slice: float = 0.0,
 ) -> ad.AnnData:
-    """Simulate one section of the tissue that `seed` stands for; the module's text has the equations.
+    """Simulate one section of the tissue given by `seed`; the module's text has the equations.
 
     Parameters
     ----------
     name, donor
-        Section and animal; places, types and counts derive from (seed, name), the animal's anatomy from (seed, donor).
+        Section and animal; positions, types and counts follow from (seed, name), the anatomy from (seed, donor).
     platform
         "cells", or "spots": sparse spots of mixed cells.
     n_cells
@@ -74,33 +75,27 @@ def simulate(
     seed
         The tissue: anatomy, mixes of types and gene programmes.
     slice
-        Place along the axis in [0, 1], over which boundaries move smoothly.
+        Position along the axis in [0, 1], over which boundaries move smoothly.
 
     Returns
     -------
     AnnData
         A section with ``obs`` levels "division" ⊃ "region" and "cell_type", and ``var`` "kind" and "cell_type" (the
-        type that a marker or neighbour gene answers to, else empty).
+        type that a marker or neighbour gene responds to, else empty).
 
     Raises
     ------
     UserError
         If platform, slice, a count or an extent is out of range.
     """
-    if platform not in PLATFORMS:
-        raise UserError(f"{name}: platform is '{platform}', where {' or '.join(PLATFORMS)} is allowed; correct the key")
-    if not 0 <= slice <= 1:
-        raise UserError(f"{name}: slice is {slice}, where 0 to 1 is allowed; correct `slice`")
-    for key, value in (("n_cells", n_cells), ("n_genes", n_genes), ("width_um", width_um), ("height_um", height_um)):
-        if not value > 0:
-            raise UserError(f"{name}: {key} is {value}, where a number above 0 is allowed; correct `{key}`")
-
-    rng = _rng(seed, "section", name)
+    extents = {"n_cells": n_cells, "n_genes": n_genes, "width_um": width_um, "height_um": height_um}
+    _check(name, platform, slice, extents)
+    rng = random_stream(seed, "section", name)
     anatomy = {"seed": seed, "donor": donor, "slice": slice}
-    uv = _positions(n_cells, width_um / height_um, anatomy, rng)
+    uv = draw_positions(n_cells, width_um / height_um, anatomy, rng)
     region = regions(uv, **anatomy)
-    mixes = _rng(seed, "types").dirichlet(np.full(N_TYPES, 0.3), size=len(REGIONS))
-    # Inverse of the cumulative mix; the last bin is open, lest rounding leave a draw without a type.
+    mixes = random_stream(seed, "types").dirichlet(np.full(N_TYPES, 0.3), size=len(REGIONS))
+    # Inverse of the cumulative mix; the last bin is open, so that rounding leaves no draw without a type.
     cell_type = (rng.random((n_cells, 1)) > mixes.cumsum(axis=1)[region, :-1]).sum(axis=1)
     xy = uv * (width_um, height_um)
     counts, var = _expression(uv, xy, region, cell_type, n_genes, seed, rng)
@@ -110,62 +105,27 @@ def simulate(
         counts = members @ counts
         region = _most_common(members, region, len(REGIONS))
         cell_type = _most_common(members, cell_type, N_TYPES)
-    obs = pd.DataFrame(
-        {
-            "section": name,
-            "donor": donor,
-            "division": pd.Categorical(DIVISIONS[DIVISION_OF_REGION[region]]),
-            "region": pd.Categorical(REGIONS[region]),
-            "cell_type": pd.Categorical([f"type_{t + 1}" for t in cell_type]),
-        },
-        index=[f"{name}_{i}" for i in range(len(xy))],
-    )
+    columns = {
+        "section": name,
+        "donor": donor,
+        "division": pd.Categorical(DIVISIONS[DIVISION_OF_REGION[region]]),
+        "region": pd.Categorical(REGIONS[region]),
+        "cell_type": pd.Categorical([f"type_{t + 1}" for t in cell_type]),
+    }
+    obs = pd.DataFrame(columns, index=[f"{name}_{i}" for i in range(len(xy))])
     section = ad.AnnData(sp.csr_matrix(counts), obs=obs, var=var, obsm={"spatial": xy}, uns={"gest": {"x": "counts"}})
     return validate(section, name=name)
 
 
-def regions(uv: np.ndarray, *, seed: int, donor: str, slice: float) -> np.ndarray:
-    """Return the region at each place: index into `REGIONS`, (n,), from fractions of the extent (n, 2)."""
-    rng, animal = _rng(seed, "anatomy"), _rng(seed, "donor", donor)
-    u, v = uv.T
-    phase = rng.random(3) + animal.normal(0, 0.01, 3)
-    surface = sum(
-        amplitude * np.sin(2 * np.pi * k * (u + 0.15 * slice + phase[k])) for k, amplitude in ((1, 0.05), (2, 0.02))
-    )
-    thickness = 0.42 + 0.05 * np.sin(2 * np.pi * (0.5 * slice + phase[0]))
-    depth = 1 - v - surface
-    shares = np.cumsum(np.full(N_LAYERS, 1 / N_LAYERS) + rng.uniform(-0.05, 0.05, N_LAYERS))
-    layer = np.searchsorted(shares[:-1], depth / thickness, side="right")
-
-    j = np.arange(N_NUCLEI)
-    centre_phase, radius_phase, shape_phase = 2 * np.pi * rng.random((3, N_NUCLEI))
-    offset = animal.normal(0, 0.01, (2, N_NUCLEI))
-    centre_u = (j + 0.5) / N_NUCLEI + 0.03 * np.sin(np.pi * slice + centre_phase) + offset[0]
-    centre_v = 0.2 + 0.05 * np.cos(np.pi * slice + centre_phase) + offset[1]
-    radius = 0.105 + 0.02 * np.sin(np.pi * slice + radius_phase)
-    du, dv = (u[:, None] - centre_u) / radius, (v[:, None] - centre_v) / radius
-    angle = np.arctan2(dv, du)
-    outline = 1 + 0.15 * np.cos(2 * angle + shape_phase) + 0.1 * np.cos(3 * angle + shape_phase)
-    reach = np.hypot(du, dv) / outline
-    nucleus = np.where(reach.min(axis=1) < 1, N_LAYERS + reach.argmin(axis=1), INTERSTITIUM)
-    return np.select([depth < thickness, depth < thickness + 0.08], [layer, FIBRE_TRACT], nucleus)
-
-
-def _rng(seed: int, *words: str) -> np.random.Generator:
-    """Return the random stream of a purpose, the same on every machine."""
-    digest = hashlib.sha256("\0".join(words).encode()).digest()
-    return np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
-
-
-def _positions(n_cells: int, aspect: float, anatomy: dict, rng: np.random.Generator) -> np.ndarray:
-    """Draw the cells' places (n_cells, 2) in fractions of the extent, denser in some regions."""
-    rows = int(np.ceil(np.sqrt(3 * n_cells / aspect)))
-    columns = int(np.ceil(3 * n_cells / rows))
-    lattice = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
-    uv = (lattice + rng.random(lattice.shape)) / (columns, rows)
-    log_density = _rng(anatomy["seed"], "density").normal(0, 0.3, len(REGIONS))
-    key = log_density[regions(uv, **anatomy)] + rng.gumbel(size=len(uv))
-    return uv[np.argsort(-key, kind="stable")[:n_cells]]
+def _check(name: str, platform: str, slice: float, extents: Mapping[str, float]) -> None:
+    """Raise UserError if a parameter is out of range."""
+    if platform not in PLATFORMS:
+        raise UserError(f"{name}: platform is '{platform}' (expected {' or '.join(PLATFORMS)}); correct the key")
+    if not 0 <= slice <= 1:
+        raise UserError(f"{name}: slice is {slice} (expected 0 to 1); correct it")
+    for key, value in extents.items():
+        if not value > 0:
+            raise UserError(f"{name}: {key} is {value} (expected a number above 0); correct it")
 
 
 def _expression(
@@ -177,8 +137,8 @@ def _expression(
     seed: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return counts (n, T) float32 and the genes' table."""
-    tissue = _rng(seed, "genes")
+    """Draw counts (n, T) float32, and describe the genes in a table."""
+    tissue = random_stream(seed, "genes")
     kind = np.resize(KINDS, n_genes)
     gene_type = tissue.integers(N_TYPES, size=n_genes)
     base = tissue.normal(0, 0.5, n_genes)
@@ -199,16 +159,16 @@ def _expression(
 
     mean = np.exp(log_mean + rng.normal(0, 0.3, (len(uv), 1)))
     counts = rng.poisson(mean * rng.gamma(2, 1 / 2, mean.shape)).astype(np.float32)
-    answers = np.isin(kind, ("marker", "neighbour"))
+    responds = np.isin(kind, ("marker", "neighbour"))
     var = pd.DataFrame(
-        {"kind": kind, "cell_type": np.where(answers, [f"type_{t + 1}" for t in gene_type], "")},
+        {"kind": kind, "cell_type": np.where(responds, [f"type_{t + 1}" for t in gene_type], "")},
         index=[f"gene_{i + 1}" for i in range(n_genes)],
     )
     return counts, var
 
 
 def _neighbour_share(xy: np.ndarray, is_type: np.ndarray) -> np.ndarray:
-    """Return each type's share among a cell's neighbours (n, N_TYPES), itself left out; 0 without neighbours."""
+    """Give each type's share among a cell's neighbours (n, N_TYPES), without itself; 0 without neighbours."""
     a, b = KDTree(xy).query_pairs(NEIGHBOUR_RADIUS, output_type="ndarray").T
     near = sp.csr_matrix((np.ones(a.size), (a, b)), shape=(len(xy), len(xy)))
     number = (near + near.T) @ is_type
@@ -216,7 +176,7 @@ def _neighbour_share(xy: np.ndarray, is_type: np.ndarray) -> np.ndarray:
 
 
 def _spots(xy: np.ndarray, width_um: float, height_um: float) -> tuple[np.ndarray, sp.csr_matrix]:
-    """Return the spots that hold cells, centres (m, 2) in µm, and which cells each holds (m, n)."""
+    """Lay a grid of spots: centres (m, 2) in µm of those that hold cells, and which cells each holds (m, n)."""
     rise = SPOT_PITCH * np.sqrt(3) / 2
     centres = np.array(
         [
@@ -235,5 +195,5 @@ def _spots(xy: np.ndarray, width_um: float, height_um: float) -> tuple[np.ndarra
 
 
 def _most_common(members: sp.csr_matrix, label: np.ndarray, n_labels: int) -> np.ndarray:
-    """Return the label held by most cells of each spot, the first one where two are level."""
+    """Find the most common label of each spot's cells, the first one of ties."""
     return (members @ np.eye(n_labels)[label]).argmax(axis=1)

@@ -6,7 +6,8 @@ import pytest
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
-from gest.data.sources.simulate import KINDS, _neighbour_share, regions, simulate
+from gest.data.sources.simulate import KINDS, _neighbour_share, simulate
+from gest.data.sources.simulated_anatomy import regions
 from gest.errors import UserError
 from gest.sections import read_section, write_section
 

@@ -41,8 +41,17 @@ def test_the_readme_has_every_item_with_its_target():
 
 def test_links_between_documents_lead_somewhere():
     for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("config/*.md")]:
-        for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
-            assert link.startswith("http") or (document.parent / link).exists(), f"{document.name}: {link}"
+        for link, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", document.read_text()):
+            target = document.parent / link if link else document
+            assert link.startswith("http") or target.exists(), f"{document.name}: {link}"
+            if anchor and target.suffix == ".md":
+                assert anchor in anchors(target), f"{document.name}: {link}#{anchor}"
+
+
+def anchors(document):
+    """The anchors that GitHub gives to the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), flags=re.M)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 def test_the_schema_has_the_methods_of_the_registry_and_the_table_of_keys_is_current():

@@ -1,5 +1,4 @@
-"""The table to be read and the figure: do they show what they were given?"""
-
+"""The readable table of generation and the figure of predictions show the values that they were given."""
 
 import matplotlib
 import numpy as np

@@ -1,4 +1,4 @@
-"""The workflow's scripts, which nothing imports: what they take of the package is there."""
+"""The workflow's scripts, which no module imports, name only what the package has."""
 
 import ast
 import importlib
@@ -11,8 +11,8 @@ SCRIPTS = sorted((Path(__file__).parents[2] / "workflow" / "scripts").glob("*.py
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_imports(script):
-    taken = [node for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.ImportFrom)]
-    for node in taken:
+    imports = [node for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.ImportFrom)]
+    for node in imports:
         module = importlib.import_module(node.module)
         for name in node.names:
             assert hasattr(module, name.name), f"{node.module} has no {name.name}"

@@ -16,7 +16,7 @@ from gest.data.training_sections import Sections, stream
 from gest.model import GeST
 from gest.tasks.embed import check_window
 from gest.training.batches import Windows
-from gest.training.pretrain import outline
+from gest.training.reporting import describe_training
 from gest.training.vocabulary import VocabularySettings, cap_metacells
 from gest.utils.settings import read_settings
 from gest.vocabulary import Vocabulary
@@ -81,4 +81,4 @@ def plan_training(
         for group in (training, held_out):
             if group:
                 Windows(group, config, seed=0)  # raises if there are too few cells
-        return outline(GeST(config, vocabulary), training, held_out)
+        return describe_training(GeST(config, vocabulary), training, held_out)

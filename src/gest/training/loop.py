@@ -51,11 +51,7 @@ def train(
     plan = model.config.pretraining
     schedule = Schedule(plan)
     state = TrainingState(model=model, optimiser=make_optimiser(model, plan))
-    if checkpoints and (saved := checkpoints.newest()):
-        state.restore(saved)
-        if group.is_first:
-            print(f"pretrain: resumed at step {state.step} from {checkpoints.folder}", file=sys.stderr)
-
+    resume(state, checkpoints, group)
     windows = Windows(training, model.config, seed=seed, states=model.vocabulary.states())
     batches = windows.prefetch(state.step + 1, range(plan.batch_size)[group.shard], model.device)
     with Reporter(state, schedule, visible=group.is_first) as reporter, closing(batches):
@@ -91,6 +87,16 @@ def train(
                 checkpoints.save(state.step, state.to_dict())
     model.load_state_dict(state.best["model"])
     return state
+
+
+def resume(state: TrainingState, checkpoints: Checkpoints | None, group: ProcessGroup) -> None:
+    """Restore the newest checkpoint, if there is one."""
+    saved = checkpoints.newest() if checkpoints else None
+    if saved is None:
+        return
+    state.restore(saved)
+    if group.is_first:
+        print(f"pretrain: resumed at step {state.step} from {checkpoints.folder}", file=sys.stderr)
 
 
 def synchronise(

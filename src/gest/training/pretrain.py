@@ -20,7 +20,7 @@ from gest.training.checkpoint import Checkpoints, run_key
 from gest.training.distributed import SINGLE_PROCESS, ProcessGroup, process_group
 from gest.training.loop import train
 from gest.training.objective import marginal_loss
-from gest.training.reporting import log_table
+from gest.training.reporting import count_cells, describe_training, log_table
 from gest.training.signals import Interruption
 from gest.training.state import TrainingState
 from gest.utils.files import replaceable
@@ -107,7 +107,7 @@ def pretrain(
             return finished
         with Checkpoints(folder / key, group) as checkpoints:
             if group.is_first:
-                plan = f"{outline(model, training, held_out)} on {group.device}, processes: {group.size}"
+                plan = f"{describe_training(model, training, held_out)} on {group.device}, processes: {group.size}"
                 print(f"pretrain: {plan}; state in {folder / key}", file=sys.stderr)
             with Interruption() as interruption:
                 trained = train(
@@ -170,17 +170,6 @@ def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0)
     return tuned.eval()
 
 
-def outline(model: GeST, training: Sequence[Tokens], held_out: Sequence[Tokens]) -> str:
-    """Describe a training in one line: its length, and what learns from which data."""
-    plan = model.config.pretraining
-    length = f"{plan.target_cells:,} target cells" if plan.target_cells else f"{plan.steps:,} steps"
-    return (
-        f"{length}, {plan.batch_size} windows of {model.config.window:g} µm per step; training sections: "
-        f"{len(training)} ({_count_cells(training):,} cells), held out: {len(held_out)} "
-        f"({_count_cells(held_out):,} cells); {sum(p.numel() for p in model.parameters()):,} parameters"
-    )
-
-
 def _check_batch_size(config: Config, group: ProcessGroup) -> None:
     if config.pretraining.batch_size < group.size:
         raise UserError(
@@ -195,17 +184,13 @@ def _summarise(trained: TrainingState, training: Sequence[Tokens], held_out: Seq
     return {
         "steps": trained.step,
         "kept_step": trained.best["step"],
-        "training_cells": _count_cells(training),
+        "training_cells": count_cells(training),
         "target_cells_seen": trained.cells,
         "loss": last_row["loss"],
         "validation_loss": trained.best["loss"],
         "marginal_loss": marginal_loss(training, held_out or training, model.vocabulary, model.config),
         "device": str(model.device),
     }
-
-
-def _count_cells(sections: Sequence[Tokens]) -> int:
-    return sum(len(section.xy) for section in sections)
 
 
 def _read_finished(out: Path, key: str) -> GeST | None:

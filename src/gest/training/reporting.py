@@ -1,4 +1,4 @@
-"""Report how a training goes: rows of `log.csv`, and a progress bar with the throughput on stderr."""
+"""Report on a training: its plan in one line, a progress bar with the throughput, and `log.csv`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import csv
 import io
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Self
 
+from gest.model import GeST
 from gest.training.schedule import Schedule
 from gest.training.state import TrainingState
 from gest.utils.progress import progress
+from gest.windows import Tokens
 
 _COLUMNS = (
     "step",
@@ -23,6 +26,22 @@ _COLUMNS = (
     "cells_per_second",
 )
 _FIRST_REPORT = 20  # steps after which the throughput is printed
+
+
+def describe_training(model: GeST, training: Sequence[Tokens], held_out: Sequence[Tokens]) -> str:
+    """Describe in one line how long a training is, on which data, and the size of the model."""
+    plan = model.config.pretraining
+    length = f"{plan.target_cells:,} target cells" if plan.target_cells else f"{plan.steps:,} steps"
+    return (
+        f"{length}, {plan.batch_size} windows of {model.config.window:g} µm per step; training sections: "
+        f"{len(training)} ({count_cells(training):,} cells), held out: {len(held_out)} "
+        f"({count_cells(held_out):,} cells); {sum(p.numel() for p in model.parameters()):,} parameters"
+    )
+
+
+def count_cells(sections: Sequence[Tokens]) -> int:
+    """Count the cells of all sections."""
+    return sum(len(section.xy) for section in sections)
 
 
 class Reporter:

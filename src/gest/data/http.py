@@ -1,4 +1,4 @@
-"""Bytes over HTTP: resumed where the connection was dropped, and asked for again, with ever longer waits."""
+"""Download over HTTP: resume where the connection was dropped, and retry with ever longer waits."""
 
 import logging
 import re
@@ -15,16 +15,16 @@ from gest.utils.progress import progress
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 6  # in a row that may bring nothing new before an address is given up
+ATTEMPTS = 6  # in a row without new bytes, before an address is given up
 
 
-def session(backoff: float) -> requests.Session:
-    """Return a session that asks again where nothing answers, or 5xx or 429."""
+def new_session(backoff: float) -> requests.Session:
+    """Make a session that retries where nothing answers, and on 5xx and 429."""
     retry = Retry(ATTEMPTS - 1, backoff_factor=backoff, status_forcelist=(429, *range(500, 600)), raise_on_status=False)
     session = requests.Session()
     session.mount("http://", HTTPAdapter(max_retries=retry))
     session.mount("https://", HTTPAdapter(max_retries=retry))
-    # A compressed answer would be other bytes than those whose hash is known.
+    # The known hash is that of the uncompressed bytes.
     session.headers["Accept-Encoding"] = "identity"
     return session
 
@@ -32,29 +32,29 @@ def session(backoff: float) -> requests.Session:
 def fetch(
     url: str, part: Path, name: str, size: int | None, get: Callable[..., requests.Response], backoff: float
 ) -> None:
-    """Fetch what `part` lacks, until too many attempts in a row got no further than any before them."""
-    furthest, idle = length(part), 0
+    """Fetch what `part` lacks; give up after `ATTEMPTS` in a row without new bytes."""
+    furthest, idle = size_of(part), 0
     while True:
         try:
             return _transfer(url, part, name, size, get)
         except BrokenAnswer as error:
-            idle = 0 if length(part) > furthest else idle + 1
-            furthest = max(furthest, length(part))
+            idle = 0 if size_of(part) > furthest else idle + 1
+            furthest = max(furthest, size_of(part))
             if idle == ATTEMPTS:
                 raise
-            log.warning("%s: %s %s after %d bytes", name, url, reason(error), length(part))
+            log.warning("%s: %s %s after %d bytes", name, url, describe_error(error), size_of(part))
             time.sleep(backoff * 2**idle)
 
 
 def _transfer(url: str, part: Path, name: str, size: int | None, get: Callable[..., requests.Response]) -> None:
-    """Add to `part` what it lacks, or write it anew where the server does not resume."""
-    start = length(part)
+    """Append to `part` what it lacks, or write it from the start where the server does not resume."""
+    start = size_of(part)
     if start == size:
         return
     with get(url, headers={"Range": f"bytes={start}-"} if start else {}, stream=True) as response:
         first, total = None, response.headers.get("Content-Length", "")
-        if given := re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", "")):
-            first, total = given.groups()
+        if content_range := re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", "")):
+            first, total = content_range.groups()
         if response.status_code == 416 and total == str(start):
             return
         if response.status_code == 416 or (response.status_code == 206 and first != str(start)):
@@ -67,16 +67,16 @@ def _transfer(url: str, part: Path, name: str, size: int | None, get: Callable[.
         start = start if response.status_code == 206 else 0
         bar = progress(total, "B", name, initial=start, unit_scale=True)
         with part.open("ab" if start else "wb") as file, bar:
-            # Raw: a server that calls a .gz file encoded must not make the client unpack it.
+            # Raw, because servers declare .gz files as encoded, and the client must not unpack them.
             for block in response.raw.stream(1 << 18, decode_content=False):
                 file.write(block)
                 bar.update(len(block))
-    if total is not None and length(part) < total:
+    if total is not None and size_of(part) < total:
         raise BrokenAnswer("dropped the connection")
 
 
-def reason(error: Exception) -> str:
-    """Say in a few words what the server did."""
+def describe_error(error: Exception) -> str:
+    """Describe in a few words what the server did."""
     if isinstance(error, requests.HTTPError):
         return f"answered {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.JSONDecodeError):
@@ -88,6 +88,6 @@ def reason(error: Exception) -> str:
     return "dropped the connection" if "IncompleteRead" in str(error) else str(error)
 
 
-def length(path: Path) -> int:
-    """Bytes that are there."""
+def size_of(path: Path) -> int:
+    """Give the size of a file in bytes, 0 if it is missing."""
     return path.stat().st_size if path.exists() else 0

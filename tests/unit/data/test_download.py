@@ -297,7 +297,7 @@ def test_full_disk_says_how_much_is_missing_and_the_part_is_resumed(upstream, fo
             patch.setattr(Path, "open", small_disk)
             sentence = refused_download(entry(address), folder)
         kept = part.stat().st_size
-        assert f"No space left on device), where {len(CONTENT) - kept} more bytes are needed" in sentence
+        assert f"No space left on device; {len(CONTENT) - kept} more bytes are needed)" in sentence
         get(entry(address), folder)
     assert answers[-1]["bytes"] == len(CONTENT) - kept > 0
     assert (folder / NAME).read_bytes() == CONTENT
@@ -414,10 +414,10 @@ def test_figshare_wrong_md5_leaves_no_lock(upstream, folder):
     ("text", "says"),
     [
         ("<html>", "did not answer with JSON"),
-        ("[]", "describes no cells.h5ad"),
-        ('{"files": []}', "describes no cells.h5ad"),
+        ("[]", "lacks cells.h5ad"),
+        ('{"files": []}', "lacks cells.h5ad"),
         ('{"files": [{"name": "cells.h5ad", "size": 3}]}', "download_url"),
-        ('{"files": [{"name": "cells.h5ad", "size": null, "download_url": "x"}]}', "describes no cells.h5ad"),
+        ('{"files": [{"name": "cells.h5ad", "size": null, "download_url": "x"}]}', "lacks cells.h5ad"),
     ],
 )
 def test_unexpected_answer_of_figshare(upstream, folder, text, says):

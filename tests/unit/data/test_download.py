@@ -468,7 +468,7 @@ def test_command_runs_beside_the_server_and_its_status_is_returned(upstream):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"), [([".", "--", "no-such"], "no command no-such"), (["x", "ls"], "no folder")]
+    ("arguments", "says"), [([".", "--", "no-such"], "command not found: no-such"), (["x", "ls"], "folder not found")]
 )
 def test_command_that_cannot_run_is_told(arguments, says, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["server", *arguments])

@@ -27,6 +27,15 @@ def load(model_dir: str | os.PathLike, *, expected: type[Model] | None = None) -
     ------
     UserError
         The directory or one of its files is missing, they do not belong together, or it holds the other class.
+
+    Examples
+    --------
+    >>> import gest
+    >>> from gest.testing.example import example
+    >>> section, model = example()
+    >>> model.save("model")
+    >>> gest.load("model").config == model.config
+    True
     """
     folder = local_folder(model_dir)
     holds_model, holds_annotator = (folder / model.MARKER).is_file(), (folder / annotator.MARKER).is_file()

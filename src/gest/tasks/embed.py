@@ -43,6 +43,14 @@ def embed(
     ------
     UserError
         The window or the batch size is out of range, or too few genes are shared.
+
+    Examples
+    --------
+    >>> import gest
+    >>> from gest.testing.example import example
+    >>> section, model = example()
+    >>> gest.embed(section, model).obsm["X_gest"].shape
+    (200, 8)
     """
     from gest.data.read_for_model import to_model_input
 

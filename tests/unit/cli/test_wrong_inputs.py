@@ -150,7 +150,7 @@ MISTAKES = {
     "damaged model": (None, "embed good.h5ad --model damaged --out o.h5ad", "the model directory is damaged"),
     "model of parts": (None, "embed good.h5ad --model misfit --out o.h5ad", "do not fit"),
     "wrong hash": (None, "embed good.h5ad --model tampered --out o.h5ad", "model.safetensors: the sha256 is"),
-    "file lost": (None, "embed good.h5ad --model lacking --out o.h5ad", "vocabulary.npz: file not found (listed in SHA256SUMS)"),
+    "file lost": (None, "embed good.h5ad --model lacking --out o.h5ad", "vocabulary.npz: file not found"),
     "no archive": (None, "embed good.h5ad --model model.zip --out o.h5ad", "cannot be unpacked"),
     "no hub": (None, "embed good.h5ad --model hf://a/b --out o.h5ad", "pip install 'gest[hub]'"),
     "no SpatialData": (None, "embed some.zarr --model m --out o.h5ad", "pip install 'gest[spatialdata]'"),

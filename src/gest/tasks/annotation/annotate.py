@@ -42,6 +42,18 @@ def annotate(test: AnnData, annotator: Annotator, *, batch_size: int | None = No
     ------
     UserError
         `annotator` is not an annotator, the batch size is out of range, or too few genes are shared.
+
+    Examples
+    --------
+    >>> import gest
+    >>> from gest.testing.example import example
+    >>> section, model = example()
+    >>> annotator = gest.fit_annotator(section, model, label="region", steps=2, batch_size=4)
+    >>> result = gest.annotate(section, annotator)
+    >>> result.obsm["gest_region_prob"].shape == (200, len(annotator.classes))
+    True
+    >>> set(result.obs["gest_region"]) <= set(annotator.classes)
+    True
     """
     import pandas as pd
 

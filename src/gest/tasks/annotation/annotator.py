@@ -44,6 +44,15 @@ class Annotator(nn.Module):
         The column of `obs` that they are from.
     pool
         `mean` or `max` over the outputs of a niche.
+
+    Examples
+    --------
+    >>> import gest
+    >>> from gest.testing.example import example
+    >>> section, model = example()
+    >>> annotator = gest.Annotator(model, ["cortex", "hippocampus"], label="region", pool="mean")
+    >>> gest.annotate(section, annotator).obs["gest_region"].cat.categories.tolist()
+    ['cortex', 'hippocampus']
     """
 
     def __init__(self, model: GeST, classes: Sequence[str], *, label: str, pool: str) -> None:

@@ -71,6 +71,15 @@ def fit_annotator(
         The column is missing, it has fewer than two classes, no block can be held out, or a setting is out of range.
     FloatingPointError
         The loss is not finite.
+
+    Examples
+    --------
+    >>> import gest
+    >>> from gest.testing.example import example
+    >>> section, model = example()
+    >>> annotator = gest.fit_annotator(section, model, label="region", steps=2, batch_size=4)
+    >>> annotator.label
+    'region'
     """
     checked = read_settings(Settings, {"pool": pool} | settings, "annotation")
     training = [read_labelled(section, model, [label])[0] for section in _as_sequence(train)]

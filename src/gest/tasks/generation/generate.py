@@ -53,6 +53,18 @@ def generate(
     UserError
         No cell is unseen or none is seen, the mode is unknown or not the model's, too few genes are shared, or no seen
         cell can reach some unseen one.
+
+    Examples
+    --------
+    >>> import gest
+    >>> from gest.testing.example import example
+    >>> section, model = example()
+    >>> unseen = section.obsm["spatial"][:, 0] > 300
+    >>> result = gest.generate(section, model, unseen=unseen)
+    >>> result.layers["gest"].shape
+    (200, 20)
+    >>> (result.obs["gest_round"] > 0).tolist() == unseen.tolist()
+    True
     """
     from gest.data.read_for_model import read_for_model
 

@@ -90,6 +90,18 @@ def perturb(
     UserError
         A gene is not in the panel, or is both activated and inhibited; the region has no cells or no surroundings; the
         context is unknown; a number is out of range.
+
+    Examples
+    --------
+    >>> import gest
+    >>> from gest.testing.example import example
+    >>> section, model = example()
+    >>> roi = gest.roi.Circle(200, 200, 60)
+    >>> result = gest.perturb(section, model, roi=roi, activate=["gene_1"], inhibit=["gene_2"])
+    >>> result.perturbed.shape == (len(result.surroundings), 20)
+    True
+    >>> result.deg.loc[:1, ["gene", "changed"]].values.tolist()
+    [['gene_1', 'activated'], ['gene_2', 'inhibited']]
     """
     surroundings = Surroundings(adata, model, roi=roi, context=context, seed=seed)
     return compare(surroundings, activate=activate, inhibit=inhibit, sigma=sigma, q=q, min_lfc=min_lfc)

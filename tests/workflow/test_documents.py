@@ -49,6 +49,13 @@ def test_links_between_documents_lead_somewhere():
                 assert anchor in anchors(target), f"{document.name}: {link}#{anchor}"
 
 
+def test_functions_named_after_a_file_are_in_it():
+    for document in ROOT.glob("docs/*.md"):
+        for path, name in re.findall(r"\]\((\S+\.py)\) `([\w.]+)`", document.read_text()):
+            defined = re.findall(r"(?:def|class) (\w+)", (document.parent / path).read_text())
+            assert set(name.split(".")) <= set(defined), f"{document.name}: {name} in {path}"
+
+
 def anchors(document):
     """The anchors that GitHub gives to the headings of a document."""
     headings = re.findall(r"^#+ (.*)$", document.read_text(), flags=re.M)

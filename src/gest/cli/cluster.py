@@ -34,7 +34,7 @@ def cluster(
 
     section = open_h5ad(adata)
     if "X_gest" not in section.obsm:
-        raise UserError(f"{adata}: obsm has no 'X_gest'; make it with `gest embed`.")
+        raise UserError(f"{adata}: obsm has no 'X_gest'; create it with `gest embed`.")
     writable(out, ".h5ad")
     clusters = cluster_embedding(section.obsm["X_gest"], n_clusters, algorithm=algorithm, seed=seed)
     section.obs["gest_cluster"] = pd.Categorical(clusters.astype(str))

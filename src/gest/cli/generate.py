@@ -49,7 +49,7 @@ def generate(
     from gest.tasks.generation.generate import check_mode
 
     if (unseen is None) == (unseen_circle is None):
-        raise UserError("generate: give either --unseen or --unseen-circle.")
+        raise UserError("generate: give exactly one of --unseen and --unseen-circle.")
     writable(out, ".h5ad")
     section, trained = open_file(adata), gest.load(model, expected=gest.GeST).to(device)
     check_mode(mode, trained)

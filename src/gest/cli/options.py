@@ -62,7 +62,7 @@ def read_config(path: Path | None) -> dict[str, Any]:
             f"{path}: cannot be read as YAML or JSON ({reason}); config/own_data.yaml is an example."
         ) from error
     if not isinstance(config, dict):
-        raise UserError(f"{path}: holds no keys and values; config/own_data.yaml is an example.")
+        raise UserError(f"{path}: expected keys and values, got {config!r}; config/own_data.yaml is an example.")
     return config
 
 

@@ -85,7 +85,7 @@ def _region(
 
     options = (circle, polygon, label, mask)
     if sum(option is not None for option in options) != 1:
-        raise UserError("perturb: give one of --roi-circle, --roi-polygon, --roi-label and --roi-mask.")
+        raise UserError("perturb: give exactly one of --roi-circle, --roi-polygon, --roi-label and --roi-mask.")
     if circle is not None:
         return Circle(*circle)
     if mask is not None:
@@ -93,14 +93,14 @@ def _region(
     if label is not None:
         column, equals, value = label.partition("=")
         if not equals:
-            raise UserError(f"perturb: --roi-label is '{label}', and must be COLUMN=VALUE, such as region=cortex.")
+            raise UserError(f"--roi-label: '{label}' is not of the form COLUMN=VALUE, such as region=cortex.")
         return Label(column, value)
     try:
         text = polygon if polygon.lstrip().startswith("[") else Path(polygon).read_text()
         return Polygon(json.loads(text))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"perturb: --roi-polygon is not JSON ({error}); give [[x, y], …] in µm, or a file with it."
+            f"--roi-polygon: cannot be read as JSON ({error}); give [[x, y], …] in µm, or a file that holds it."
         ) from error
 
 

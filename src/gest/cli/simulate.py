@@ -37,7 +37,7 @@ def simulate(
     for name in section:
         if name not in by_section:
             known = ", ".join(by_section) or "none"
-            raise UserError(f"{dataset_config}: section '{name}' is not among those of 'simulation.sections': {known}.")
+            raise UserError(f"{dataset_config}: unknown section '{name}' ('simulation.sections' has {known}).")
         settings = common | by_section[name]
         check_keys(settings, simulate_section, dataset_config)
         simulated.append(simulate_section(name, **settings))

@@ -79,7 +79,7 @@ def test_import_of_a_users_file(configured, sections, verb):
     [
         (
             ("simulate", "--dataset-config", "dataset.json", "--section", "z", "--out", "z.h5ad"),
-            "'simulation.sections': a, b",
+            "('simulation.sections' has a, b)",
         ),
         (("paper", "crops", "nothing.h5ad", "--out", "c.json"), "no such file"),
         (("generate", "nothing.h5ad", "--model", "m", "--unseen", "u", "--out", "o"), "nothing.h5ad"),

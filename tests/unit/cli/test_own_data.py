@@ -96,10 +96,8 @@ def test_verbs_follow_one_another(sections, tmp_path, monkeypatch, caplog, verb)
     verb(*fit)
     pretrain = ("pretrain", "s/s0.h5ad", "--validation", "s/s1.h5ad", "--vocabulary", "v.npz", "--config", "small.yaml")
     verb(*pretrain, "--out", "m", "--dry-run")
-    message = (
-        "m would hold a model: 3 steps, 2 windows of 200 µm in a step; 1 training sections with 500 cells, 1 held out"
-    )
-    assert message in caplog.text
+    size = "3 steps, 2 windows of 200 µm per step; training sections: 1 (500 cells), held out: 1 (500 cells)"
+    assert f"m would hold a model: {size}" in caplog.text
     assert not (tmp_path / "m").exists()
     assert not (tmp_path / "m.state").exists()
     verb(*pretrain, "--out", "m")

@@ -61,7 +61,7 @@ def predict(
     from gest.vocabulary import Vocabulary
 
     if bool(model) == bool(vocabulary):
-        raise UserError("predict: give either --model (methods of GeST) or --vocabulary (all others).")
+        raise UserError("predict: give either --model (for methods of GeST) or --vocabulary (for all others).")
     settings = {"seeds": [0], "continued_steps": 200} | read_config(config).get("generation", {})
     adata, hidden = read_section(section), read_crops(crops)
     seeds = settings["seeds"] if registry.method("generation", method).seeded else [0]
@@ -107,12 +107,12 @@ def score(
     adata, known, predicted = read_section(section), Vocabulary.load(vocabulary), open_h5ad(predictions)
     if list(predicted.var_names) != list(known.genes):
         raise UserError(
-            f"{predictions}: the genes are not those of {vocabulary}; score with the vocabulary of the model."
+            f"{predictions}: genes differ from those of {vocabulary}; give the vocabulary that the model has."
         )
     try:
         ranking = pd.read_csv(svg)
     except (OSError, ValueError) as error:
-        raise UserError(f"{svg}: a ranking cannot be read ({error}); make it with `gest paper svg`.") from error
+        raise UserError(f"{svg}: cannot be read as a ranking ({error}); create one with `gest paper svg`.") from error
     measured = match_genes(adata, known) >= 0  # a gene that the section lacks has no truth
     predicted, truth = predicted[:, measured], expression(adata, known)[:, measured]
     ranking = ranking[ranking["gene"].astype(str).isin(known.genes[measured])]

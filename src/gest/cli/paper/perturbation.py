@@ -89,7 +89,7 @@ def _file_of(section: str, tables: list[Path]) -> Path:
     if row.empty:
         names = known["section"].tolist()
         raise UserError(
-            f"perturbation.section: '{section}' is not among the {len(names)} sections {names[0]} to {names[-1]}; "
-            "name one of them."
+            f"perturbation.section: unknown section '{section}' (choose one of the {len(names)} sections {names[0]} to "
+            f"{names[-1]})."
         )
     return Path(row["folder"].iloc[0], f"{row['name'].iloc[0]}.h5ad")

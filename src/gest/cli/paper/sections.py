@@ -55,7 +55,7 @@ def import_atlas(
     settings = read_config(dataset_config)
     parts = settings.get("parts", {})
     if part not in parts:
-        raise UserError(f"{dataset_config}: '{part}' is not among the 'parts': {', '.join(parts) or 'none'}.")
+        raise UserError(f"{dataset_config}: unknown part '{part}' ('parts' has {', '.join(parts) or 'none'}).")
     animal = parts[part]
     partial = out / f".partial-{part}"
     shutil.rmtree(partial, ignore_errors=True)
@@ -89,7 +89,7 @@ def cut(dataset_config: DatasetConfig, section: SectionName, out: Out) -> None:
     cuts = read_config(dataset_config).get("cut", {})
     if section not in cuts:
         known = ", ".join(cuts) or "none"
-        raise UserError(f"{dataset_config}: section '{section}' is not among those of 'cut': {known}.")
+        raise UserError(f"{dataset_config}: unknown section '{section}' ('cut' has {known}).")
     settings = dict(cuts[section])
     whole = read_section(out.with_name(f"{settings.pop('of')}.h5ad"))
     part = cut_out(whole, name=section, **settings)

@@ -363,5 +363,5 @@ def test_a_section_of_another_name_is_refused(tmp_path, capsys, sections, spots,
     verb(*arguments(tmp_path, sections, spots, model, section="s9"), expect=2)
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(said) == 1
-    assert "perturbation.section: 's9' is not among the 1 sections s0 to s0" in said[0]
+    assert "perturbation.section: unknown section 's9' (choose one of the 1 sections s0 to s0)" in said[0]
     assert not (tmp_path / "out").exists()

@@ -377,12 +377,12 @@ def test_from_the_command_line(learnt, tmp_path, monkeypatch, verb):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((), "give one of --roi-circle"),
-        (("--roi-mask", "a", "--roi-label", "a=b"), "give one of --roi-circle"),
-        (("--roi-label", "region"), "must be COLUMN=VALUE"),
+        ((), "give exactly one of --roi-circle"),
+        (("--roi-mask", "a", "--roi-label", "a=b"), "give exactly one of --roi-circle"),
+        (("--roi-label", "region"), "is not of the form COLUMN=VALUE"),
         (("--roi-label", "region=moon"), "no cell has obs['region'] = 'moon'"),
-        (("--roi-polygon", "nothing.json"), "--roi-polygon is not JSON"),
-        (("--roi-polygon", "[[0, 0"), "--roi-polygon is not JSON"),
+        (("--roi-polygon", "nothing.json"), "--roi-polygon: cannot be read as JSON"),
+        (("--roi-polygon", "[[0, 0"), "--roi-polygon: cannot be read as JSON"),
         (("--roi-circle", 0, 0, 100, "--activate", "Gad1"), "'Gad1' is not among"),
         (("--roi-circle", 0, 0, 100, "--show", "Gad1"), "'Gad1' is not among"),
         (("--roi-circle", 0, 0, 100, "--sigma", 0), "sigma is 0"),

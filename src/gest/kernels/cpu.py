@@ -1,17 +1,17 @@
-"""The kernel of `gest.attention` on a CPU: every query attends to the first n cells and to one key of its own.
+"""Attention on a CPU: every query attends to the first n cells and to one more key, its own.
 
-That sentence is Eq. 6: cell i sees cells 1..i − 1 and itself, target i cells 1..i and itself, and a place to be
-predicted all seen cells of its window and itself. PyTorch's fused kernel has no such mask, and heads as narrow as ours
-(12) leave its matrix products idle. Here queries go in fours along blocks of keys that stay in a near cache, and all
-sums run along the keys, which fills vector registers whatever a head's width. The softmax is kept up to date from block
-to block (Milakov & Gimelshein 2018, arXiv:1805.02867), beginning with the own key.
+This covers Eq. 6 (cell i sees cells 1..i − 1 and itself, target i cells 1..i and itself) and prediction, where a target
+sees all seen cells of its window and itself. PyTorch's fused kernel has no such mask, and heads as narrow as the
+model's (12) leave its matrix products idle. Here four queries at a time go along blocks of keys that stay in a fast
+cache, and all sums run along the keys, which fills vector registers for any head width. The softmax is updated from
+block to block (Milakov & Gimelshein 2018, arXiv:1805.02867), starting with the own key.
 
-Each pair of window and head is one thread's, in one order: the number of threads changes no bit. All compiled functions
-are in this one file, by whose time Numba knows whether what it compiled before still holds.
+Every pair of window and head is computed by one thread in a fixed order, so the number of threads changes no bit. All
+compiled functions are in this one file, the only one whose modification time Numba's cache checks.
 
-Shapes: B windows, H heads, L cells, U queries, d head width; D and the rows of tables are rounded up to fours. Tables
-of keys, and of four queries' scores, are flat, one row of BLOCK numbers after the other: a compiler that knows the
-distance of the rows need not ask whether they overlap.
+Shapes: B windows, H heads, L cells, U queries, d head width; D, and the number of rows of queries, are d and U rounded
+up to a multiple of 4. Tables of keys, and of the scores of four queries, are flat: one row of BLOCK numbers after the
+other. With a known distance between rows the compiler need not check whether they overlap.
 """
 
 import functools
@@ -27,8 +27,8 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 BLOCK = 256  # keys
-LANES = 16  # numbers in a vector register, and in a line of the cache
-FAST = {"reassoc", "nsz", "contract", "arcp"}  # arithmetic that may be reordered, and still tells NaN and infinity
+LANES = 16  # numbers in a vector register, and in a cache line
+FAST = {"reassoc", "nsz", "contract", "arcp"}  # reorders arithmetic, but respects NaN and infinity
 compiled = functools.partial(numba.njit, fastmath=FAST, error_model="numpy")
 
 
@@ -46,7 +46,7 @@ def of_bits(_context, _x):  # noqa: ANN001, ANN201
 
 @compiled
 def exp(x: float) -> float:
-    """Return e^x to 1e-7 for x up to 0, as 2^t e^r by Cephes' polynomial; below −87, where it is nothing, e^−87."""
+    """Compute e^x for x ≤ 0 to 1e-7, as 2^t e^r by Cephes' polynomial; e^−87, which is negligible, below −87."""
     x = float32(-87) if x < float32(-87) else x
     t = np.floor(x * float32(1.44269504) + float32(0.5))
     r = x - t * float32(0.693359375) + t * float32(2.12194440e-4)  # log 2 in two parts
@@ -62,7 +62,7 @@ def exp(x: float) -> float:
 
 @compiled
 def in_order(bits: int) -> int:
-    """Map the bits of floats to integers of the same order, whose maximum is a vector's work; its own inverse."""
+    """Map the bits of floats to integers of the same order, whose maximum vectorises; its own inverse."""
     return int32(bits ^ int32(int32(bits >> int32(31)) & int32(0x7FFFFFFF)))
 
 
@@ -78,7 +78,7 @@ def largest(x: np.ndarray, n: int, least: float) -> float:
 
 @compiled
 def exponentials(x: np.ndarray, n: int, top: float) -> float:
-    """Replace x[:n] by exp(x − top), and return the sum."""
+    """Replace x[:n] by exp(x − top) and return the sum."""
     total = float32(0)
     for j in range(n):
         x[j] = exp(x[j] - top)
@@ -88,7 +88,7 @@ def exponentials(x: np.ndarray, n: int, top: float) -> float:
 
 @compiled
 def score_gradients(p: np.ndarray, dp: np.ndarray, n: int, lse: float, delta: float) -> None:
-    """Replace the scores in p[:n] by probabilities, and the gradients of these in dp[:n] by those of the scores."""
+    """Turn the scores in p[:n] into probabilities, and their gradients in dp[:n] into those of the scores."""
     for j in range(n):
         p[j] = exp(p[j] - lse)
         dp[j] = p[j] * (dp[j] - delta)
@@ -168,7 +168,7 @@ def add_spread(p: np.ndarray, a: np.ndarray, i: int, out: np.ndarray, n: int) ->
 
 @compiled
 def table(rows: int) -> np.ndarray:
-    """Make a table of zeros, from the start of a line of the cache: registers across two lines cost twice as much."""
+    """Allocate a table of zeros that starts at a cache line: a register across two lines costs twice as much."""
     memory = np.zeros(rows * BLOCK + LANES, np.float32)
     start = (-np.int64(memory.ctypes.data) % (4 * LANES)) // 4
     return memory[start : start + rows * BLOCK]
@@ -182,7 +182,7 @@ def row(x: np.ndarray, g: int) -> np.ndarray:
 
 @compiled
 def turn(x: np.ndarray, first: int, out: np.ndarray) -> None:
-    """Fill out (D, BLOCK) with the transpose of x (L, d) from a row on, padded by zeros."""
+    """Fill out (D, BLOCK) with the transpose of x (L, d) from row `first` on, padded with zeros."""
     out[:] = 0
     for j in range(min(BLOCK, x.shape[0] - first)):
         for c in range(x.shape[1]):
@@ -191,7 +191,7 @@ def turn(x: np.ndarray, first: int, out: np.ndarray) -> None:
 
 @compiled
 def within(reach: np.ndarray, i: int, j: int) -> tuple[int, int, int, int, int]:
-    """How many keys of the block from j on queries i to i + 3 attend to; and the most, in whole registers."""
+    """Count the keys of the block at j that queries i to i + 3 attend to; last the most, in whole registers."""
     n0, n1, n2, n3 = reach[i] - j, reach[i + 1] - j, reach[i + 2] - j, reach[i + 3] - j
     n0, n1, n2, n3 = min(max(n0, 0), BLOCK), min(max(n1, 0), BLOCK), min(max(n2, 0), BLOCK), min(max(n3, 0), BLOCK)
     return n0, n1, n2, n3, (max(n0, n1, n2, n3) + LANES - 1) // LANES * LANES
@@ -204,7 +204,7 @@ kernel = functools.partial(compiled, nogil=True, cache=True)
 
 @kernel(f"({GIVEN}, i8, i8)")
 def forward(q, k, v, k_own, v_own, seen, out, lse, start, stop):  # noqa: ANN001, ANN201
-    """Fill in what comes out (B, H, U, d) and the log-sum-exp (B, H, U) of some pairs of window and head."""
+    """Fill in the output (B, H, U, d) and log-sum-exp (B, H, U) of the pairs of window and head in start:stop."""
     _, H, U, d = q.shape
     rows, D, scale = (U + 3) // 4 * 4, (d + 3) // 4 * 4, float32(1 / np.sqrt(d))
     a, o = np.zeros((rows, D), np.float32), np.zeros((rows, D), np.float32)
@@ -244,7 +244,7 @@ def forward(q, k, v, k_own, v_own, seen, out, lse, start, stop):  # noqa: ANN001
 
 @kernel(f"({GIVEN}, {', '.join([IN] * 6)}, i8, i8)")
 def backward(q, k, v, k_own, v_own, seen, out, lse, grad, dq, dk, dv, dk_own, dv_own, start, stop):  # noqa: ANN001, ANN201
-    """Fill in the gradients of all five for some pairs of window and head."""
+    """Fill in the gradients of all five inputs for the pairs of window and head in start:stop."""
     _, H, U, d = q.shape
     rows, D, scale = (U + 3) // 4 * 4, (d + 3) // 4 * 4, float32(1 / np.sqrt(d))
     a, w, o = np.zeros((rows, D), np.float32), np.zeros((rows, D), np.float32), np.zeros((rows, D), np.float32)
@@ -294,12 +294,12 @@ def backward(q, k, v, k_own, v_own, seen, out, lse, grad, dq, dk, dv, dk_own, dv
                 dq[b, h, i, c] = o[i, c] * scale
 
 
-n_threads = torch.get_num_threads()  # Numba starts its own below, and would give torch as many
+n_threads = torch.get_num_threads()  # starting Numba's threads below would change it
 
 
 @kernel(f"({GIVEN}, i8)", parallel=True)
 def forward_in_threads(q, k, v, k_own, v_own, seen, out, lse, n):  # noqa: ANN001, ANN201
-    """Run `forward`, an nth of the pairs a thread."""
+    """Run `forward` in n threads, each on an equal share of the pairs."""
     pairs = q.shape[0] * q.shape[1]
     for t in numba.prange(n):
         forward(q, k, v, k_own, v_own, seen, out, lse, pairs * t // n, pairs * (t + 1) // n)
@@ -307,7 +307,7 @@ def forward_in_threads(q, k, v, k_own, v_own, seen, out, lse, n):  # noqa: ANN00
 
 @kernel(f"({GIVEN}, {', '.join([IN] * 6)}, i8)", parallel=True)
 def backward_in_threads(q, k, v, k_own, v_own, seen, out, lse, grad, dq, dk, dv, dk_own, dv_own, n):  # noqa: ANN001, ANN201
-    """Run `backward`, an nth of the pairs a thread."""
+    """Run `backward` in n threads, each on an equal share of the pairs."""
     pairs = q.shape[0] * q.shape[1]
     for t in numba.prange(n):
         some = pairs * t // n, pairs * (t + 1) // n
@@ -320,7 +320,7 @@ OWNER = os.getpid()
 
 
 def run(alone: Callable[..., None], in_threads: Callable[..., None], *tensors: Tensor) -> None:
-    """Run a kernel on as many threads as torch has; on one in a forked process, where threads are no more."""
+    """Run a kernel on as many threads as torch uses; on one in a forked process, which has lost its threads."""
     arrays = [x.detach().numpy() for x in tensors]
     n = torch.get_num_threads() if os.getpid() == OWNER else 1
     if n == 1:
@@ -331,13 +331,13 @@ def run(alone: Callable[..., None], in_threads: Callable[..., None], *tensors: T
 
 
 def like(x: Tensor) -> Tensor:
-    """Memory for (B, H, n, d) that lies as (B, n, H, d), which is what comes next in the model."""
+    """Allocate (B, H, n, d) laid out in memory as (B, n, H, d), the order that the model needs next."""
     B, H, n, d = x.shape
     return x.new_empty(B, n, H, d).transpose(1, 2)
 
 
 class Attention(torch.autograd.Function):
-    """Attention of queries (B, H, U, d) to the first `seen` (B, U) of the cells (B, H, L, d), and to their own keys."""
+    """Attend from queries (B, H, U, d) to the first `seen` (B, U) of the cells (B, H, L, d) and to their own keys."""
 
     @staticmethod
     def forward(ctx, q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tensor, seen: Tensor) -> Tensor:  # noqa: ANN001, D102

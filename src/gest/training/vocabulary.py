@@ -38,8 +38,8 @@ def fit_sections(sections: Sections, settings: Mapping[str, Any], *, seed: int =
     Parameters
     ----------
     sections
-        AnnData, or paths of section files, which are read one at a time, anew for each of four passes. All have the
-        same genes in the same order, and all hold counts or all normalised values.
+        AnnData, or paths of section files, which are read one at a time, up to four times each. All have the same
+        genes in the same order, and all hold counts or all normalised values.
     settings
         Keys of `VocabularySettings`.
 
@@ -76,5 +76,5 @@ def fit_sections(sections: Sections, settings: Mapping[str, Any], *, seed: int =
 
 
 def cap_metacells(n_metacells: int, cells: int) -> int:
-    """Bound the number of meta cells by a twentieth of the cells (decision 3)."""
+    """Limit the number of meta cells to a twentieth of the cells (decision 3)."""
     return max(min(n_metacells, cells // 20), 1)

@@ -1,10 +1,10 @@
-"""The meta-cell vocabulary (Algorithms 1 and 2)."""
+"""The meta-cell vocabulary: how it is fitted (Algorithm 1) and how cells are replaced by meta cells (Algorithm 2)."""
 
 import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -16,18 +16,17 @@ import scipy.sparse as sp
 from gest._metacells import (
     Blocks,
     Matrix,
+    blocks_of_rows,
     cluster,
     cluster_means,
     covariance,
     k_means,
     principal_components,
     project,
-    projected,
+    project_all,
 )
 from gest.errors import UserError
 from gest.utils.files import whole_file
-
-_CHUNK = 1024  # cells per block, so that memory does not grow with the data, and distances stay in the cache
 
 
 def normalise(counts: sp.csr_matrix | np.ndarray, normalisation: Mapping[str, float]) -> sp.csr_matrix:
@@ -38,7 +37,13 @@ def normalise(counts: sp.csr_matrix | np.ndarray, normalisation: Mapping[str, fl
     counts
         (n, T) raw counts; a cell without counts stays zero.
     normalisation
-        `{"target_sum": ...}`, the training set's median total.
+        `{"target_sum": ...}`, the median total of the training cells.
+
+    Examples
+    --------
+    >>> normalise(np.array([[1, 3], [0, 0]]), {"target_sum": 4}).toarray().round(2)
+    array([[0.69, 1.39],
+           [0.  , 0.  ]], dtype=float32)
     """
     counts = sp.csr_matrix(counts, dtype=np.float32)
     totals = np.asarray(counts.sum(1, dtype=np.float64)).ravel()
@@ -50,7 +55,7 @@ def normalise(counts: sp.csr_matrix | np.ndarray, normalisation: Mapping[str, fl
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """K meta cells: what a cell's expression is replaced by.
+    """K meta cells that stand for cells' expression.
 
     Attributes
     ----------
@@ -61,9 +66,9 @@ class Vocabulary:
     levels
         (3, K) integer labels of each meta cell at levels 1 to 3 of the hierarchy.
     genes
-        T names, the order of every expression matrix the vocabulary meets.
+        (T,) names, in the order of the columns of every expression matrix.
     normalisation
-        `{"target_sum": ...}` for data of raw counts, None where expression came normalised.
+        `{"target_sum": ...}` for raw counts, None where expression was normalised already.
     mean, components
         (T,) and (p, T) of the principal component analysis.
     sizes
@@ -96,7 +101,7 @@ class Vocabulary:
         Parameters
         ----------
         expression
-            (n, T) normalised, dense or CSR; or a function that gives blocks of its rows, anew for each of three passes.
+            (n, T) normalised, dense or CSR; or a function that gives blocks of its rows, called for each of three passes.
         n_metacells
             K.
         n_components
@@ -104,27 +109,34 @@ class Vocabulary:
         hierarchy
             K_1, K_2, K_3; none is more than K.
         genes
-            T names; numbers stand in where there are none.
+            T names; by default the columns' numbers.
         normalisation
-            What was done to the counts, kept so that the same is done to new data.
+            How the counts were normalised, kept so that new data are normalised alike.
 
         Raises
         ------
         UserError
-            Fewer distinct cells than meta cells.
+            There are fewer distinct cells than meta cells.
+
+        Examples
+        --------
+        >>> cells = np.repeat(np.eye(4), 5, axis=0) + np.linspace(0, 0.1, 20)[:, None]
+        >>> vocabulary = Vocabulary.fit(cells, n_metacells=4, n_components=3, hierarchy=(3, 2, 1))
+        >>> vocabulary.expression.shape, vocabulary.levels.shape, vocabulary.sizes
+        ((4, 4), (3, 4), array([5, 5, 5, 5]))
         """
         blocks = expression if callable(expression) else partial(blocks_of_rows, expression)
         n, mean, spread = covariance(blocks())
         if n_metacells > n:
-            raise UserError(f"vocabulary: {n_metacells} meta cells cannot be made of {n} cells; lower 'n_metacells'.")
+            raise UserError(f"vocabulary: n_metacells is {n_metacells} (expected at most the {n} cells); lower it.")
         T = len(mean)
         components = principal_components(spread, min(n_components, T - 1, n - 1))
-        points = projected(blocks(), n, mean, components, clusters=n_metacells)
+        points = project_all(blocks(), n, mean, components, clusters=n_metacells)
         _, label = np.unique(cluster(points, n_metacells, seed=seed), return_inverse=True)
         sizes = np.bincount(label)
         if len(sizes) < n_metacells:
             raise UserError(
-                f"vocabulary: only {len(sizes)} of {n_metacells} meta cells could be told apart; lower 'n_metacells'."
+                f"vocabulary: only {len(sizes)} of {n_metacells} meta cells are distinct; lower n_metacells."
             )
         means, pca = cluster_means(blocks(), points, label, T)
         levels = np.stack([k_means(pca, k, seed=seed).labels_ for k in hierarchy])
@@ -153,14 +165,22 @@ class Vocabulary:
         Returns
         -------
         (n,) integers below K.
+
+        Examples
+        --------
+        >>> cells = np.repeat(np.eye(4), 5, axis=0) + np.linspace(0, 0.1, 20)[:, None]
+        >>> vocabulary = Vocabulary.fit(cells, n_metacells=4, n_components=3, hierarchy=(3, 2, 1))
+        >>> tokens = vocabulary.tokenize(cells)
+        >>> tokens.shape, len(set(tokens[:5])), len(set(tokens))
+        ((20,), 1, 4)
         """
         if expression.shape[1] != len(self.genes):
             raise UserError(
-                f"vocabulary: expression has {expression.shape[1]} genes, and the vocabulary {len(self.genes)}; "
-                "order the columns by its 'genes'."
+                f"vocabulary: the expression has {expression.shape[1]} genes (expected {len(self.genes)}); "
+                "order its columns by the vocabulary's `genes`."
             )
         tokens, centres = [np.empty(0, dtype=np.int64)], self.pca.astype(np.float64)
-        # Of |p − c|² = |p|² − 2 p·c + |c|², the first is the same for all c, and the last is one more coordinate.
+        # In |p − c|² = |p|² − 2 p·c + |c|², the first term is the same for all c, and the last is one more coordinate.
         folded = np.vstack([-2 * centres.T, (centres**2).sum(1)])
         for block in blocks_of_rows(expression):
             points = project(block, self.mean, self.components)
@@ -170,9 +190,9 @@ class Vocabulary:
     def reestimate(
         self, expression: sp.csr_matrix | np.ndarray, tokens: np.ndarray, *, prior_cells: float = 10
     ) -> np.ndarray:
-        """Average each meta cell's expression anew over cells of another section.
+        """Re-estimate each meta cell's expression from the cells of another section.
 
-        Sections differ in staining and in detection; the mean of their own cells follows that. Not in the paper.
+        Sections differ in staining and in detection; the mean of a section's own cells reflects them. Not in the paper.
 
         Parameters
         ----------
@@ -181,7 +201,7 @@ class Vocabulary:
         tokens
             (n,) the cells' meta cells.
         prior_cells
-            How many cells of its own the training mean counts for, so that a rare meta cell stays near it.
+            Weight of the training mean, in cells, so that a rare meta cell stays near it.
 
         Returns
         -------
@@ -194,30 +214,30 @@ class Vocabulary:
         return ((total + prior_cells * self.expression) / (size + prior_cells)).astype(np.float32)
 
     def total_over(self, genes: np.ndarray) -> float:
-        """Give the total that a cell's counts of some genes are scaled to: their usual part of that of all.
+        """Give the total to which a cell's counts of some genes are scaled: `target_sum` times the genes' share of it.
 
         Parameters
         ----------
         genes
             (T,) booleans, or columns.
         """
-        usual = np.expm1(self.mean)
-        return self.normalisation["target_sum"] * usual[genes].sum() / usual.sum()
+        mean_counts = np.expm1(self.mean)
+        return self.normalisation["target_sum"] * mean_counts[genes].sum() / mean_counts.sum()
 
     def states(self, n: int = 8) -> np.ndarray:
-        """(K, n) first principal components of the meta cells, of mean 0 and variance 1 over the training cells."""
+        """Standardise the meta cells' first n principal components, (K, n), over the training cells."""
         pca = self.pca[:, :n]
         mean = np.average(pca, axis=0, weights=self.sizes)
         spread = np.sqrt(np.average((pca - mean) ** 2, axis=0, weights=self.sizes))
         return (pca - mean) / np.where(spread > 0, spread, 1)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write one `.npz` with everything in it; the same vocabulary gives the same bytes."""
+        """Write one `.npz` that holds everything; the same vocabulary gives the same bytes."""
         with whole_file(path) as partial_file:
             partial_file.write_bytes(self._bytes())
 
     def digest(self) -> bytes:
-        """Hash of everything in it."""
+        """Hash everything that `save` writes."""
         return hashlib.sha256(self._bytes()).digest()
 
     def _bytes(self) -> bytes:
@@ -229,30 +249,20 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
-        """Read what `save` wrote.
+        """Read a vocabulary that `save` wrote.
 
         Raises
         ------
         UserError
-            No such file, or not a vocabulary.
+            The file is missing or is not a vocabulary.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays: dict[str, Any] = {name: file[name] for name in _ARRAYS}
                 arrays["normalisation"] = json.loads(str(file["normalisation"]))
         except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
-            raise UserError(f"{path}: not a vocabulary ({error}); make one with `gest vocabulary`.") from error
+            raise UserError(f"{path}: not a vocabulary ({error}); create one with `gest vocabulary`.") from error
         return cls(**arrays)
 
 
 _ARRAYS = ("expression", "pca", "levels", "genes", "mean", "components", "sizes")
-
-
-def blocks_of_rows(expression: Matrix) -> Iterator[Matrix]:
-    """Cut a matrix (n, T) into blocks of rows, all of them finite."""
-    expression = sp.csr_matrix(expression) if sp.issparse(expression) else np.asarray(expression)
-    values = expression.data if sp.issparse(expression) else expression
-    if not np.isfinite(values).all():
-        raise UserError("vocabulary: the expression holds NaN or infinite values; it must be finite.")
-    for start in range(0, expression.shape[0], _CHUNK):
-        yield expression[start : start + _CHUNK]

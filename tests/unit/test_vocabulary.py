@@ -89,7 +89,7 @@ def test_dense_and_sparse_are_alike(expression, fitted):
 
 
 def test_blocks_do_not_matter(expression, fitted, monkeypatch):
-    monkeypatch.setattr("gest.vocabulary._CHUNK", 17)
+    monkeypatch.setattr("gest._metacells._CHUNK", 17)
     again = Vocabulary.fit(expression, n_metacells=12, n_components=8, hierarchy=(6, 4, 2))
     np.testing.assert_allclose(again.expression, fitted.expression, atol=1e-5)
     np.testing.assert_array_equal(again.tokenize(expression), fitted.tokenize(expression))
@@ -287,13 +287,13 @@ def test_errors_of_sections_and_settings(sections, files, tmp_path):
 
 
 def test_user_errors(expression, fitted, sections, tmp_path):
-    with pytest.raises(UserError, match="cannot be made of 600 cells"):
+    with pytest.raises(UserError, match=r"n_metacells is 601 \(expected at most the 600 cells\)"):
         Vocabulary.fit(expression, n_metacells=601)
-    with pytest.raises(UserError, match="told apart"):
+    with pytest.raises(UserError, match="only 3 of 10 meta cells are distinct"):
         Vocabulary.fit(np.repeat(expression[:3], 50, 0), n_metacells=10)
     with pytest.raises(UserError, match="NaN"):
         Vocabulary.fit(np.where(expression > 5, np.nan, expression), n_metacells=5)
-    with pytest.raises(UserError, match="39 genes"):
+    with pytest.raises(UserError, match="has 39 genes"):
         fitted.tokenize(expression[:, :39])
     with pytest.raises(UserError, match="not a vocabulary"):
         Vocabulary.load(tmp_path / "nothing.npz")

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from gest._metacells import Matrix
+from gest._metacells import Matrix, blocks_of_rows
 from gest.data.training_sections import Sections, holds_counts, stream, variable_genes
 from gest.utils.settings import check_bounds, read_settings, setting
-from gest.vocabulary import Vocabulary, blocks_of_rows, normalise
+from gest.vocabulary import Vocabulary, normalise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
-"""GraphST (Long et al. 2023) on one section: ``python graphst.py GIVEN.npz MADE.npz``.
+"""Embed a section by GraphST (Long et al. 2023): ``python graphst.py INPUT.npz OUTPUT.npz``.
 
-Given: counts of n cells in T genes as CSR (`data`, `indices`, `indptr`), `genes`, `xy` (n, 2) in µm, `seeds`.
-Made: `embedding` (seeds, n, 20), which the authors cluster, `seconds` of each seed, preparation included, `peak_mb`,
-`version`.
+Input: counts of n cells in T genes as CSR (`data`, `indices`, `indptr`), `genes`, `xy` (n, 2) in µm, `seeds`.
+Output: `embedding` (seeds, n, 20), which the authors cluster; `seconds` of each seed, preprocessing included;
+`peak_mb`; `version`.
 """
 
 import resource
@@ -19,41 +19,42 @@ from GraphST.preprocess import preprocess
 from scipy.sparse import csr_matrix
 from sklearn.decomposition import PCA
 
-N_GENES = 3000  # of its own preprocessing
-# A slide of Visium holds 4,992 spots. The authors take '10X' for Visium, and 'Stereo', whose graph is sparse, for the
+N_GENES = 3000  # as in GraphST's preprocessing
+# Spots of a Visium slide: 4,992. The authors use datatype '10X' for Visium, and 'Stereo', whose graph is sparse, for
 # larger sections at cellular resolution.
 VISIUM = 5000
 COMPONENTS = 20
 
 
-def main(given: str, made: str) -> None:
+def main(input_path: str, output_path: str) -> None:
     """Run GraphST as its authors' tutorials do, up to the principal components that they cluster."""
-    arrays, began = np.load(given), time.monotonic()
+    started = time.monotonic()
+    arrays = np.load(input_path)
     shape = len(arrays["xy"]), len(arrays["genes"])
     counts = csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape, dtype=np.float32)
     section = ad.AnnData(counts, obsm={"spatial": arrays["xy"]})
     if section.n_vars > N_GENES:
         preprocess(section)
-    else:  # the same, without a choice of genes
+    else:  # the same without choosing genes
         section.var["highly_variable"] = True
         sc.pp.normalize_total(section, target_sum=1e4)
         sc.pp.log1p(section)
         sc.pp.scale(section, zero_center=False, max_value=10)
     datatype = "10X" if section.n_obs <= VISIUM else "Stereo"
-    prepared = time.monotonic() - began
+    preprocessing = time.monotonic() - started
 
     embedding, seconds = [], []
     for seed in arrays["seeds"].tolist():
         started = time.monotonic()
         model = GraphST(section, device=torch.device("cpu"), random_seed=seed, datatype=datatype)
-        if datatype == "10X":  # the same graph without its zeros, through which an epoch takes many times as long
+        if datatype == "10X":  # stored sparse: an epoch takes a fraction of the time
             model.adj = model.adj.to_sparse()
         reconstruction = model.train().obsm["emb"]
         components = PCA(min(COMPONENTS, section.n_vars), random_state=42).fit_transform(reconstruction)
         embedding.append(components.astype(np.float32))
-        seconds.append(prepared + time.monotonic() - started)
+        seconds.append(preprocessing + time.monotonic() - started)
     np.savez(
-        made,
+        output_path,
         embedding=embedding,
         seconds=seconds,
         peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

@@ -1,10 +1,10 @@
-"""scANVI (Xu et al. 2021) maps a section onto annotated ones: ``python scanvi.py GIVEN.npz MADE.npz``, twice.
+"""Label a section by scANVI (Xu et al. 2021): ``python scanvi.py INPUT.npz OUTPUT.npz``, twice.
 
-Given, to fit: counts of n cells in T genes as CSR (`data`, `indices`, `indptr`), `genes`, their `labels` (n,) and
-`sections` (n,), `seeds`, and the `folder` for the models. Made: one model per seed in the folder; where all cells have
+Input to fit: counts of n cells in T genes as CSR (`data`, `indices`, `indptr`), `genes`, their `labels` (n,) and
+`sections` (n,), `seeds`, and the `folder` for the models. Result: one model per seed in the folder; if all cells have
 one label, that label.
-Given, to predict: counts of m cells as CSR (`test_data`, `test_indices`, `test_indptr`), `genes`, `seeds` and `folder`.
-Made: `predicted` (seeds, m). Either way also `seconds` of each seed, `peak_mb`, `version`.
+Input to predict: counts of m cells as CSR (`test_data`, `test_indices`, `test_indptr`), `genes`, `seeds` and `folder`.
+Output: `predicted` (seeds, m). Both also give `seconds` of each seed, `peak_mb` and `version`.
 """
 
 import resource
@@ -19,19 +19,19 @@ import scvi
 from scipy.sparse import csr_matrix
 from scvi.model import SCANVI, SCVI
 
-# As in the tutorial of scvi-tools on mapping to a reference with scArches; all else is the package's default.
+# As in the scvi-tools tutorial on reference mapping with scArches; everything else is the package's default.
 REFERENCE = {
     **{"n_layers": 2, "dropout_rate": 0.2, "encode_covariates": True},
     **{"use_layer_norm": "both", "use_batch_norm": "none"},
 }
-UNLABELLED = ""  # the one name that no label bears: cells without a label are none to learn from
+UNLABELLED = ""  # scANVI needs a name for cells without a label; no label is empty
 DEVICE = {"accelerator": "cpu", "enable_progress_bar": False}
 
 
 def fit(reference: ad.AnnData, folder: Path) -> None:
     """Train scVI on annotated sections, then scANVI on top of it."""
     labels = reference.obs["label"].unique()
-    if len(labels) == 1:  # there is nothing to tell apart
+    if len(labels) == 1:  # nothing to classify
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "only_label.txt").write_text(labels[0], encoding="utf-8")
         return
@@ -44,7 +44,7 @@ def fit(reference: ad.AnnData, folder: Path) -> None:
 
 
 def predict(query: ad.AnnData, folder: Path) -> np.ndarray:
-    """Train what is new for this section, which is a batch of its own, and label its cells."""
+    """Map this section onto the reference as a new batch, and label its cells."""
     if (folder / "only_label.txt").exists():
         return np.repeat((folder / "only_label.txt").read_text(encoding="utf-8"), query.n_obs)
     model = SCANVI.load_query_data(query, str(folder), accelerator="cpu")
@@ -52,14 +52,14 @@ def predict(query: ad.AnnData, folder: Path) -> np.ndarray:
     return model.predict().astype(str)
 
 
-def main(given: str, made: str) -> None:
+def main(input_path: str, output_path: str) -> None:
     """Fit or predict, for each seed."""
-    arrays = np.load(given)
+    arrays = np.load(input_path)
     test = "test_" if "test_indptr" in arrays else ""
     csr = tuple(arrays[test + part] for part in ("data", "indices", "indptr"))
     cells = ad.AnnData(csr_matrix(csr, shape=(len(csr[2]) - 1, len(arrays["genes"])), dtype=np.float32))
     cells.var_names = arrays["genes"].astype(str)
-    # The names of annotated sections are set apart, lest one of them bear that of the section to label.
+    # The prefix keeps the names of annotated sections different from that of the section to label.
     cells.obs["section"] = "query" if test else np.char.add("reference ", arrays["sections"].astype(str))
     cells.obs["label"] = UNLABELLED if test else arrays["labels"].astype(str)
 
@@ -74,7 +74,7 @@ def main(given: str, made: str) -> None:
             fit(cells.copy(), folder)
         seconds.append(time.monotonic() - started)
     np.savez(
-        made,
+        output_path,
         **({"predicted": predicted} if test else {}),
         seconds=seconds,
         peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

@@ -1,8 +1,8 @@
-"""SOMDE (Hao, Hua & Zhang 2021) on one section: ``python somde.py GIVEN.npz MADE.npz``.
+"""Rank genes by SOMDE (Hao, Hua & Zhang 2021): ``python somde.py INPUT.npz OUTPUT.npz``.
 
-Given: counts of T genes in n cells as CSR (`data`, `indices`, `indptr`), `xy` (n, 2) in µm, `k` cells per node.
-Made: `gene`, its row among the counts, and `llr`, how much more likely a Gaussian process over the nodes makes its
-expression than a constant does; `version`.
+Input: counts of T genes in n cells as CSR (`data`, `indices`, `indptr`), `xy` (n, 2) in µm, `k` cells per node.
+Output: `gene`, the gene's row in the counts; `llr`, the log-likelihood ratio of a Gaussian process over the nodes
+against a constant; `version`.
 """
 
 import sys
@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 
 def restore_scipy() -> None:
-    """Give scipy the names back that it had when SOMDE was last released (2021): its own derivative, and NumPy's."""
+    """Restore names that scipy had when SOMDE was last released (2021): its derivative, and NumPy's functions."""
 
     def derivative(function, x0, dx=1.0, n=1):  # noqa: ANN001, ANN202
         left, centre, right = (function(x0 + step * dx) for step in (-1, 0, 1))
@@ -27,12 +27,12 @@ def restore_scipy() -> None:
         setattr(scipy, name, getattr(np, name))
 
 
-def main(given: str, made: str) -> None:
+def main(input_path: str, output_path: str) -> None:
     """Run SOMDE as its authors' tutorial does."""
     restore_scipy()
     from somde import SomNode
 
-    arrays = np.load(given)
+    arrays = np.load(input_path)
     shape = len(arrays["indptr"]) - 1, len(arrays["xy"])
     counts = csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
     nodes = SomNode(arrays["xy"].astype(np.float32), int(arrays["k"]))
@@ -41,13 +41,14 @@ def main(given: str, made: str) -> None:
     bad = int((~np.isfinite(normalised)).any().sum())
     if bad:
         sys.exit(
-            f"SOMDE: {bad} of {shape[0]} genes have no logarithm, for the genes vary less than by chance; "
-            "set svg.method to morans_i for this dataset."
+            f"SOMDE: {bad} of {shape[0]} genes have no logarithm because the counts vary less than by chance; set "
+            "`svg.method: morans_i` for this dataset"
         )
-    found, _ = nodes.run()
-    # A gene has several rows where lengths fit it equally well.
-    found = found.drop_duplicates("g").sort_values("g")
-    np.savez(made, gene=found["g"].astype(int), llr=found["LLR"].astype(float), version=f"SOMDE {version('somde')}")
+    table, _ = nodes.run()
+    # A gene has several rows if several length scales fit it equally well.
+    table = table.drop_duplicates("g").sort_values("g")
+    gene, llr = table["g"].astype(int), table["LLR"].astype(float)
+    np.savez(output_path, gene=gene, llr=llr, version=f"SOMDE {version('somde')}")
 
 
 if __name__ == "__main__":

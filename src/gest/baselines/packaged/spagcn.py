@@ -1,8 +1,9 @@
-"""SpaGCN (Hu et al. 2021) on one section, without histology: ``python spagcn.py GIVEN.npz MADE.npz``.
+"""Cluster a section by SpaGCN (Hu et al. 2021), without histology: ``python spagcn.py INPUT.npz OUTPUT.npz``.
 
-Given: counts of n cells in T genes as CSR (`data`, `indices`, `indptr`), `genes`, `xy` (n, 2) in µm, `seeds`, and
-`n_clusters`, one number for each level.
-Made: `labels` (seeds, levels, n), `seconds` of each seed, preparation included, mean over levels, `peak_mb`, `version`.
+Input: counts of n cells in T genes as CSR (`data`, `indices`, `indptr`), `genes`, `xy` (n, 2) in µm, `seeds`, and
+`n_clusters` (levels,).
+Output: `labels` (seeds, levels, n); `seconds` of each seed, preprocessing included, mean over levels; `peak_mb`;
+`version`.
 """
 
 import random
@@ -19,13 +20,13 @@ import SpaGCN
 import torch
 from scipy.sparse import csr_matrix
 
-COMPONENTS = 50  # SpaGCN's own, which its search for a resolution does not let be changed
-NEIGHBOURHOOD = 0.5  # a cell's neighbours together weigh half as much as it does
+COMPONENTS = 50  # SpaGCN's default, which its search for a resolution fixes
+NEIGHBOURHOOD = 0.5  # weight of all neighbours of a cell together, relative to the cell
 TRAINING = {"init_spa": True, "init": "louvain", "tol": 5e-3, "lr": 0.05}
 
 
 def preprocess(arrays: dict[str, np.ndarray]) -> ad.AnnData:
-    """Normalise a section as the tutorial does; a panel of fewer than 50 genes is widened by empty ones."""
+    """Normalise a section as the tutorial does; pad a panel of fewer than 50 genes with empty ones."""
     shape = len(arrays["xy"]), len(arrays["genes"])
     counts = csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape, dtype=np.float32)
     section = ad.AnnData(counts.toarray(), var=pd.DataFrame(index=arrays["genes"]))
@@ -36,20 +37,21 @@ def preprocess(arrays: dict[str, np.ndarray]) -> ad.AnnData:
     return ad.AnnData(np.pad(section.X, [(0, 0), (0, max(0, COMPONENTS - section.n_vars))]))
 
 
-def main(given: str, made: str) -> None:
+def main(input_path: str, output_path: str) -> None:
     """Run SpaGCN as its authors' tutorial does, up to the domains before their optional refinement."""
-    arrays, began = dict(np.load(given)), time.monotonic()
+    started = time.monotonic()
+    arrays = dict(np.load(input_path))
     section = preprocess(arrays)
     distances = SpaGCN.calculate_adj_matrix(x=arrays["xy"][:, 0], y=arrays["xy"][:, 1], histology=False)
     length = SpaGCN.search_l(NEIGHBOURHOOD, distances, start=0.01, end=1000, tol=0.01, max_run=100)
-    prepared = time.monotonic() - began
+    preprocessing = time.monotonic() - started
 
     labels, seconds = [], []
     for seed in arrays["seeds"].tolist():
         started = time.monotonic()
         labels.append([])
         for n_clusters in arrays["n_clusters"].tolist():
-            # The resolution that finds so many, or the last that its dozen tries come to (0.7 to 1.9 at most).
+            # The resolution that gives this number of clusters, or the last of a dozen tries (0.7 to 1.9).
             search = {"start": 0.7, "step": 0.1, "tol": 5e-3, "lr": 0.05, "max_epochs": 20}
             seeds = dict.fromkeys(("r_seed", "t_seed", "n_seed"), seed)
             resolution = SpaGCN.search_res(section, distances, length, n_clusters, **search, **seeds)
@@ -60,9 +62,9 @@ def main(given: str, made: str) -> None:
             model.set_l(length)
             model.train(section, distances, res=resolution, max_epochs=200, **TRAINING)
             labels[-1].append(model.predict()[0])
-        seconds.append(prepared + (time.monotonic() - started) / len(arrays["n_clusters"]))
+        seconds.append(preprocessing + (time.monotonic() - started) / len(arrays["n_clusters"]))
     np.savez(
-        made,
+        output_path,
         labels=labels,
         seconds=seconds,
         peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

@@ -1,7 +1,7 @@
-"""STAGATE (Dong & Zhang 2022) on one section: ``python stagate.py GIVEN.npz MADE.npz``.
+"""Embed a section by STAGATE (Dong & Zhang 2022): ``python stagate.py INPUT.npz OUTPUT.npz``.
 
-Given: counts of n cells in T genes as CSR (`data`, `indices`, `indptr`), `genes`, `xy` (n, 2) in µm, `seeds`.
-Made: `embedding` (seeds, n, 30), `seconds` of each seed, preparation included, `peak_mb`, `version`.
+Input: counts of n cells in T genes as CSR (`data`, `indices`, `indptr`), `genes`, `xy` (n, 2) in µm, `seeds`.
+Output: `embedding` (seeds, n, 30); `seconds` of each seed, preprocessing included; `peak_mb`; `version`.
 """
 
 import resource
@@ -17,14 +17,15 @@ from omicverse.external.STAGATE_pyG import Cal_Spatial_Net, train_STAGATE
 from scipy.sparse import csr_matrix
 
 N_GENES = 3000
-# The authors take a radius of 150 px on Visium, which is the six neighbours of a spot, and numbers of neighbours
-# elsewhere; six for all sections, whatever the distance between their cells.
+# The authors use a radius on Visium, which gives the six neighbours of a spot, and numbers of neighbours elsewhere.
+# Six for all sections, whatever the distance between cells.
 NEIGHBOURS = 6
 
 
-def main(given: str, made: str) -> None:
+def main(input_path: str, output_path: str) -> None:
     """Run STAGATE as its authors' tutorials do: [512, 30] dimensions, 1,000 epochs."""
-    arrays, began = np.load(given), time.monotonic()
+    started = time.monotonic()
+    arrays = np.load(input_path)
     shape = len(arrays["xy"]), len(arrays["genes"])
     counts = csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape, dtype=np.float32)
     section = ad.AnnData(counts, obsm={"spatial": arrays["xy"]})
@@ -33,16 +34,16 @@ def main(given: str, made: str) -> None:
     sc.pp.normalize_total(section, target_sum=1e4)
     sc.pp.log1p(section)
     Cal_Spatial_Net(section, model="KNN", k_cutoff=NEIGHBOURS)
-    prepared = time.monotonic() - began
+    preprocessing = time.monotonic() - started
 
     embedding, seconds = [], []
     for seed in arrays["seeds"].tolist():
         started = time.monotonic()
         trained = train_STAGATE(section, random_seed=seed, device=torch.device("cpu"))
         embedding.append(trained.obsm["STAGATE"].astype(np.float32))
-        seconds.append(prepared + time.monotonic() - started)
+        seconds.append(preprocessing + time.monotonic() - started)
     np.savez(
-        made,
+        output_path,
         embedding=embedding,
         seconds=seconds,
         peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

@@ -56,7 +56,7 @@ def fit_annotator(
         log.info("%s would learn %d classes of obs['%s'] from %s cells, in at most %d steps on %s",
                  out, len(set(labels)), label, f"{len(labels):,}", settings["steps"], device)  # fmt: skip
         return
-    with whole_folder(out, "annotator.json") as folder:  # refused before the training
+    with whole_folder(out, "annotator.json") as folder:  # fails before the training
         annotator = gest.fit_annotator(
             train,
             trained,

@@ -59,7 +59,7 @@ def perturb(
     from gest.utils.files import replaceable
 
     roi = _region(circle=roi_circle, polygon=roi_polygon, label=roi_label, mask=roi_mask)
-    replaceable(out, "summary.json")  # refused before the work
+    replaceable(out, "summary.json")  # fail before the work
     section, trained = open_file(adata), gest.load(model, expected=gest.GeST).to(device)
     with naming(adata):
         around = Surroundings(section, trained, roi=roi, context=context, seed=seed)

@@ -55,7 +55,7 @@ def prepare(
     from gest.sections import write_section
     from gest.utils.files import replaceable, whole_folder
 
-    replaceable(out, "sections.csv")  # refused before the work
+    replaceable(out, "sections.csv")  # fail before the work
     if section_key is None and "section" in open_file(adata, backed=True).obs:
         section_key = "section"
     names = names_of(adata, section_key) if section_key else [adata.stem]

@@ -1,49 +1,9 @@
-"""Files as users have them: gene names, SpatialData, several sections; and results as scanpy reads them."""
+"""From a user's file to results that scanpy reads: `gest prepare` and the verbs that follow it."""
 
 import anndata as ad
 import numpy as np
 import pandas as pd
-import pytest
 import scanpy as sc
-
-import gest
-from gest.data.sources.anndata import read
-from gest.data.sources.open_file import open_file
-from gest.data.tokenize import match_genes
-from gest.errors import UserError
-from gest.training.vocabulary import fit_sections
-
-
-def with_ids(section, version=""):
-    """Return a copy of a section whose genes are Ensembl ids with a version."""
-    ids = section.copy()
-    ids.var_names = [f"ENSMUSG{i:011d}{version}" for i in range(section.n_vars)]
-    return ids
-
-
-@pytest.mark.parametrize(("ours", "theirs"), [("", ".5"), (".3", ""), (".3", ".5")])
-def test_versions_of_ensembl_ids_do_not_matter(sections, ours, theirs):
-    vocabulary = fit_sections([with_ids(sections[0], ours)], {"n_metacells": 10, "n_components": 5})
-    section = with_ids(sections[1], theirs)[:, ::-1].copy()
-    assert np.array_equal(match_genes(section, vocabulary), np.arange(section.n_vars)[::-1])
-    in_a_column = section.copy()
-    in_a_column.var["ensembl"] = section.var_names
-    in_a_column.var_names = [f"symbol {i}" for i in range(section.n_vars)]
-    assert np.array_equal(match_genes(in_a_column, vocabulary), match_genes(section, vocabulary))
-
-
-def test_ids_of_another_species_are_named(sections, model):
-    vocabulary = fit_sections([with_ids(sections[0])], {"n_metacells": 10, "n_components": 5})
-    human = with_ids(sections[1])
-    human.var_names = human.var_names.str.replace("ENSMUSG", "ENSG")
-    with pytest.raises(UserError, match="ENSG00000000000 is of another species than the model's ENSMUSG00000000000"):
-        gest.embed(human, gest.GeST(model.config, vocabulary))
-
-
-def test_gene_symbols_that_end_like_versions_are_left_alone(sections, vocabulary):
-    section = sections[0].copy()
-    section.var_names = [f"{name}.1" for name in section.var_names]  # such as RP11-34P13.7
-    assert (match_genes(section, vocabulary) == -1).all()
 
 
 def test_prepare_writes_each_section_as_read_does(sections, tmp_path, monkeypatch, verb):
@@ -117,29 +77,3 @@ def test_verbs_follow_one_another(sections, tmp_path, monkeypatch, caplog, verb)
     verb("generate", "h.h5ad", "--model", "m", "--unseen", "half=left", "--out", "l.h5ad")
     left = ad.read_h5ad("l.h5ad")
     assert np.array_equal(left.obs["gest_round"] > 0, left.obs["half"] == "left")
-
-
-def test_spatialdata_is_read_as_the_table_with_its_cells_centroids(sections, tmp_path):
-    """Shapes at twice the scale, in another order, with a transformation that halves them."""
-    spatialdata = pytest.importorskip("spatialdata")
-    geopandas = pytest.importorskip("geopandas")
-    from shapely import Point
-    from spatialdata.models import ShapesModel, TableModel
-    from spatialdata.transformations import Scale
-
-    section = sections[0]
-    table = ad.AnnData(section.X.copy(), obs=section.obs[["cell_type"]].copy(), var=section.var[[]].copy())
-    n = section.n_obs
-    table.obs["cell"] = np.arange(n)[::-1]
-    table.obs["shapes"] = pd.Categorical(["cells"] * n)
-    table = TableModel.parse(table, region="cells", region_key="shapes", instance_key="cell")
-    points = [Point(*xy) for xy in section.obsm["spatial"][::-1] * 2]
-    frame = geopandas.GeoDataFrame({"radius": np.full(n, 5.0)}, geometry=points)
-    shapes = ShapesModel.parse(frame, transformations={"global": Scale([0.5, 0.5], axes=("x", "y"))})
-    spatialdata.SpatialData(shapes={"cells": shapes}, tables={"table": table}).write(tmp_path / "mine.zarr")
-
-    read_table = open_file(tmp_path / "mine.zarr")
-    np.testing.assert_allclose(read_table.obsm["spatial"], section.obsm["spatial"])
-    assert np.array_equal(read_table.X.toarray(), section.X.toarray())
-    prepared = read(tmp_path / "mine.zarr", name="mine", labels={"type": "cell_type"})
-    assert prepared.obs["type"].astype(str).tolist() == section.obs["cell_type"].astype(str).tolist()

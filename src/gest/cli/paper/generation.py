@@ -1,4 +1,4 @@
-"""Steps of generation: hide cells in crops of a section, predict them by any method, and score the predictions."""
+"""Steps of generation: choose the unseen cells of a section, predict them by any method, score the predictions."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ CROPS = {"n": 5, "sides": [300, 900], "min_cells": 30}
 
 @steps.command()
 def crops(section: Section, out: Out, config: ConfigFile = None) -> None:
-    """Choose the crops whose cells are hidden."""
+    """Choose the crops whose cells count as unseen."""
     from gest.paper.methods.crops import make_crops, write_crops
     from gest.sections import read_section
 
@@ -52,7 +52,7 @@ def predict(
     config: ConfigFile = None,
     device: Device = "auto",
 ) -> None:
-    """Predict the cells of a section's crops by one method."""
+    """Predict the unseen cells of a section by one method."""
     import anndata as ad
 
     from gest.paper.methods.crops import read_crops
@@ -63,7 +63,7 @@ def predict(
     if bool(model) == bool(vocabulary):
         raise UserError("predict: give either --model (for methods of GeST) or --vocabulary (for all others).")
     settings = {"seeds": [0], "continued_steps": 200} | read_config(config).get("generation", {})
-    adata, hidden = read_section(section), read_crops(crops)
+    adata, unseen = read_section(section), read_crops(crops)
     seeds = settings["seeds"] if registry.method("generation", method).seeded else [0]
     runs = []
     for folder in model or [None]:
@@ -72,7 +72,7 @@ def predict(
         for seed in seeds:
             run = predict_crops(
                 adata,
-                hidden,
+                unseen,
                 method,
                 vocabulary=known,
                 model=trained,
@@ -95,7 +95,7 @@ def score(
     top: Annotated[int, Option(help="Number of spatially variable genes that are also scored separately.")] = 200,
     genes: Annotated[Path | None, Option(help="Table (.csv) to write with the errors of every gene.")] = None,
 ) -> None:
-    """Score predictions of hidden cells against the truth."""
+    """Score predictions of unseen cells against the truth."""
     import pandas as pd
 
     from gest.data.tokenize import expression, match_genes

@@ -143,7 +143,7 @@ def test_figure_4_compares_no_other_gene_set_with_the_top_200(drawn):
 
 
 def test_figure_4_names_the_slides_there_are(drawn):
-    with pytest.raises(UserError, match=r"figure_4\.slides: 'slide 9' is not among .*; name one of slide 0, slide 5\."):
+    with pytest.raises(UserError, match=r"figure_4\.slides: 'slide 9' is not a test section \(choose .*0, slide 5\)"):
         drawn(slides=["slide 0", "slide 9"])
 
 

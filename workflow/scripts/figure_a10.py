@@ -6,7 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from gest.paper.figures.predictions import first_run
+from gest.paper.figures.predictions import select_first_run
 from gest.paper.figures.rounds import draw_rounds
 from gest.pl.save import save
 from gest.sections import read_section
@@ -16,7 +16,7 @@ log_to(snakemake.log[0])
 
 section = read_section(snakemake.input.section)
 xy = section.obsm["spatial"]
-generated = first_run(ad.read_h5ad(snakemake.input.rounds)).obs
+generated = select_first_run(ad.read_h5ad(snakemake.input.rounds)).obs
 # The crop with the most rounds and, among equals, the most cells.
 crops = generated.astype({"crop": str}).groupby("crop")["round"].agg(["max", "size"]).sort_values(["max", "size"])
 crop = crops.index[-1]

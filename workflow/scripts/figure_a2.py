@@ -6,7 +6,7 @@ import pandas as pd
 
 from gest.data.tokenize import expression
 from gest.paper.figures.generated import draw_generation
-from gest.paper.figures.predictions import predictions_of
+from gest.paper.figures.predictions import read_predictions
 from gest.paper.methods.crops import read_crops
 from gest.pl.save import save
 from gest.sections import read_section
@@ -21,7 +21,7 @@ genes = pd.read_csv(snakemake.input.svg).sort_values("rank")["gene"].head(snakem
 columns = [list(vocabulary.genes).index(gene) for gene in genes]
 crop = max(read_crops(snakemake.input.crops), key=lambda crop: len(crop.cells))
 unseen = crop.unseen(section)
-predictions = predictions_of(snakemake.input.predictions, crop.crop, section.obs_names[unseen], genes)
+predictions = read_predictions(snakemake.input.predictions, crop.crop, section.obs_names[unseen], genes)
 truth = expression(section, vocabulary)[unseen][:, columns].toarray()
 
 name = section.obs["section"].iloc[0]

@@ -6,7 +6,7 @@ import pandas as pd
 
 from gest.data.tokenize import expression
 from gest.paper.figures.generated import draw_markers
-from gest.paper.figures.predictions import predictions_of
+from gest.paper.figures.predictions import read_predictions
 from gest.paper.methods.crops import read_crops
 from gest.pl.save import save
 from gest.sections import read_section
@@ -28,7 +28,7 @@ if not genes:
     kind = "most spatially variable genes, instead of markers"
 crop = read_crops(snakemake.input.crops)[0]
 unseen = crop.unseen(section)
-predictions = predictions_of(snakemake.input.predictions, crop.crop, section.obs_names[unseen], genes)
+predictions = read_predictions(snakemake.input.predictions, crop.crop, section.obs_names[unseen], genes)
 truth = expression(section, vocabulary)[:, [known.index(gene) for gene in genes]].toarray()
 
 title = f"Section {section.obs['section'].iloc[0]}: {kind} (run {snakemake.params.run})"

@@ -4,7 +4,7 @@ import logging
 
 import anndata as ad
 
-from gest.paper.figures.labels import draw_labels, first_runs
+from gest.paper.figures.labels import draw_labels, read_first_runs
 from gest.paper.tables.method_names import clustering_names
 from gest.pl.save import save
 from gest.utils.logs import log_to
@@ -12,7 +12,7 @@ from gest.utils.logs import log_to
 log_to(snakemake.log[0])
 
 section, level = ad.read_h5ad(snakemake.input.section), snakemake.params.level
-runs = first_runs(snakemake.input.labels, section, level=level, names=clustering_names)
+runs = read_first_runs(snakemake.input.labels, section, level=level, names=clustering_names)
 title = f"Niches by clustering of section {section.obs['section'].iloc[0]} (run {snakemake.params.run})"
 figure = draw_labels(section, runs, level=level, task="clustering", title=title)
 save(figure, snakemake.output.png, snakemake.output.pdf)

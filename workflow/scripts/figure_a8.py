@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from gest.paper.figures.serialisation import draw_orders, window_in_the_middle
+from gest.paper.figures.serialisation import choose_window, draw_orders
 from gest.pl.save import save
 from gest.sections import read_section
 from gest.utils.logs import log_to
@@ -14,7 +14,7 @@ log_to(snakemake.log[0])
 
 section = read_section(snakemake.input.section)
 xy = section.obsm["spatial"]
-cells, centre, side = window_in_the_middle(xy, snakemake.params.window)
+cells, centre, side = choose_window(xy, snakemake.params.window)
 corner = centre + side / 2  # upper right: the sequence starts at the lower left, as in the paper
 sequences = {}
 for order in ("random", "ordinal"):

@@ -6,7 +6,7 @@ import numpy as np
 
 from gest._metacells import project
 from gest.data.tokenize import expression
-from gest.paper.figures.metacells import draw_umap, embed
+from gest.paper.figures.metacells import draw_umap, project_umap
 from gest.pl.save import save
 from gest.sections import open_h5ad, read_section
 from gest.utils.logs import log_to
@@ -24,7 +24,7 @@ points = []
 for path, indices, start in zip(paths, samples, ends - sizes, strict=True):
     section = read_section(path)[indices - start]
     points.append(project(expression(section, vocabulary), vocabulary.mean, vocabulary.components))
-cells, metacells = embed(np.concatenate(points), vocabulary.pca, seed=snakemake.params.seed)
+cells, metacells = project_umap(np.concatenate(points), vocabulary.pca, seed=snakemake.params.seed)
 title = f"Meta cells over the cells of {len(paths)} training sections (run {snakemake.params.run})"
 save(draw_umap(cells, metacells, vocabulary.levels[0], title=title), snakemake.output.png, snakemake.output.pdf)
 logging.info("%d of %d cells, %d meta cells", len(cells), ends[-1], len(metacells))

@@ -1,10 +1,11 @@
-"""Parts of a map of cells: dots sized by the distance between cells, frames, scale bars, outlines."""
+"""Parts of a map of cells: dots sized by the distance between cells, frames, scale bars, colour scales, outlines."""
 
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
+from matplotlib.colorbar import Colorbar
 from matplotlib.lines import Line2D
 from scipy.spatial import KDTree
 
@@ -72,6 +73,19 @@ def scale_bar(ax: Axes) -> None:
         fontsize=7,
         annotation_clip=False,
     )
+
+
+def colour_limits(values: np.ndarray) -> tuple[float, float]:
+    """Return the 1st and 99th percentile of values, so that outliers do not stretch a colour scale."""
+    low, high = np.percentile(values, [1, 99])
+    return low, max(high, low + 1e-6)
+
+
+def style_colour_bar(bar: Colorbar, label: str, *, label_size: float = 7, tick_size: float = 7) -> None:
+    """Label a colour bar, and remove its outline."""
+    bar.set_label(label, fontsize=label_size)
+    bar.ax.tick_params(labelsize=tick_size, length=2)
+    bar.outline.set_visible(False)
 
 
 def outline(ax: Axes, xy: np.ndarray, marked: np.ndarray, *, colour: str = VERMILION) -> None:

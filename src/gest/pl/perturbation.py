@@ -9,7 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
-from gest.pl.maps import COLOUR_MAP, SEEN, UNIT, dots, frame, handle, scale_bar, spacing
+from gest.pl.maps import (
+    COLOUR_MAP,
+    SEEN,
+    UNIT,
+    colour_limits,
+    dots,
+    frame,
+    handle,
+    scale_bar,
+    spacing,
+    style_colour_bar,
+)
 
 DIFFERENCES = "RdBu_r"
 _SIDE = 2.1  # width of a panel, inches
@@ -88,9 +99,8 @@ def _draw_gene(
     These are control, perturbed, their colour bar, the difference, and its colour bar.
     """
     difference = perturbed - control
-    low, high = np.percentile([control, perturbed], [1, 99])
     limit = max(np.percentile(np.abs(difference), 99), 1e-6)
-    values_scale = {"cmap": COLOUR_MAP, "clim": (low, max(high, low + 1e-6))}
+    values_scale = {"cmap": COLOUR_MAP, "clim": colour_limits(np.stack([control, perturbed]))}
     difference_scale = {"cmap": DIFFERENCES, "clim": (-limit, limit)}
     _draw_panel(axes[0], surroundings, roi, control, values_scale)
     values_map = _draw_panel(axes[1], surroundings, roi, perturbed, values_scale)
@@ -113,7 +123,4 @@ def _draw_panel(
 
 def _draw_bar(ax: Axes, circles: EllipseCollection, label: str) -> None:
     """Draw the colour bar of a panel."""
-    bar = ax.figure.colorbar(circles, cax=ax)
-    bar.set_label(label, fontsize=7)
-    bar.ax.tick_params(labelsize=7, length=2)
-    bar.outline.set_visible(False)
+    style_colour_bar(ax.figure.colorbar(circles, cax=ax), label)

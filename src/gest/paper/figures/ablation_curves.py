@@ -1,4 +1,4 @@
-"""Validation curves of every variant (in the report of the ablations)."""
+"""Validation curves of every variant of the ablations."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,22 +9,22 @@ from matplotlib.figure import Figure
 
 _COLUMNS = 4
 _LINE = 40  # characters that fit above a panel
-_REFERENCE, _OWN = "0.7", "#0072B2"
+_REFERENCE, _VARIANT = "0.7", "#0072B2"
 
 
 def draw_curves(
     logs: Mapping[str, Sequence[pd.DataFrame]], trainings: pd.DataFrame, *, reference: str, title: str = ""
 ) -> Figure:
-    """Draw the validation loss of every variant against the target cells, a panel each and a line per seed.
+    """Draw the validation loss of every variant by the number of target cells, a panel each and a line per seed.
 
     Parameters
     ----------
     logs
-        Variant to its models' logs, as `gest.paper.ablation.read_log` returns them.
+        Variant to the logs of its models, as `gest.paper.ablation.read_log` returns them.
     trainings
         As `gest.paper.ablation.read_trainings` returns them.
     reference
-        The variant that is drawn in grey too, in every panel whose loss is of the same kind.
+        The variant also drawn in grey, in every panel with the same kind of loss.
     title
         Of the figure.
 
@@ -40,12 +40,12 @@ def draw_curves(
     axes = figure.subplots(rows, _COLUMNS, squeeze=False)
     for ax in axes.flat[len(logs) :]:
         ax.set_axis_off()
-    for ax, (variant, own) in zip(axes.flat, logs.items(), strict=False):
+    for ax, (variant, variant_logs) in zip(axes.flat, logs.items(), strict=False):
         if kinds[variant] == kinds[reference]:
             for log in logs[reference]:
                 ax.plot(log["cells"], log["validation_loss"], color=_REFERENCE, linewidth=1)
-        for log in own:
-            ax.plot(log["cells"], log["validation_loss"], color=_OWN, linewidth=1, marker=".", markersize=3)
+        for log in variant_logs:
+            ax.plot(log["cells"], log["validation_loss"], color=_VARIANT, linewidth=1, marker=".", markersize=3)
         state = "converged" if done[variant] else "not converged"
         ax.set_title(f"{variant}: {state}\n{fill(kinds[variant], _LINE)}", fontsize=7)
         ax.tick_params(labelsize=7)

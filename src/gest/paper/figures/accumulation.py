@@ -1,4 +1,4 @@
-"""Errors that add up over the rounds of generation, with and without quantisation (Figure A.1)."""
+"""Accumulation of errors over the rounds of generation, with and without quantisation (Figure A.1)."""
 
 from collections.abc import Mapping
 
@@ -11,16 +11,16 @@ from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
 from gest.metrics import rmse_log
-from gest.pl.maps import VERMILION, dots, frame, scale_bar, spacing
+from gest.pl.maps import VERMILION, colour_limits, dots, frame, scale_bar, spacing, style_colour_bar
 
-_SIDE = 3.0  # of a panel, inches
+_SIDE = 3.0  # width of a panel, inches
 _COLOURS, _ORDER, _SEEN = "viridis", "cividis", "0.75"
 
 
 def errors_by_round(
     truth: np.ndarray, predictions: Mapping[tuple[str, str], np.ndarray], rounds: np.ndarray
 ) -> pd.DataFrame:
-    """Score what each round generated.
+    """Score the cells that each round generated.
 
     Parameters
     ----------
@@ -33,15 +33,16 @@ def errors_by_round(
 
     Returns
     -------
-    Rows of `method`, `variant`, `round`, `cells`, `rmse_log` over all genes, and `negative`: the share of predicted
-    values below zero, which no expression can be.
+    Rows of `method`, `variant`, `round`, `cells`, `rmse_log` over all genes, and `negative`: the share of impossible
+    predictions, below zero.
     """
     rows = []
     for (method, variant), predicted in predictions.items():
         for number in np.unique(rounds):
-            made = rounds == number
-            error, negative = rmse_log(truth[made], predicted[made]).value, (predicted[made] < 0).mean()
-            rows.append((method, variant, number, made.sum(), error, negative))
+            in_round = rounds == number
+            error = rmse_log(truth[in_round], predicted[in_round]).value
+            negative = (predicted[in_round] < 0).mean()
+            rows.append((method, variant, number, in_round.sum(), error, negative))
     return pd.DataFrame(rows, columns=["method", "variant", "round", "cells", "rmse_log", "negative"])
 
 
@@ -54,21 +55,21 @@ def draw_accumulation(
     gene: str,
     title: str = "",
 ) -> Figure:
-    """Draw one gene in a section whose upper part was generated: a panel per version, and the order of generation.
+    """Draw one gene in a section with a generated upper part: a panel per version, and the order of generation.
 
     Parameters
     ----------
     xy
         (n, 2) µm.
     line
-        y of the line above which cells were unseen, µm.
+        y of the line, µm; cells above it were unseen.
     panels
-        Heading to (n,) log-normalised expression of the gene, the truth first; all share one colour scale, set by the
-        1st and 99th percentile of the truth.
+        Heading to (n,) log-normalised expression of the gene, the truth first; all share the colour scale of the
+        truth.
     rounds
-        (n,) the round that generated each cell, from 1; 0 for cells that were seen.
+        (n,) the round that generated each cell, from 1; 0 for seen cells.
     gene
-        Its name.
+        Name of the gene.
 
     Returns
     -------
@@ -80,19 +81,19 @@ def draw_accumulation(
     figure = Figure(figsize=(_SIDE * n + 1.2, _SIDE * height / width + 1.1), layout="constrained")
     axes = figure.subplots(1, n)
     pitch = spacing(xy)
-    low, high = np.percentile(next(iter(panels.values())), [1, 99])
+    limits = colour_limits(next(iter(panels.values())))
     for ax, (heading, values) in zip(axes, panels.items(), strict=False):
-        circles = dots(ax, xy, pitch, array=values, cmap=_COLOURS, clim=(low, max(high, low + 1e-6)))
-        _finish(ax, xy, pitch, line, heading)
-    _bar(figure, circles, list(axes[:-1]), "log-normalised expression")
+        circles = dots(ax, xy, pitch, array=values, cmap=_COLOURS, clim=limits)
+        _frame(ax, xy, pitch, line, heading)
+    _draw_bar(figure, circles, list(axes[:-1]), "log-normalised expression")
     axes[0].set_ylabel(gene, fontsize=10, style="italic")
 
     order, seen = axes[-1], rounds == 0
     steps = BoundaryNorm(np.arange(rounds.max() + 1) + 0.5, ncolors=256)
     dots(order, xy[seen], pitch, facecolors=_SEEN)
     circles = dots(order, xy[~seen], pitch, array=rounds[~seen], cmap=_ORDER, norm=steps)
-    _finish(order, xy, pitch, line, "order of generation\n(grey: seen from the beginning)")
-    bar = _bar(figure, circles, [order], "round")
+    _frame(order, xy, pitch, line, "order of generation\n(grey: seen from the beginning)")
+    bar = _draw_bar(figure, circles, [order], "round")
     bar.set_ticks(np.unique(np.linspace(1, rounds.max(), 6).round()))
     bar.minorticks_off()
     scale_bar(axes[0])
@@ -100,16 +101,14 @@ def draw_accumulation(
     return figure
 
 
-def _finish(ax: Axes, xy: np.ndarray, pitch: float, line: float, heading: str) -> None:
-    """Add heading and line, and leave nothing but the dots."""
+def _frame(ax: Axes, xy: np.ndarray, pitch: float, line: float, heading: str) -> None:
+    """Add heading and line, and hide the axes."""
     frame(ax, xy, pitch)
     ax.axhline(line, color=VERMILION, linewidth=1.5)
     ax.set_title(heading, fontsize=8)
 
 
-def _bar(figure: Figure, circles: ScalarMappable, axes: list[Axes], label: str) -> Colorbar:
+def _draw_bar(figure: Figure, circles: ScalarMappable, axes: list[Axes], label: str) -> Colorbar:
     bar = figure.colorbar(circles, ax=axes, shrink=0.8, aspect=25, pad=0.01)
-    bar.set_label(label, fontsize=8)
-    bar.ax.tick_params(labelsize=7, length=2)
-    bar.outline.set_visible(False)
+    style_colour_bar(bar, label, label_size=8)
     return bar

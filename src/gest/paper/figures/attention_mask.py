@@ -9,12 +9,12 @@ FORBIDDEN, ALLOWED = "#E8E8E8", "#0072B2"
 
 
 def draw_mask(mask: np.ndarray, *, title: str = "") -> Figure:
-    """Draw which token may attend to which.
+    """Draw the pairs of tokens of which the first may attend to the second.
 
     Parameters
     ----------
     mask
-        (2L, 2L) booleans, true where the row's token may attend to the column's: L cell tokens, then L position tokens.
+        (2L, 2L) booleans, true if the row's token may attend to the column's: L cell tokens, then L position tokens.
 
     Returns
     -------
@@ -23,13 +23,13 @@ def draw_mask(mask: np.ndarray, *, title: str = "") -> Figure:
     """
     L = len(mask) // 2
     cells = [f"$gs(x_{{{i}}})$" for i in range(1, L + 1)]
-    places = [f"$s(x_{{{i}}})$" for i in range(2, L + 2)]
+    positions = [f"$s(x_{{{i}}})$" for i in range(2, L + 2)]
     figure = Figure(figsize=(5.2, 5.6), layout="constrained")
     ax = figure.subplots()
     ax.pcolormesh(mask, cmap=ListedColormap([FORBIDDEN, ALLOWED]), vmin=0, vmax=1, edgecolors="white", linewidth=1)
     middles = np.arange(2 * L) + 0.5
-    ax.set_xticks(middles, cells + places, rotation=90, fontsize=9)
-    ax.set_yticks(middles, cells + places, fontsize=9)
+    ax.set_xticks(middles, cells + positions, rotation=90, fontsize=9)
+    ax.set_yticks(middles, cells + positions, fontsize=9)
     ax.set(xlim=(0, 2 * L), ylim=(2 * L, 0), aspect="equal")
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     ax.spines[:].set_visible(False)

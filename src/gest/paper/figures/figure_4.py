@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
 from gest.errors import UserError
-from gest.paper.reported import RUN
+from gest.paper.reported import RUN, name_run
 from gest.paper.scores.paired_tests import section_means
 from gest.paper.tables.figure_4 import list_panels
 from gest.paper.tables.method_names import BOUND, COLOURS, CONTROLS, PAPER, named
 
-# The error between two z-scored signals that have nothing to do with each other.
+# The error between two uncorrelated z-scored signals.
 NO_CORRELATION = np.sqrt(2)
-# Parts of the brain in the later version, from the front to the back, and their marks.
+# Marks of the parts of the brain in the later version, from the front to the back.
 MARKS = {"anterior": "<", "mid": "D", "posterior": ">"}
 MARK_STYLE = {"linestyle": "", "markersize": 6, "markerfacecolor": "white", "markeredgecolor": "black"}
 
@@ -35,56 +35,58 @@ def draw_figure_4(
     slides
         Sections whose genes are drawn, by upstream name.
     reported
-        What the paper's later version reports by part of the brain (`gest.paper.reported.read_paper_values`); drawn in the
-        paper's run alone.
+        Values of the paper's later version by part of the brain (`gest.paper.reported.read_paper_values`); drawn in the
+        paper's run only.
     run
-        Name of the run; any but the paper's stands in the title.
+        Name of the run; shown in the title unless it is the paper's.
 
     Returns
     -------
     Figure
         Not shown and not saved. A bar is the mean over slides, its error bar the sd, each dot a slide, from left to
-        right by name. Bars of an error hang from that of no correlation, the root of 2.
+        right by name. Bars of an error start at √2, the error without correlation.
 
     Raises
     ------
     UserError
         If a slide is not among the sections.
     """
-    there = sorted(genes["section"].unique())
-    if missing := [slide for slide in slides if slide not in there]:
-        raise UserError(
-            f"figure_4.slides: {missing[0]!r} is not among the test sections; name one of {', '.join(there)}."
-        )
-    means = named(section_means(scores))
+    sections = sorted(genes["section"].unique())
+    if missing := [slide for slide in slides if slide not in sections]:
+        raise UserError(f"figure_4.slides: {missing[0]!r} is not a test section (choose from {', '.join(sections)}).")
     if run != RUN:
         reported = reported.iloc[:0]
     figure = Figure(figsize=(12, 8.4), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.1)
     upper, lower = figure.subfigures(2, 1, height_ratios=[1.1, 1])
-    shown = list_panels(scores)
-    for letter, ax, (metric, gene_set) in zip("abc", upper.subplots(1, len(shown)), shown, strict=False):
-        picked = (means["metric"] == metric) & (means["gene_set"] == gene_set)
-        _draw_bars(ax, means[picked].pivot(index="section", columns="name", values="value"), metric)  # noqa: PD010
-        marks = reported[(reported["metric"] == metric) & (reported["gene_set"] == gene_set)]
-        _draw_reported(ax, named(marks))
-        ax.set_ylabel(_label(metric, gene_set))
-        ax.set_title(letter, loc="left", fontweight="bold")
+    _draw_slides(upper, scores, reported)
     axes = lower.subplots(1, len(slides), sharey=True, squeeze=False)[0]
     for ax, slide in zip(axes, slides, strict=True):
         _draw_genes(ax, named(genes[genes["section"] == slide]))
         ax.set_title(slide, fontsize=10)
     axes[0].set_title("d", loc="left", fontweight="bold")
     axes[0].set_ylabel(_label("rmse_z", "one"))
-    upper.legend(handles=_slide_legend(reported), loc="outside lower center", ncols=6, frameon=False, fontsize=9)
     lower.legend(handles=_gene_legend(), loc="outside lower center", ncols=6, frameon=False, fontsize=9)
-    n = scores["section"].nunique()
-    figure.suptitle(f"Unseen cells of {n} slides" + ("" if run == RUN else f"; run {run}, not the paper's data"))
+    figure.suptitle(f"Unseen cells of {scores['section'].nunique()} slides{name_run(run)}")
     return figure
 
 
+def _draw_slides(figure: SubFigure, scores: pd.DataFrame, reported: pd.DataFrame) -> None:
+    """Draw panels a to c: a metric and gene set each, averaged over slides."""
+    means = named(section_means(scores))
+    panels = list_panels(scores)
+    for letter, ax, (metric, gene_set) in zip("abc", figure.subplots(1, len(panels)), panels, strict=False):
+        in_panel = means[(means["metric"] == metric) & (means["gene_set"] == gene_set)]
+        _draw_bars(ax, in_panel.pivot(index="section", columns="name", values="value"), metric)  # noqa: PD010
+        marks = reported[(reported["metric"] == metric) & (reported["gene_set"] == gene_set)]
+        _draw_reported(ax, named(marks))
+        ax.set_ylabel(_label(metric, gene_set))
+        ax.set_title(letter, loc="left", fontweight="bold")
+    figure.legend(handles=_slide_legend(reported), loc="outside lower center", ncols=6, frameon=False, fontsize=9)
+
+
 def _label(metric: str, gene_set: str) -> str:
-    """Label an axis of a metric over a gene set, or over one gene."""
+    """Return the label of an axis, of a metric over a gene set or over one gene."""
     if metric == "spearman":
         return "Spearman correlation within cell\n(over all genes; higher is better)"
     genes = {"all": "all genes", "one": "one gene"}.get(gene_set, f"top {gene_set.removeprefix('svg')} SVGs")
@@ -92,34 +94,41 @@ def _label(metric: str, gene_set: str) -> str:
 
 
 def _draw_bars(ax: Axes, values: pd.DataFrame, metric: str) -> None:
-    """Draw slides x methods: a bar per method, its sd, and a dot per slide; controls and bound set apart."""
+    """Draw values (slides, methods): a bar and its sd per method, a dot per slide; controls and bound set apart."""
     names = [name for name in (*PAPER, *CONTROLS, BOUND) if name in values and values[name].notna().any()]
     base = NO_CORRELATION if metric == "rmse_z" else 0.0
     shift = np.linspace(-0.3, 0.3, len(values)) if len(values) > 1 else np.zeros(1)
-    places = [place + 0.5 * (name not in PAPER) + 0.5 * (name == BOUND) for place, name in enumerate(names)]
-    for x, name in zip(places, names, strict=True):
-        style = {"hatch": "///"} if name in CONTROLS else {"linestyle": "--"} if name == BOUND else {}
+    positions = [number + 0.5 * (name not in PAPER) + 0.5 * (name == BOUND) for number, name in enumerate(names)]
+    for x, name in zip(positions, names, strict=True):
+        style = _choose_style(name)
         mean, sd = values[name].mean(), values[name].std()
         ax.bar(x, mean - base, 0.8, base, color=COLOURS[name], edgecolor="0.4", linewidth=0.8, label=name, **style)
         ax.scatter(x + shift, values[name], s=9, color="0.15", alpha=0.7, linewidths=0, zorder=3, label=name)
         ax.errorbar(x, mean, sd, color="black", capsize=4, linewidth=1.4, zorder=4)
-    ax.set_xticks(places, names, rotation=40, ha="right", rotation_mode="anchor")
+    ax.set_xticks(positions, names, rotation=40, ha="right", rotation_mode="anchor")
     ax.axhline(base, color="0.4", linewidth=0.8)
-    ax.use_sticky_edges = metric == "spearman"  # bars that hang leave room above the line
+    ax.use_sticky_edges = metric == "spearman"  # keeps room above bars of errors, which start at the line
     ax.spines[["top", "right"]].set_visible(False)
 
 
+def _choose_style(name: str) -> dict[str, str]:
+    """Return how the bar of a control or of the bound differs from the others."""
+    if name in CONTROLS:
+        return {"hatch": "///"}
+    return {"linestyle": "--"} if name == BOUND else {}
+
+
 def _draw_reported(ax: Axes, reported: pd.DataFrame) -> None:
-    """Mark the reported values at the bars of their methods, the front of the brain at the left."""
-    places = {tick.get_text(): place for tick, place in zip(ax.get_xticklabels(), ax.get_xticks(), strict=True)}
+    """Mark the reported values at the bars of their methods, with the front of the brain on the left."""
+    positions = {tick.get_text(): x for tick, x in zip(ax.get_xticklabels(), ax.get_xticks(), strict=True)}
     for shift, (part, mark) in zip((-0.25, 0.0, 0.25), MARKS.items(), strict=True):
-        values = reported[(reported["part"] == part) & reported["name"].isin(places)]
-        x = values["name"].astype(str).map(places).astype(float) + shift
+        values = reported[(reported["part"] == part) & reported["name"].isin(positions)]
+        x = values["name"].astype(str).map(positions).astype(float) + shift
         ax.plot(x, values["value"], marker=mark, label=f"reported, {part}", zorder=5, **MARK_STYLE)
 
 
 def _draw_genes(ax: Axes, genes: pd.DataFrame) -> None:
-    """Draw the error of every gene of a slide against its rank: dots and a running median per method."""
+    """Draw the error of every gene of a slide by its rank: dots and a running median per method."""
     for name in (*reversed(PAPER), BOUND):
         method = genes[genes["name"] == name].sort_values("rank")
         median = method["rmse_z"].rolling(max(11, len(method) // 20), center=True, min_periods=1).median()
@@ -133,7 +142,7 @@ def _draw_genes(ax: Axes, genes: pd.DataFrame) -> None:
 
 
 def _slide_legend(reported: pd.DataFrame) -> list[Line2D]:
-    """Say what bars, dots and the line of panels a to c are, and the reported marks where there are any."""
+    """Return the legend of panels a to c, with the reported marks if there are any."""
     dot = Line2D([], [], linestyle="", marker="o", markersize=4, color="0.15", label="one slide")
     bar = Line2D([], [], color="black", marker="_", markersize=9, label="mean (bar) ± s.d. over slides")
     line = Line2D([], [], color="0.4", linewidth=0.8, label="√2: no correlation")
@@ -147,7 +156,7 @@ def _slide_legend(reported: pd.DataFrame) -> list[Line2D]:
 
 
 def _gene_legend() -> list[Line2D]:
-    """Say what the colours, lines and dots of panel d are."""
+    """Return the legend of panel d."""
     methods = [Line2D([], [], color=COLOURS[name], linewidth=2, marker="o", markersize=4, label=name) for name in PAPER]
     bound = Line2D([], [], color="0.3", linewidth=2, linestyle="--", label=f"{BOUND} (bound)")
     return [*methods, bound, Line2D([], [], linestyle="", label="dots: genes; lines: running median")]

@@ -1,4 +1,4 @@
-"""Figure 5: how like the peri-infarct area the surroundings become, and genes that rise and fall in them."""
+"""Figure 5: the similarity of the surroundings to the peri-infarct area, and genes that rise and fall in them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,31 +10,44 @@ from matplotlib.figure import Figure, SubFigure
 from scipy.stats import wilcoxon
 
 from gest.errors import UserError
-from gest.paper.reported import RUN
-from gest.pl.maps import COLOUR_MAP, SEEN, SKY_BLUE, UNIT, VERMILION, dots, frame, handle, scale_bar, spacing
+from gest.paper.reported import name_run
+from gest.pl.maps import (
+    COLOUR_MAP,
+    SEEN,
+    SKY_BLUE,
+    UNIT,
+    VERMILION,
+    colour_limits,
+    dots,
+    frame,
+    handle,
+    scale_bar,
+    spacing,
+    style_colour_bar,
+)
 
 PANELS = ("control", "perturbed")
-_SIDE = 2.0  # of a map, inches
+_SIDE = 2.0  # width of a map, inches
 
 
-def check_shown(cells: AnnData, shown: Mapping[str, Sequence[str]]) -> None:
-    """Stop unless every gene to be drawn is in the panel and was left as it is in the region.
+def check_genes(cells: AnnData, shown: Mapping[str, Sequence[str]]) -> None:
+    """Check that the genes to be drawn are in the panel, and were not changed in the region.
 
     Raises
     ------
     UserError
-        The first one that is not.
+        Of the first gene that is missing or was changed.
     """
     for gene in [gene for genes in shown.values() for gene in genes]:
         if gene not in cells.var_names:
             raise UserError(
-                f"figure 5: the gene '{gene}' is not in the model's panel, such as {', '.join(cells.var_names[:3])}; "
-                "name others under `perturbation.shown`."
+                f"perturbation.shown: gene '{gene}' is not in the model's panel (choose others, e.g. "
+                f"{', '.join(cells.var_names[:3])})."
             )
         if changed := cells.var.loc[gene, "changed"]:
             raise UserError(
-                f"figure 5: '{gene}' was {changed} in the region, where the genes drawn must answer to "
-                "others; draw one that the experiment left as it was."
+                f"perturbation.shown: gene '{gene}' was {changed} in the region (choose genes that the experiment left "
+                "unchanged, to show their response)."
             )
 
 
@@ -52,17 +65,17 @@ def draw_figure_5(
     Parameters
     ----------
     cells
-        As `gest.paper.ischemia.experiment.Ischemia.shown`: the first placement and seed.
+        See `gest.paper.ischemia.experiment.Ischemia.shown`: the first placement and seed.
     replicates
         All of the experiment, with pearson_control and pearson_perturbed.
     calls
-        Gene to its final call, see `gest.paper.ischemia.score.vote`.
+        Gene to its final call, see `gest.paper.ischemia.calls.vote`.
     shown
         Genes to draw: `high` and `low`, at least one of each.
     around
-        Name of the region whose mean profile is the reference.
+        Name of the region with the reference profile.
     run
-        Name of the run; any but the paper's stands in the title.
+        Name of the run; shown in the title unless it is the paper's.
 
     Returns
     -------
@@ -72,9 +85,9 @@ def draw_figure_5(
     Raises
     ------
     UserError
-        A gene is not in the panel, or was changed in the region itself.
+        A gene is not in the panel, or was changed in the region.
     """
-    check_shown(cells, shown)
+    check_genes(cells, shown)
     rows = max(len(shown["high"]), len(shown["low"]))
     xy = cells.obsm["spatial"]
     width, height = np.ptp(xy, axis=0)
@@ -91,19 +104,18 @@ def draw_figure_5(
         frameon=False,
         fontsize=7,
     )
-    title = f"Around the region of interest of {cells.uns['section']}"
-    figure.suptitle(title + ("" if run == RUN else f"; run {run}, not the paper's data"), fontsize=10)
+    figure.suptitle(f"Around the region of interest of {cells.uns['section']}{name_run(run)}", fontsize=10)
     return figure
 
 
 def correlation_test(cells: AnnData) -> float:
-    """Return the p value of Wilcoxon's signed-rank test, two-sided, of perturbed against control cell by cell."""
+    """Return the p value of the two-sided signed-rank test of perturbed against control, paired by cell."""
     difference = (cells.obs["pearson_perturbed"] - cells.obs["pearson_control"]).to_numpy()
     return float(wilcoxon(difference).pvalue) if difference.any() else 1.0
 
 
 def _draw_correlations(ax: Axes, cells: AnnData, replicates: pd.DataFrame, around: str) -> None:
-    """Draw b: a box per group of cells, the test, and in how many replicates the mean is higher."""
+    """Draw b: a box per group of cells, the test, and the number of replicates with a higher mean."""
     values = [cells.obs[f"pearson_{name}"] for name in PANELS]
     boxes = ax.boxplot(
         values, widths=0.6, patch_artist=True, medianprops={"color": "black"}, flierprops={"markersize": 2}
@@ -114,9 +126,9 @@ def _draw_correlations(ax: Axes, cells: AnnData, replicates: pd.DataFrame, aroun
     ax.set_ylabel(f"Pearson correlation with mean {around}")
     p = correlation_test(cells)
     higher = int((replicates["pearson_perturbed"] > replicates["pearson_control"]).sum())
-    said = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    p_text = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
     ax.set_xlabel(
-        f"{cells.n_obs:,} cells, {said}\n(paired Wilcoxon; cells of one\nregion are not independent)\n"
+        f"{cells.n_obs:,} cells, {p_text}\n(paired Wilcoxon; cells of one\nregion are not independent)\n"
         f"mean is higher in {higher} of\n{len(replicates)} replicates",
         fontsize=7,
     )
@@ -125,7 +137,7 @@ def _draw_correlations(ax: Axes, cells: AnnData, replicates: pd.DataFrame, aroun
 
 
 def _draw_maps(part: SubFigure, cells: AnnData, genes: Sequence[str], calls: pd.Series, rows: int) -> None:
-    """Draw c or d: a row per gene, control beside perturbed, which share their colours."""
+    """Draw c or d: a row per gene, control beside perturbed, with one colour scale."""
     axes = part.subplots(rows, 3, squeeze=False, width_ratios=[1, 1, 0.06])
     xy, roi = cells.obsm["spatial"], cells.uns["roi"]
     pitch = spacing(xy)
@@ -133,9 +145,9 @@ def _draw_maps(part: SubFigure, cells: AnnData, genes: Sequence[str], calls: pd.
         ax.set_axis_off()
     for row, gene in zip(axes, genes, strict=False):
         values = {name: np.asarray(cells[:, gene].layers[name]).ravel() for name in PANELS}
-        low, high = np.percentile(np.concatenate(list(values.values())), [1, 99])
+        limits = colour_limits(np.concatenate(list(values.values())))
         for ax, name in zip(row, PANELS, strict=False):
-            circles = dots(ax, xy, pitch, array=values[name], cmap=COLOUR_MAP, clim=(low, max(high, low + 1e-6)))
+            circles = dots(ax, xy, pitch, array=values[name], cmap=COLOUR_MAP, clim=limits)
             dots(ax, roi, pitch, facecolors=SEEN)
             frame(ax, np.concatenate([xy, roi]), pitch)
             if row is axes[0]:
@@ -143,8 +155,5 @@ def _draw_maps(part: SubFigure, cells: AnnData, genes: Sequence[str], calls: pd.
         row[0].set_ylabel(gene, fontsize=9, style="italic")
         change = cells.var.loc[gene, "log2_fold_change"]
         row[1].set_xlabel(f"call: {calls[gene]}; log2 fold change here {change:+.2f}".replace("-", "−"), fontsize=7)
-        bar = part.colorbar(circles, cax=row[2])
-        bar.set_label(UNIT, fontsize=6)
-        bar.ax.tick_params(labelsize=6, length=2)
-        bar.outline.set_visible(False)
+        style_colour_bar(part.colorbar(circles, cax=row[2]), UNIT, label_size=6, tick_size=6)
     scale_bar(axes[len(genes) - 1, 0])

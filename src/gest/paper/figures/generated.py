@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
 from gest.paper.figures.setting import seen_and_unseen
-from gest.pl.maps import COLOUR_MAP, UNIT, dots, frame, outline, scale_bar, spacing
+from gest.pl.maps import COLOUR_MAP, UNIT, colour_limits, dots, frame, outline, scale_bar, spacing, style_colour_bar
 
-_SIDE = 1.5  # of a panel, inches
-_AROUND = 0.4  # of the unseen area's extent: so much is shown on each side of it
+_SIDE = 1.5  # width of a panel, inches
+_MARGIN = 0.4  # shown on each side of the unseen area, as a share of its extent
 
 
 def draw_generation(
@@ -28,13 +28,13 @@ def draw_generation(
     xy
         (n, 2) positions of the section's cells, µm.
     unseen
-        (n,) boolean, the cells that were hidden.
+        (n,) booleans, the hidden cells.
     truth
         (m, g) log-normalised expression of the m unseen cells, in their order in `xy`.
     predictions
         Method to (m, g) prediction, a column each.
     genes
-        The g genes, a row each; a row shares one colour scale, set by the 1st and 99th percentile of its truth.
+        The g genes, a row each; all panels of a row have the colour scale of its truth.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def draw_generation(
     shown = {"truth": truth, **predictions}
     crop = xy[unseen]
     body = _height(crop) * len(genes)
-    # The section is drawn as high as all genes together, if its own aspect allows.
+    # The section is as high as all genes together, if its aspect allows.
     width, height = np.ptp(xy, axis=0)
     section_width = float(np.clip(body * width / height, 2.5, 4.5))
     panels_width = _width(shown)
@@ -66,7 +66,7 @@ def draw_markers(
     missing: Sequence[str] = (),
     title: str = "",
 ) -> Figure:
-    """Draw genes in and around the unseen area: truth, and predictions set into what was seen (Figure A.5).
+    """Draw genes in and around the unseen area: truth, and predictions amid the seen cells (Figure A.5).
 
     Parameters
     ----------
@@ -77,11 +77,11 @@ def draw_markers(
     expression
         (n, g) log-normalised expression of all cells.
     predictions
-        Method to (m, g) prediction, a column each; seen cells are drawn with their own expression.
+        Method to (m, g) prediction, a column each; seen cells are drawn with their true expression.
     genes
-        The g genes, a row each; a row shares one colour scale, set by the 1st and 99th percentile of what is shown.
+        The g genes, a row each; all panels of a row have the colour scale of the truth.
     missing
-        Markers that the data lacks, to be named.
+        Markers that the data lacks, for a note.
 
     Returns
     -------
@@ -89,14 +89,14 @@ def draw_markers(
         Not shown and not saved.
     """
     low, high = xy[unseen].min(axis=0), xy[unseen].max(axis=0)
-    margin = _AROUND * (high - low).max()
+    margin = _MARGIN * (high - low).max()
     near = ((xy >= low - margin) & (xy <= high + margin)).all(axis=1)
     shown = {"truth": expression[near]}
     for name, values in predictions.items():
         filled = expression.copy()
         filled[unseen] = values
         shown[name] = filled[near]
-    notes = ["Outlined: the unseen area; around it, the expression that was seen."]
+    notes = ["Outlined: the unseen area; around it the seen expression."]
     notes += [f"Not in the data: {', '.join(missing)}."] if missing else []
     figure = Figure(figsize=(_width(shown), _height(xy[near]) * len(genes) + 1.1), layout="constrained")
     panels = _draw_genes(figure, xy[near], shown, genes, limits=expression[near])
@@ -126,22 +126,22 @@ def _draw_genes(
     *,
     limits: np.ndarray,
 ) -> np.ndarray:
-    """Draw a row of panels per gene and a column per entry of `shown`, (n, g) at xy; return the axes (g, columns)."""
+    """Draw a row of panels per gene and a column per entry of `shown`, (n, g) at xy; return the axes (g, columns).
+
+    A row has the colour scale of its gene in `limits`, (n, g).
+    """
     axes = figure.subplots(len(genes), len(shown) + 1, squeeze=False, width_ratios=[1] * len(shown) + [0.06])
     pitch = spacing(xy)
     for row, gene in enumerate(genes):
-        low, high = np.percentile(limits[:, row], [1, 99])
+        row_limits = colour_limits(limits[:, row])
         for ax, (name, values) in zip(axes[row], shown.items(), strict=False):
-            circles = dots(ax, xy, pitch, array=values[:, row], cmap=COLOUR_MAP, clim=(low, max(high, low + 1e-6)))
+            circles = dots(ax, xy, pitch, array=values[:, row], cmap=COLOUR_MAP, clim=row_limits)
             frame(ax, xy, pitch)
             if row == 0:
                 ax.set_title(name, fontsize=8)
             if not np.isfinite(values[:, row]).all():
                 ax.text(0.5, 0.5, "failed", transform=ax.transAxes, ha="center", fontsize=8)
         axes[row, 0].set_ylabel(gene, fontsize=9, style="italic")
-        bar = figure.colorbar(circles, cax=axes[row, -1])
-        bar.set_label(UNIT, fontsize=7)
-        bar.ax.tick_params(labelsize=7, length=2)
-        bar.outline.set_visible(False)
+        style_colour_bar(figure.colorbar(circles, cax=axes[row, -1]), UNIT)
     scale_bar(axes[-1, 0])
     return axes[:, :-1]

@@ -1,4 +1,4 @@
-"""Labels of a section's cells where they lie: the true ones, and those of every method (Figures A.6 and A.7)."""
+"""Maps of a section's labels: the true ones, and those of every method (Figures A.6 and A.7)."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -16,19 +16,19 @@ from gest.paper.scores.labels import METRICS
 from gest.paper.scores.runs import Labelling, read_labellings
 from gest.pl.maps import dots, frame, handle, scale_bar, spacing
 
-# Okabe and Ito's, which everybody tells apart, then those of Tol's muted ones that are not like them.
+# Okabe and Ito's palette, which colour-blind readers can distinguish, then those of Tol's muted one that differ.
 PALETTE = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"),
     *("#882255", "#999933", "#332288", "#117733", "#661100", "#AA4499"),
 )
-# Clusters that no label is left for, in turn; none of them as light as cells without a label.
+# For clusters without a matching label, in turn; all are darker than cells without a label.
 GREYS = ("0.4", "0.55", "0.7", "0.8")
 NO_LABEL = "0.92"
 SHOWN = {"clustering": "AMI", "annotation": "macro F1"}
-MANY = 30  # labels: more of them would fill the figure
+MAX_LABELS = 30  # in the legend: more would fill the figure
 
 
-def first_runs(
+def read_first_runs(
     paths: Iterable[str | os.PathLike[str]],
     section: AnnData,
     *,
@@ -40,13 +40,13 @@ def first_runs(
     Parameters
     ----------
     paths
-        Of labels, see `gest.paper.scores.runs.read_labellings`.
+        Files of labels, see `gest.paper.scores.runs.read_labellings`.
     section
-        That they are of.
+        The section of the labels.
     level
-        Of labels.
+        Of the labels.
     names
-        Gives the names of methods and variants, in order; those without a name are left out.
+        Function that returns the names of methods and variants, in order; those without a name are left out.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def first_runs(
     Raises
     ------
     UserError
-        If labels are of other cells than the section's.
+        If the labels belong to other cells than the section's.
     """
     runs: dict[tuple[str, str], Labelling] = {}
     for path in paths:
@@ -68,43 +68,42 @@ def first_runs(
 
 
 def draw_labels(section: AnnData, runs: Mapping[str, Labelling], *, level: str, task: str, title: str) -> Figure:
-    """Draw the true labels of a section, and beside them what every method makes of it.
+    """Draw the true labels of a section beside those of every method.
 
-    A cluster has the colour of the label that it is matched to, one to one, so that most cells agree; a cluster that no
-    label is left for is grey.
+    Clusters are matched to labels one to one, so that most cells agree, and have their colours; the others are grey.
 
     Parameters
     ----------
     section
         n cells, µm; `obs` has the level.
     runs
-        Name to the run that is drawn.
+        Name to run.
     level
-        Of labels.
+        Of the labels.
     task
-        "clustering": AMI in the titles; "annotation": macro F1, and labels have their own colour.
+        "clustering": AMI in the titles; "annotation": macro F1, and no matching, since the labels are known.
     title
         Of the figure.
     """
     xy = np.asarray(section.obsm["spatial"], dtype=np.float64)
     truth = section.obs[level].astype(object).where(section.obs[level].notna(), "").to_numpy().astype(str)
     labels, counts = np.unique(truth[truth != ""], return_counts=True)
-    labels = labels[np.argsort(-counts, kind="stable")].tolist()  # the easiest colours to tell go to the most frequent
+    labels = labels[np.argsort(-counts, kind="stable")].tolist()  # the most distinct colours go to the most frequent
     if task == "annotation":
         labels += sorted({label for run in runs.values() for label in run.labels} - {*labels, ""})
     colours = dict(zip(labels, palette(len(labels)), strict=True))
     figure, axes = _panels(xy, len(runs) + 1)
     _draw(axes[0], xy, truth, colours, f"truth: {level}")
     scale_bar(axes[0])
-    greys = False
+    unmatched = False
     for ax, (name, run) in zip(axes[1:], runs.items(), strict=True):
-        own = match(truth, run.labels, colours) if task == "clustering" else colours
-        greys |= not set(own.values()) <= set(colours.values())
-        _draw(ax, xy, run.labels, own, f"{name}\n{_score(truth, run, task)}")
-    handles = [handle(colour, label) for label, colour in list(colours.items())[:MANY]]
-    if len(labels) > MANY:
-        handles.append(handle("white", f"and {len(labels) - MANY} more"))
-    if greys:
+        run_colours = match_colours(truth, run.labels, colours) if task == "clustering" else colours
+        unmatched |= not set(run_colours.values()) <= set(colours.values())
+        _draw(ax, xy, run.labels, run_colours, f"{name}\n{_describe_score(truth, run, task)}")
+    handles = [handle(colour, label) for label, colour in list(colours.items())[:MAX_LABELS]]
+    if len(labels) > MAX_LABELS:
+        handles.append(handle("white", f"and {len(labels) - MAX_LABELS} more"))
+    if unmatched:
         handles.append(handle(GREYS[1], "cluster without a label"))
     if "" in truth or not all(run.covered.all() for run in runs.values()):
         handles.append(handle(NO_LABEL, "no label"))
@@ -113,39 +112,39 @@ def draw_labels(section: AnnData, runs: Mapping[str, Labelling], *, level: str, 
     return figure
 
 
-def match(truth: np.ndarray, clusters: np.ndarray, colours: Mapping[str, str]) -> dict[str, str]:
-    """Give clusters the colours of labels, one to one, so that as many cells as can be agree.
+def match_colours(truth: np.ndarray, clusters: np.ndarray, colours: Mapping[str, str]) -> dict[str, str]:
+    """Give clusters the colours of labels, one to one, so that as many cells as possible agree.
 
     Parameters
     ----------
     truth, clusters
-        (n,) text, empty where there is none.
+        (n,) text, empty for cells without a label.
     colours
         Of the labels.
 
     Returns
     -------
     dict
-        Cluster to colour: a grey where no label is left that shares a cell with it.
+        Cluster to colour: a grey if no label that shares a cell with it is left.
     """
     both = (truth != "") & (clusters != "")
     names, labels = np.unique(clusters[clusters != ""].astype(str)), list(colours)
     overlap = pd.crosstab(clusters[both].astype(str), truth[both].astype(str))
     overlap = overlap.reindex(index=names, columns=labels, fill_value=0).to_numpy()
-    taken = zip(*linear_sum_assignment(overlap, maximize=True), strict=True)
-    matched = {str(names[i]): colours[labels[j]] for i, j in taken if overlap[i, j]}
-    left = [str(name) for name in names if name not in matched]
-    return matched | {name: GREYS[i % len(GREYS)] for i, name in enumerate(left)}
+    pairs = zip(*linear_sum_assignment(overlap, maximize=True), strict=True)
+    matched = {str(names[i]): colours[labels[j]] for i, j in pairs if overlap[i, j]}
+    others = [str(name) for name in names if name not in matched]
+    return matched | {name: GREYS[i % len(GREYS)] for i, name in enumerate(others)}
 
 
 def palette(n: int) -> list[str]:
-    """Return n colours: `PALETTE`, then hues that are the golden ratio of the circle apart."""
+    """Return n colours: `PALETTE`, then hues at steps of the golden ratio."""
     more = [to_hex(hsv_to_rgb((0.618 * i % 1, 0.6, 0.9 - 0.25 * (i % 3)))) for i in range(n - len(PALETTE))]
     return [*PALETTE, *more][:n]
 
 
 def _panels(xy: np.ndarray, n: int) -> tuple[Figure, list[Axes]]:
-    """Make a figure of n panels for cells at xy (n, 2), in rows of four or fewer."""
+    """Make a figure of n panels for cells at xy, µm, in rows of at most four."""
     columns = min(4, n)
     rows = -(-n // columns)
     width, height = np.ptp(xy, axis=0)
@@ -163,13 +162,13 @@ def _draw(ax: Axes, xy: np.ndarray, labels: np.ndarray, colours: Mapping[str, st
     """Draw cells at xy (n, 2), µm, in the colours of their labels (n,)."""
     pitch = spacing(xy)
     faces = [to_rgb(colours.get(label, NO_LABEL)) for label in labels]
-    dots(ax, xy, 1.15 * pitch, facecolors=faces)  # they touch: what is shown is the area
+    dots(ax, xy, 1.15 * pitch, facecolors=faces)  # they touch, so that the map shows areas
     frame(ax, xy, pitch)
     ax.set_title(title, fontsize=9)
 
 
-def _score(truth: np.ndarray, run: Labelling, task: str) -> str:
-    """Write the score of a run, or why it has none."""
+def _describe_score(truth: np.ndarray, run: Labelling, task: str) -> str:
+    """Return the score of a run as text, or the reason why it has none."""
     scored = (truth != "") & run.covered
     if not scored.any():
         return fill(f"no labels: {run.status}", 34, max_lines=2)

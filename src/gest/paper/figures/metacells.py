@@ -1,17 +1,17 @@
-"""Meta cells over the cells that they stand for (Figure A.9)."""
+"""Meta cells over a sample of the cells they represent (Figure A.9)."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from gest.pl.maps import handle
 
-# The colours of Okabe and Ito, then the same ones with another shape.
+# Okabe and Ito's palette, repeated with other shapes.
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#F0E442", "#000000")
 SHAPES = "osD^v"
 
 
-def embed(cells: np.ndarray, metacells: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Project cells (n, p) and meta cells (K, p), in one space, jointly to two dimensions by UMAP: (n, 2), (K, 2)."""
+def project_umap(cells: np.ndarray, metacells: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Project cells (n, p) and meta cells (K, p) of one space jointly by UMAP: (n, 2), (K, 2)."""
     import scanpy as sc
     from anndata import AnnData
 
@@ -22,12 +22,12 @@ def embed(cells: np.ndarray, metacells: np.ndarray, *, seed: int = 0) -> tuple[n
 
 
 def draw_umap(cells: np.ndarray, metacells: np.ndarray, clusters: np.ndarray, *, title: str = "") -> Figure:
-    """Draw meta cells, by cluster, over the cells.
+    """Draw meta cells, coloured by cluster, over the cells.
 
     Parameters
     ----------
     cells, metacells
-        (n, 2) and (K, 2), from `embed`.
+        (n, 2) and (K, 2), from `project_umap`.
     clusters
         (K,) integers: the clusters of the meta cells at one level of the hierarchy; at most 40.
 
@@ -43,8 +43,8 @@ def draw_umap(cells: np.ndarray, metacells: np.ndarray, clusters: np.ndarray, *,
     handles = [handle("0.8", f"{len(cells):,} cells")]
     for cluster in np.unique(clusters):
         colour, shape = COLOURS[cluster % len(COLOURS)], SHAPES[cluster // len(COLOURS)]
-        mine = metacells[clusters == cluster]
-        ax.scatter(*mine.T, s=size, color=colour, marker=shape, edgecolors="white", linewidths=0.3)
+        in_cluster = metacells[clusters == cluster]
+        ax.scatter(*in_cluster.T, s=size, color=colour, marker=shape, edgecolors="white", linewidths=0.3)
         handles.append(handle(colour, f"{cluster + 1}", marker=shape))
     ax.set(xlabel="UMAP 1", ylabel="UMAP 2", xticks=[], yticks=[])
     ax.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""What is drawn of the predictions: one run of each method, its cells in a given order, under the method's name."""
+"""Read predictions for figures: the first run of each method, with cells and genes in a given order."""
 
 import os
 from collections.abc import Sequence
@@ -11,37 +11,38 @@ from gest.paper.tables.method_names import NAMES
 _VARIANTS = ("weighted", "picking", "default")  # the paper's, in the order of its figures
 
 
-def first_run(predicted: ad.AnnData) -> ad.AnnData:
-    """Keep the rows of the first model seed and seed, of predictions as `gest.paper.methods.generation.predict_crops` returns them."""
+def select_first_run(predicted: ad.AnnData) -> ad.AnnData:
+    """Select the rows of the first model seed and seed (see `gest.paper.methods.generation.predict_crops`)."""
     obs = predicted.obs[["model_seed", "seed"]]
     return predicted[(obs == obs.iloc[0]).all(axis=1).to_numpy()]
 
 
-def predictions_of(
+def read_predictions(
     paths: Sequence[str | os.PathLike], crop: str, cells: Sequence[str], genes: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Read what methods predicted in one crop.
+    """Read the predictions of methods in one crop.
 
     Parameters
     ----------
     paths
         Files of `gest paper predict`, one per method.
     crop
-        Its name.
+        Name of the crop.
     cells, genes
-        m names of its cells and g of genes, in the order wanted.
+        m names of its cells and g of genes, in the order of the result.
 
     Returns
     -------
     Label of method and variant to (m, g) log-normalised expression, of the first seeds; NaN where the method failed.
     """
-    found = {}
+    predictions = {}
     for path in paths:
-        predicted = first_run(ad.read_h5ad(path))
+        predicted = select_first_run(ad.read_h5ad(path))
         method = predicted.uns["gest"]["method"]
         predicted = predicted[(predicted.obs["crop"] == crop).to_numpy()]
         rows = predicted.obs["cell"].astype(str).tolist()
         order = [rows.index(cell) for cell in cells]
-        for variant in (name for name in _VARIANTS if name in predicted.layers):
-            found[NAMES[method, variant]] = np.asarray(predicted[order, genes].layers[variant])
-    return found
+        for variant in _VARIANTS:
+            if variant in predicted.layers:
+                predictions[NAMES[method, variant]] = np.asarray(predicted[order, genes].layers[variant])
+    return predictions

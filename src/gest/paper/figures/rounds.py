@@ -1,4 +1,4 @@
-"""Iterative generation, round by round (Figure A.10)."""
+"""The rounds of iterative generation (Figure A.10)."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -6,18 +6,19 @@ from matplotlib.figure import Figure
 from gest.pl.maps import SKY_BLUE, VERMILION, dots, frame, handle, scale_bar, spacing
 
 GENERATED = "black"
-_COLUMNS = 4  # at most
+_MAX_COLUMNS = 4
+_SIDE = 3.0  # width of a panel, inches
 
 
 def draw_rounds(xy: np.ndarray, rounds: np.ndarray, *, title: str = "") -> Figure:
-    """Draw a panel per round: what was seen before it, what it generated, and what is still unseen after it.
+    """Draw a panel per round: the cells seen before it, those it generated, and those still unseen after it.
 
     Parameters
     ----------
     xy
         (n, 2) of the cells in and around one crop, µm.
     rounds
-        (n,) the round that generated each cell, from 1; 0 for cells that were seen from the beginning.
+        (n,) the round that generated each cell, from 1; 0 for cells seen from the beginning.
 
     Returns
     -------
@@ -25,29 +26,25 @@ def draw_rounds(xy: np.ndarray, rounds: np.ndarray, *, title: str = "") -> Figur
         Not shown and not saved.
     """
     last = int(rounds.max())
-    lines = -(-last // _COLUMNS)
-    columns = -(-last // lines)
+    rows = -(-last // _MAX_COLUMNS)
+    columns = -(-last // rows)
     width, height = np.ptp(xy, axis=0)
-    side = 3.0
-    size = (max(side * columns, 5.5), side * height / width * lines + 1.0)
+    size = (max(_SIDE * columns, 5.5), _SIDE * height / width * rows + 1.0)
     figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(lines, columns, squeeze=False).ravel()
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
     pitch = spacing(xy)
     for number, ax in enumerate(axes, start=1):
         frame(ax, xy, pitch)
         if number > last:
             ax.set_visible(False)
             continue
-        for mask, colour in (
-            (rounds < number, SKY_BLUE),
-            (rounds > number, VERMILION),
-            (rounds == number, GENERATED),
-        ):
-            dots(ax, xy[mask], pitch, facecolors=colour)
+        dots(ax, xy[rounds < number], pitch, facecolors=SKY_BLUE)
+        dots(ax, xy[rounds > number], pitch, facecolors=VERMILION)
+        dots(ax, xy[rounds == number], pitch, facecolors=GENERATED)
         ax.set_title(f"round {number}: {(rounds == number).sum():,} cells generated", fontsize=8)
         scale_bar(ax)
     handles = [
-        handle(SKY_BLUE, "seen, or generated before"),
+        handle(SKY_BLUE, "seen, or generated earlier"),
         handle(GENERATED, "generated in this round"),
         handle(VERMILION, "still unseen"),
     ]

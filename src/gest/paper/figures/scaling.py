@@ -1,4 +1,4 @@
-"""Loss and RMSE against the size of the model and against that of its training data (Table 3 as a figure)."""
+"""Loss and RMSE by the size of the model and of its training data (Table 3 as a figure)."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,20 +9,20 @@ _COLOUR = "#0072B2"
 
 
 def scaling_table(scores: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame:
-    """Gather what the figure shows.
+    """Collect the values of the figure.
 
     Parameters
     ----------
     scores
         Of the variants, each by `gest.paper.ablation.select_variant`.
     trainings
-        Theirs, as `gest.paper.ablation.read_trainings` returns them.
+        Of the variants, as `gest.paper.ablation.read_trainings` returns them.
 
     Returns
     -------
     pandas.DataFrame
-        `by` ("parameters" of models that saw all the data, "training_cells" of models of the size that was trained on
-        less), `variant`, `model_seed`, `size`, `measure` ("validation_metacell", or the RMSE's gene set), `value`.
+        `by` ("parameters": models trained on all the data; "training_cells": models of the size also trained on parts
+        of it), `variant`, `model_seed`, `size`, `measure` ("validation_metacell", or the RMSE's gene set), `value`.
     """
     rmse = average_seeds(scores[scores["metric"] == "rmse_z"]).rename("value").reset_index()
     loss = trainings.rename(columns={"validation_metacell": "value"})[["variant", "model_seed", "value"]]
@@ -46,7 +46,7 @@ def draw_scaling(table: pd.DataFrame, *, title: str = "") -> Figure:
     Returns
     -------
     Figure
-        Not shown and not saved. A dot per seed, a line through their means.
+        Not shown and not saved. Each seed is a dot, and a line connects their means.
     """
     measures = list(dict.fromkeys(table["measure"]))
     figure = Figure(figsize=(7.5, 2.3 * len(measures) + 0.5), layout="constrained")
@@ -58,7 +58,7 @@ def draw_scaling(table: pd.DataFrame, *, title: str = "") -> Figure:
             means = dots.groupby("variant")[["size", "value"]].mean().sort_values("size")
             ax.plot(dots["size"], dots["value"], "o", color=_COLOUR, alpha=0.4, markersize=4)
             ax.plot(means["size"], means["value"], color=_COLOUR, linewidth=1)
-            for size, same in means.groupby("size"):  # of one size there can be two: their names stand above both
+            for size, same in means.groupby("size"):  # two variants of one size share a label
                 at = (size, same["value"].max())
                 ax.annotate("\n".join(same.index), at, xytext=(3, 4), textcoords="offset points", fontsize=6)
             ax.set_xscale("log")

@@ -1,4 +1,4 @@
-"""The order in which a window's cells become a sequence (Figure A.8)."""
+"""The order of a window's cells in the sequence (Figure A.8)."""
 
 from collections.abc import Mapping
 
@@ -10,12 +10,12 @@ from matplotlib.patches import Rectangle
 from gest.pl.maps import SKY_BLUE, VERMILION, dots, frame, handle, scale_bar, spacing
 from gest.windows import Grid
 
-_MOST = 60  # cells whose numbers can be read
-_AROUND = 0.15  # of the window's side: so much is shown on each side of it
+_MAX_CELLS = 60  # more numbers could not be read
+_MARGIN = 0.15  # shown on each side of the window, as a share of its side
 
 
-def window_in_the_middle(xy: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """Choose a window in the middle of a section, smaller than the model's if its cells' numbers could not be read.
+def choose_window(xy: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Choose a window in the middle of a section, with few enough cells to number them.
 
     Parameters
     ----------
@@ -26,13 +26,14 @@ def window_in_the_middle(xy: np.ndarray, side: float) -> tuple[np.ndarray, np.nd
 
     Returns
     -------
-    Indices of its cells, its centre (2,) and its side, µm: `side`, or the next multiple of 10 µm with at most 60 cells.
+    Indices of its cells, its centre (2,) and its side, µm: `side`, or the largest multiple of 10 µm with at most 60
+    cells.
     """
     centre = xy[np.linalg.norm(xy - np.median(xy, axis=0), axis=1).argmin()]
-    # A window of this side holds exactly the cells that are nearer than it in x and in y.
+    # A window holds the cells whose reach is below its side.
     reach = 2 * np.sort(np.abs(xy - centre).max(axis=1))
-    if len(xy) > _MOST and reach[_MOST] <= side:
-        side = 10 * (np.ceil(reach[_MOST] / 10) - 1)
+    if len(xy) > _MAX_CELLS and reach[_MAX_CELLS] <= side:
+        side = 10 * (np.ceil(reach[_MAX_CELLS] / 10) - 1)
     return Grid(xy, side).window(centre, side), centre, float(side)
 
 
@@ -45,18 +46,18 @@ def draw_orders(
     corner: np.ndarray,
     title: str = "",
 ) -> Figure:
-    """Draw where a window lies in its section, and its cells numbered as they stand in each sequence.
+    """Draw a window in its section, and its cells numbered by their place in each sequence.
 
     Parameters
     ----------
     xy
         (n, 2) of all cells of the section, µm.
     sequences
-        Name of an order to (N,) indices into `xy`, from the first cell of the sequence to the last; a panel each.
+        Name of an order to (N,) indices into `xy`, in the order of the sequence; a panel each.
     centre, side
         (2,) and the side of the window, µm.
     corner
-        (2,) µm, the vertex p whose distance weighs the ordinal order (Eq. 5).
+        (2,) µm, the vertex p of Eq. 5.
 
     Returns
     -------
@@ -94,7 +95,7 @@ def _draw_window(ax: Axes, centre: np.ndarray, side: float) -> None:
 
 def _draw_order(ax: Axes, xy: np.ndarray, sequence: np.ndarray, *, centre: np.ndarray, side: float) -> None:
     """Draw the window's cells with their numbers from 1, and the other cells near it."""
-    shown = side * (0.5 + _AROUND)
+    shown = side * (0.5 + _MARGIN)
     near = (np.abs(xy - centre) <= shown).all(axis=1)
     pitch = spacing(xy[sequence])
     dots(ax, xy[near], 0.35 * pitch, facecolors=SKY_BLUE)

@@ -74,7 +74,10 @@ def test_maps_show_control_beside_perturbed_on_one_scale(cells):
 
 @pytest.mark.parametrize(
     ("gene", "sentence"),
-    [("Satb2", "'Satb2' was inhibited in the region"), ("Gfap", "'Gfap' is not in the model's panel, such as Rnh1")],
+    [
+        ("Satb2", "gene 'Satb2' was inhibited in the region"),
+        ("Gfap", r"gene 'Gfap' is not in the model's panel \(choose others, e.g. Rnh1"),
+    ],
 )
 def test_only_genes_that_were_left_as_they_are_can_be_shown(cells, gene, sentence):
     with pytest.raises(UserError, match=sentence):

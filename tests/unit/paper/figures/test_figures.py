@@ -14,10 +14,10 @@ from matplotlib.path import Path as Outline
 from gest.attention import spatial_mask
 from gest.paper.figures.attention_mask import ALLOWED, FORBIDDEN, draw_mask
 from gest.paper.figures.generated import draw_generation, draw_markers
-from gest.paper.figures.metacells import draw_umap, embed
-from gest.paper.figures.predictions import first_run, predictions_of
+from gest.paper.figures.metacells import draw_umap, project_umap
+from gest.paper.figures.predictions import read_predictions, select_first_run
 from gest.paper.figures.rounds import GENERATED, draw_rounds
-from gest.paper.figures.serialisation import draw_orders, window_in_the_middle
+from gest.paper.figures.serialisation import choose_window, draw_orders
 from gest.paper.figures.setting import draw_setting
 from gest.pl.maps import SEEN, SKY_BLUE, VERMILION, outline, spacing
 from gest.pl.save import save
@@ -174,7 +174,7 @@ def prediction(tmp_path, rng):
 
 def test_predictions_come_in_the_order_asked_for(prediction):
     path, made = prediction
-    found = predictions_of([path], "1", ["a", "b"], ["z", "x"])
+    found = read_predictions([path], "1", ["a", "b"], ["z", "x"])
     assert list(found) == ["GeST-W", "GeST"]
     np.testing.assert_array_equal(found["GeST-W"], made.layers["weighted"][[3, 2]][:, [2, 0]])
     np.testing.assert_array_equal(found["GeST"], made.layers["picking"][[3, 2]][:, [2, 0]])
@@ -182,7 +182,7 @@ def test_predictions_come_in_the_order_asked_for(prediction):
 
 def test_first_run_is_of_one_seed(prediction):
     _, made = prediction
-    assert first_run(made).obs_names.tolist() == ["0", "1", "2", "3"]
+    assert select_first_run(made).obs_names.tolist() == ["0", "1", "2", "3"]
 
 
 # The model
@@ -205,7 +205,7 @@ def test_mask_is_that_of_the_attention():
 @pytest.mark.parametrize("density", [1e-4, 1e-2])
 def test_window_is_the_models_or_holds_few_cells(rng, density):
     xy = rng.uniform(0, 1000, (int(density * 1e6), 2))
-    cells, centre, side = window_in_the_middle(xy, 600)
+    cells, centre, side = choose_window(xy, 600)
     np.testing.assert_array_equal(cells, np.flatnonzero((np.abs(xy - centre) <= side / 2).all(axis=1)))
     if density == 1e-4:
         assert side == 600
@@ -217,7 +217,7 @@ def test_window_is_the_models_or_holds_few_cells(rng, density):
 
 def test_numbers_stand_at_the_cells_in_the_order_of_the_sequence(rng):
     xy = rng.uniform(0, 1000, (900, 2))
-    cells, centre, side = window_in_the_middle(xy, 200)
+    cells, centre, side = choose_window(xy, 200)
     corner = centre + side / 2
     sequences = {
         order: cells[serialize(xy[cells], corner=corner, order=order, rng=np.random.default_rng(5))]
@@ -239,8 +239,8 @@ def test_umap_places_meta_cells_among_their_own_cells(rng):
     centres = rng.normal(0, 20, (3, 10))
     which = rng.integers(3, size=150)
     points = centres[which] + rng.normal(size=(150, 10))
-    cells, metacells = embed(points, centres, seed=1)
-    np.testing.assert_array_equal(cells, embed(points, centres, seed=1)[0])
+    cells, metacells = project_umap(points, centres, seed=1)
+    np.testing.assert_array_equal(cells, project_umap(points, centres, seed=1)[0])
     nearest = np.linalg.norm(cells[:, None] - metacells, axis=2).argmin(axis=1)
     np.testing.assert_array_equal(nearest, which)
 
@@ -249,7 +249,7 @@ def test_umap_takes_a_large_section(rng):
     """From 8192 cells on scanpy looks for neighbours otherwise."""
     centres = rng.normal(0, 20, (3, 5))
     which = rng.integers(3, size=8192)
-    cells, metacells = embed(centres[which] + rng.normal(size=(8192, 5)), centres)
+    cells, metacells = project_umap(centres[which] + rng.normal(size=(8192, 5)), centres)
     nearest = np.linalg.norm(cells[:, None] - metacells, axis=2).argmin(axis=1)
     assert (nearest == which).mean() > 0.99
 

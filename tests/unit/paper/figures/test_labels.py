@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 from gest.data.sources.simulate import simulate
 from gest.errors import UserError
 from gest.metrics import macro_f1
-from gest.paper.figures.labels import GREYS, NO_LABEL, PALETTE, draw_labels, first_runs, match, palette
+from gest.paper.figures.labels import GREYS, NO_LABEL, PALETTE, draw_labels, match_colours, palette, read_first_runs
 from gest.paper.scores.runs import Labelling, write_labellings
 from gest.paper.tables.method_names import clustering_names
 from gest.pl.save import save
@@ -48,7 +48,7 @@ def truth_of(section):
 def test_matched_clusters_agree_with_as_many_cells_as_any_matching(rng):
     truth, clusters = rng.choice(list("abcd"), 200), rng.choice(list("wxyz"), 200)
     colours = dict(zip("abcd", PALETTE, strict=False))
-    found = match(truth, clusters, colours)
+    found = match_colours(truth, clusters, colours)
     agree = np.mean([found[cluster] == colours[label] for cluster, label in zip(clusters, truth, strict=True)])
     every = [
         np.mean([dict(zip("wxyz", o, strict=True))[c] == t for c, t in zip(clusters, truth, strict=True)])
@@ -61,11 +61,11 @@ def test_clusters_that_no_label_is_left_for_are_grey():
     truth = np.array(["a", "a", "b", "b", "", ""])
     clusters = np.array(["0", "0", "1", "2", "3", ""], dtype=object)
     colours = {"a": "red", "b": "blue", "c": "green"}
-    found = match(truth, clusters, colours)
+    found = match_colours(truth, clusters, colours)
     assert found["0"] == "red"
     assert sorted([found["1"], found["2"]]) == sorted(["blue", GREYS[0]])
     assert found["3"] in GREYS  # it holds no labelled cell, so that it matches nothing
-    assert match(truth, np.full(6, "", dtype=object), colours) == {}
+    assert match_colours(truth, np.full(6, "", dtype=object), colours) == {}
 
 
 def test_colours_are_all_different():
@@ -140,9 +140,9 @@ def test_first_runs_are_of_the_level_and_largest_window_in_order_of_names(sectio
     write_labellings([run(["1"] * 300, "raw")], cells, tmp_path / "raw.csv")
     write_labellings(own, cells, tmp_path / "gest.csv")
     paths = [tmp_path / "raw.csv", tmp_path / "gest.csv"]
-    found = first_runs(paths, section, level="division", names=clustering_names)
+    found = read_first_runs(paths, section, level="division", names=clustering_names)
     assert list(found) == ["GeST zero-shot", "Raw"]
     gest = found["GeST zero-shot"]
     assert (gest.variant, gest.level, gest.seed) == ("1000", "division", 4)
     with pytest.raises(UserError, match=r"raw\.csv: its 300 cells are not the 299 cells"):
-        first_runs(paths, section[1:], level="division", names=clustering_names)
+        read_first_runs(paths, section[1:], level="division", names=clustering_names)

@@ -177,7 +177,5 @@ def test_scores_are_kept_and_summarised(section, rng, tmp_path):
 def test_labels_of_another_section_or_level_are_refused(section, rng):
     with pytest.raises(UserError, match="gest labels 5 cells, but section 'S1' has 60"):
         score(section, labelling(["a"] * 5))
-    with pytest.raises(
-        UserError, match=r"section 'S1': no labels 'lobe' in obs \(it has section, division, region"
-    ):
+    with pytest.raises(UserError, match=r"section 'S1': no labels 'lobe' in obs \(it has section, division, region"):
         score(section, labelling(clusters(rng)), levels=["lobe"])

@@ -114,7 +114,5 @@ def test_section_means_are_those_of_the_summary(noisy):
 
 
 def test_no_reference_is_one_sentence():
-    with pytest.raises(
-        UserError, match=r"the reference gest weighted has no scores \(only gp default, mlp default\)"
-    ):
+    with pytest.raises(UserError, match=r"the reference gest weighted has no scores \(only gp default, mlp default\)"):
         compare(scores(lambda *_: 1.0, sections=7, methods=METHODS[2:]))

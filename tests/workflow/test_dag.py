@@ -207,83 +207,12 @@ def test_misspelt_key_is_named(folder):
     assert "steps, target_cells, batch_size" in said
 
 
-def test_other_data_are_not_a_run_named_paper(folder):
-    """Or its numbers would stand beside the paper's."""
-    said = refused(folder, own_dataset() | {"run": "paper"})
-    assert "run: 'paper' is the run on the paper's data, which brain is not" in said
-    tissue = {"n_cells": 100, "width_um": 100, "height_um": 100, "n_genes": 10}
-    assert "which fixtures is not" in refused(folder, {"fixtures": {"seed": 0, "cells": tissue, "spots": tissue}})
-
-
 def test_every_table_and_figure_is_a_target_with_a_description(folder):
     listed = dict(re.findall(r"^(\w+) \((.+)\)$", snakemake(folder, "--list-target-rules").stdout, flags=re.M))
     for name in [*ITEMS, "table_3", "table_4", "table_a4"]:
         kind, _, number = name.partition("_")
         assert listed[name].startswith(f"{kind.capitalize()} {number.replace('a', 'A.')}: "), name
     assert {"all", "generation", "sections", "paper_comparison", "parameters"} <= listed.keys()
-
-
-def test_test_section_in_training_is_refused(folder):
-    config = own_dataset()
-    config["datasets"]["brain"]["sections"]["train"].append("s4")
-    assert "datasets.brain.sections: 's4' is both a test and a train section" in refused(folder, config)
-
-
-def test_validation_section_in_training_is_refused(folder):
-    config = own_dataset()
-    config["datasets"]["brain"]["sections"]["train"].append("s3")
-    assert "'s3' is both a validation and a train section" in refused(folder, config)
-
-
-LEFT = {"of": "whole", "polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]], "keep": "inside"}
-
-
-@pytest.mark.parametrize(
-    ("datasets", "sentence"),
-    [
-        ({"liver_cancer": {"sections": {"test": ["HCC-9L"]}}}, "'HCC-9L' is not among its sections (HCC-1N, "),
-        ({"stroke": {"sections": {"other": ["MCAO*"]}}}, "no known section matches 'MCAO*' (PT1-1, "),
-        ({"liver_cancer": {"upstream": "liver"}}, "'liver' is not in config/datasets.yaml (choose from zhuang_abca_1, "),
-        (
-            {"mouse_brain": {"parts": {"mouse1": {"sections": 0}}}},
-            "datasets.mouse_brain.parts.mouse1.sections: 0 is less",
-        ),
-        (
-            {"mine": {"source": "visium", "path": "x", "sections": {"train": ["*"]}}},
-            "no known section matches '*' (none are",
-        ),
-        ({"mine": {"source": "visium", "sections": {"train": ["a"]}}}, "datasets.mine: "),
-        (
-            {"stereo_seq": {"generation": {"crops": {"polygon": [[0, 0], [0.3, 0], [0.3, 0.3]]}}}},
-            "'sagittal_rest' may hold cells of the test section 'sagittal'",
-        ),
-        (
-            {
-                "mine": {
-                    "source": "anndata",
-                    "path": "x",
-                    "cut": {"left": LEFT},
-                    "sections": {"train": ["whole"], "test": ["left"]},
-                }
-            },
-            "'whole' may hold cells of the test section 'left'",
-        ),
-        (
-            {
-                "mine": {
-                    "source": "anndata",
-                    "path": "x",
-                    "cut": {"left": LEFT},
-                    "sections": {"train": ["left"]},
-                },
-                "yours": {"source": "anndata", "path": "y", "sections": {"train": ["left"]}},
-            },
-            "datasets.mine.cut: 'left' is also a whole section of yours",
-        ),
-    ],
-)
-def test_impossible_datasets_are_refused(folder, datasets, sentence):
-    assert sentence in refused(folder, {"datasets": datasets})
 
 
 def test_table_4_lists_its_own_jobs_alone(folder):
@@ -326,40 +255,12 @@ def test_data_of_a_third_are_among_those_of_a_half(folder):
     assert read["half", "0"] != read["half", "1"], "every seed draws anew"
 
 
-def test_an_unknown_variant_is_named(folder):
-    said = refused(folder, {"ablation": {"tables": {"table_3": ["l8h8", "l9h9"]}}})
-    assert "ablation.tables.table_3: unknown variant 'l9h9' (choose from baseline, l2h2, " in said
-
-
-def test_what_a_variant_is_ordered_against_is_listed(folder):
-    said = refused(folder, {"ablation": {"variants": {"l2h2": {"against": "no_spatial"}}}})
-    assert "ablation.tables.table_3: 'l2h2' is compared with 'no_spatial', which is not listed" in said
-
-
 def test_a_run_without_the_ablations_dataset_says_so(folder):
     (folder / "brain.h5ad").touch()
     (folder / "mine.yaml").write_text(yaml.safe_dump(own_dataset()))
     done = snakemake(folder, "--dry-run", "table_3", "--configfile", "mine.yaml", "--config", f"data_dir={folder}")
     assert "ablation.dataset: 'mouse_brain' is not a dataset of this run" in done.stdout
     assert "Traceback" not in done.stdout
-
-
-def test_ablations_need_a_validation_section(folder):
-    config = own_dataset()
-    del config["datasets"]["brain"]["sections"]["validation"]
-    said = refused(folder, config | {"ablation": {"dataset": "brain"}})
-    assert "datasets.brain.ablation.validation: no section is listed" in said
-
-
-def test_ablations_do_not_test_on_what_they_learn_from(folder):
-    config = own_dataset()
-    config["datasets"]["brain"]["ablation"] = {"test": ["s1"]}
-    assert "datasets.brain.ablation.sections: 's1' is both a test and a train section" in refused(folder, config)
-
-
-def test_an_item_of_no_dataset_is_refused(folder):
-    said = refused(folder, {"paper_items": {"figure_4": "mouse_brian"}})
-    assert "paper_items.figure_4: unknown dataset 'mouse_brian' (choose from mouse_brain, " in said
 
 
 def test_what_gest_computes_has_a_gpu_on_the_cluster():

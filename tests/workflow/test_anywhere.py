@@ -1,0 +1,113 @@
+"""The workflow runs from any folder: by its path, into another folder, as a module, and from a repository."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOY = ROOT / "config" / "toy.yaml"
+pytestmark = pytest.mark.workflow
+
+MODULE = """
+configfile: "config/toy.yaml"
+
+module gest:
+    snakefile: "{snakefile}"
+    config: config
+
+use rule * from gest
+"""
+
+
+def snakemake(folder, *arguments):
+    """Run Snakemake in a folder and return its output."""
+    command = [sys.executable, "-m", "snakemake", *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def jobs(output):
+    """Count the jobs of each rule that a dry run lists."""
+    stats = output.rsplit("Job stats:", 1)[-1].split("\n\n")[0]
+    return dict(re.findall(r"^(\w+) +(\d+)$", stats, flags=re.M))
+
+
+def draws_figure_2c(folder, *arguments):
+    """Whether Figure 2c is drawn, which takes seconds."""
+    snakemake(folder, "--cores", 1, *arguments, "figure_2c")
+    return (folder / "results" / "toy" / "figures" / "figure_2c.png").exists()
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """Jobs of the toy run, as the repository's root lists them."""
+    return jobs(snakemake(ROOT, "--dry-run", "--forceall", "--nolock", "--configfile", TOY, "--", "all"))
+
+
+@pytest.fixture
+def module(tmp_path):
+    """Deploy the folder config/ beside a Snakefile with a module, as Snakedeploy does."""
+
+    def deploy(snakefile):
+        shutil.copytree(ROOT / "config", tmp_path / "config")
+        (tmp_path / "Snakefile").write_text(MODULE.format(snakefile=snakefile))
+        return tmp_path
+
+    return deploy
+
+
+@pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])
+def test_by_the_path_of_the_snakefile(tmp_path, expected, snakefile):
+    arguments = ("--snakefile", ROOT / snakefile, "--configfile", TOY, "--")
+    assert jobs(snakemake(tmp_path, "--dry-run", *arguments, "all")) == expected
+    assert jobs(snakemake(tmp_path, "--dry-run", *arguments)) == expected, "`all` is the default"
+    assert draws_figure_2c(tmp_path, *arguments)
+    assert {path.name for path in tmp_path.iterdir()} == {".snakemake", "logs", "results"}
+
+
+def test_into_another_folder(tmp_path, expected):
+    arguments = ("--directory", tmp_path, "--configfile", TOY, "--")
+    assert jobs(snakemake(ROOT, "--dry-run", *arguments, "all")) == expected
+    snakemake(ROOT, "--cores", 1, *arguments, "figure_2c")
+    assert (tmp_path / "results" / "toy" / "figures" / "figure_2c.png").exists()
+
+
+def test_as_a_module_beside_a_copy_of_the_configuration(module, expected):
+    folder = module(ROOT / "workflow" / "Snakefile")
+    assert jobs(snakemake(folder, "--dry-run", "all")) == expected
+    assert draws_figure_2c(folder)
+
+
+def test_as_a_module_with_other_names_of_rules_and_a_prefix(tmp_path):
+    """And with a configuration that names only what differs."""
+    (tmp_path / "Snakefile").write_text(
+        f"""
+module gest:
+    snakefile: "{ROOT / "workflow" / "Snakefile"}"
+    config: {{"run": "mine"}}
+    prefix: "gest"
+
+use rule * from gest as gest_*
+"""
+    )
+    output = snakemake(tmp_path, "--dry-run", "gest_table_1", "gest_paper_map")
+    assert {"gest_table_1", "gest_environment", "gest_represent", "gest_paper_map"} <= jobs(output).keys()
+    assert "gest/results/mine/tables/table_1.csv" in output
+
+
+def test_as_a_module_out_of_a_repository(module, expected, tmp_path_factory):
+    """Snakemake fetches the files that the workflow names, one by one, into a cache."""
+    repository = tmp_path_factory.mktemp("repository")
+    for name in ("workflow", "config", "envs"):
+        shutil.copytree(ROOT / name, repository / name)
+    author = ["-c", "user.name=GeST", "-c", "user.email=gest@example.org"]
+    for command in (["init", "--quiet"], ["add", "."], [*author, "commit", "--quiet", "--message", "GeST"]):
+        subprocess.run(["git", *command], cwd=repository, check=True)
+    folder = module(f"git+file:{repository}/workflow/Snakefile@HEAD")
+    assert jobs(snakemake(folder, "--dry-run", "all")) == expected
+    assert draws_figure_2c(folder)

@@ -1,9 +1,12 @@
-"""The workflow runs from any folder: by its path, into another folder, as a module, and from a repository."""
+"""The workflow runs from any folder: by its path, into another folder, as a module, and as a remote module."""
 
+import functools
 import re
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -100,14 +103,20 @@ use rule * from gest as gest_*
     assert "gest/results/mine/tables/table_1.csv" in output
 
 
-def test_as_a_module_out_of_a_repository(module, expected, tmp_path_factory):
+@pytest.fixture
+def address():
+    """Serve the repository on this machine."""
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=ROOT)
+    with ThreadingHTTPServer(("localhost", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_as_a_remote_module(module, expected, address):
     """Snakemake fetches the files that the workflow names, one by one, into a cache."""
-    repository = tmp_path_factory.mktemp("repository")
-    for name in ("workflow", "config", "envs"):
-        shutil.copytree(ROOT / name, repository / name)
-    author = ["-c", "user.name=GeST", "-c", "user.email=gest@example.org"]
-    for command in (["init", "--quiet"], ["add", "."], [*author, "commit", "--quiet", "--message", "GeST"]):
-        subprocess.run(["git", *command], cwd=repository, check=True)
-    folder = module(f"git+file:{repository}/workflow/Snakefile@HEAD")
+    folder = module(f"{address}/workflow/Snakefile")
     assert jobs(snakemake(folder, "--dry-run", "all")) == expected
     assert draws_figure_2c(folder)

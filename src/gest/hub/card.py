@@ -14,7 +14,9 @@ _SHOWN = 12  # genes
 
 
 def model_card(model: GeST | Annotator, *, data: str = "", licence: str = "unknown") -> str:
-    """Write the card of a model or an annotator: Markdown, with front matter for the Hugging Face Hub.
+    """Write the card of a model or an annotator.
+
+    It is Markdown, with front matter for the Hugging Face Hub.
 
     Parameters
     ----------

@@ -13,10 +13,11 @@ CARD = "README.md"
 
 
 def export(model_dir: str | os.PathLike, out: str | os.PathLike, *, data: str = "", licence: str = "unknown") -> Path:
-    """Write a model or an annotator as a folder that is ready for a web server or a hub.
+    """Write a model or an annotator as a folder to share.
 
-    It holds the files of the model directory, a model card (`README.md`, with front matter for the Hugging Face Hub)
-    and `SHA256SUMS`, with which `gest.load` and `sha256sum --check` verify it.
+    The folder can go to a web server or a hub. It holds the files of the model directory, a model card (`README.md`,
+    with front matter for the Hugging Face Hub) and `SHA256SUMS`, with which `gest.load` and `sha256sum --check` verify
+    it.
 
     Parameters
     ----------

@@ -23,7 +23,9 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
 def local_folder(where: str | os.PathLike) -> Path:
-    """Find the folder of a model, after fetching and unpacking it if needed, and verify its `SHA256SUMS` if present.
+    """Find the folder of a model, fetched and unpacked if needed, and verify it.
+
+    Every file is compared with `SHA256SUMS`, which a folder of this machine may lack.
 
     Parameters
     ----------
@@ -71,7 +73,7 @@ def verify(folder: Path) -> None:
 
 
 def _read_sums(path: Path) -> Mapping[str, str]:
-    """Read `SHA256SUMS`: the hash of every file name; refuse names that lead out of its folder."""
+    """Read the hashes by file name; refuse names that lead out of the folder."""
     sums: dict[str, str] = {}
     for line in path.read_text(errors="replace").splitlines():
         if not line.strip():

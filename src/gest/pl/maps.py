@@ -17,16 +17,16 @@ _MAX_VECTORS = 5000  # more dots than this become an image: as vectors they woul
 
 
 def spacing(xy: np.ndarray) -> float:
-    """Compute the typical distance between cells at (n, 2), µm: the median distance to the second nearest.
+    """Compute the typical distance between cells at (n, 2), µm.
 
-    On a square or hexagonal grid this is its pitch; for cells at random it is 0.73 divided by the root of their
-    density, so that few dots of this size overlap.
+    It is the median distance to the second nearest cell. On a square or hexagonal grid this is its pitch; for cells at
+    random it is 0.73 divided by the root of their density, so that few dots of this size overlap.
     """
     return float(np.median(KDTree(xy).query(xy, min(3, len(xy)))[0][:, -1]))
 
 
 def dots(ax: Axes, xy: np.ndarray, pitch: float, **style: Any) -> EllipseCollection:
-    """Draw circles at xy (n, 2) that nearly touch if they lie `pitch` µm apart; `style` goes to the collection."""
+    """Draw circles at xy (n, 2) that nearly touch if they lie `pitch` µm apart."""
     diameter = np.full(len(xy), 0.85 * pitch)
     circles = EllipseCollection(
         diameter,
@@ -49,7 +49,7 @@ def handle(colour: str, label: str, marker: str = "o") -> Line2D:
 
 
 def frame(ax: Axes, xy: np.ndarray, pitch: float) -> None:
-    """Fit the axes to dots at xy (n, 2), with equal scales and y downwards, as in images of tissue, and hide them."""
+    """Fit hidden axes to dots at xy (n, 2), with y downwards as in images of tissue."""
     low, high = xy.min(axis=0) - pitch / 2, xy.max(axis=0) + pitch / 2
     ax.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), xticks=[], yticks=[])
     ax.set_aspect("equal")
@@ -57,7 +57,7 @@ def frame(ax: Axes, xy: np.ndarray, pitch: float) -> None:
 
 
 def scale_bar(ax: Axes) -> None:
-    """Draw a bar of a round length, about a quarter of the width, below the axes, and write its length in µm."""
+    """Draw a scale bar below the axes, of a round length near a quarter of the width."""
     left, right = ax.get_xlim()
     power = 10 ** np.floor(np.log10((right - left) / 4))
     length = max(step * power for step in (1, 2, 5) if step * power <= (right - left) / 4)
@@ -89,7 +89,7 @@ def style_colour_bar(bar: Colorbar, label: str, *, label_size: float = 7, tick_s
 
 
 def outline(ax: Axes, xy: np.ndarray, marked: np.ndarray, *, colour: str = VERMILION) -> None:
-    """Draw a line around the cells at xy (n, 2), µm, that are `marked` (n,), half way to the others."""
+    """Draw a line around the marked (n,) cells at xy (n, 2), half way to the others."""
     pitch = spacing(xy)
     low, high = xy[marked].min(axis=0) - 2 * pitch, xy[marked].max(axis=0) + 2 * pitch
     x, y = (np.linspace(a, b, 400) for a, b in zip(low, high, strict=True))

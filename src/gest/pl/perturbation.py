@@ -27,7 +27,9 @@ _SIDE = 2.1  # width of a panel, inches
 
 
 def strongest(deg: pd.DataFrame, n: int = 2) -> list[str]:
-    """Name the n genes that rose most and the n that fell most, without those changed in the region itself.
+    """Name the n genes that rose most and the n that fell most.
+
+    Genes that were changed in the region itself are left out.
 
     Parameters
     ----------
@@ -49,7 +51,9 @@ def draw_perturbation(
     notes: Sequence[str] | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw a row of panels per gene: control, perturbed, and their difference; the region is black.
+    """Draw control, perturbed and their difference, a row per gene.
+
+    The region is black.
 
     Parameters
     ----------
@@ -94,9 +98,10 @@ def draw_perturbation(
 def _draw_gene(
     axes: Sequence[Axes], surroundings: np.ndarray, roi: np.ndarray, control: np.ndarray, perturbed: np.ndarray
 ) -> None:
-    """Draw one gene over cells at `surroundings` (m, 2) and `roi` (r, 2), µm, into five axes.
+    """Draw one gene into five axes.
 
-    These are control, perturbed, their colour bar, the difference, and its colour bar.
+    These are control, perturbed, their colour bar, the difference, and its colour bar. `surroundings` (m, 2) and `roi`
+    (r, 2) are coordinates in µm.
     """
     difference = perturbed - control
     limit = max(np.percentile(np.abs(difference), 99), 1e-6)

@@ -20,7 +20,7 @@ _METADATA = {
 
 
 def save(figure: Figure, *paths: str | os.PathLike) -> None:
-    """Write a figure as PNG (300 dpi) or PDF (with text as text), by the suffix of each path."""
+    """Write a figure as PNG (300 dpi) or PDF (text stays text), by each path's suffix."""
     for path in map(Path, paths):
         kind = path.suffix.removeprefix(".")
         buffer = io.BytesIO()

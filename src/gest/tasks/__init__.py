@@ -1,1 +1,1 @@
-"""Tasks."""
+"""Tasks of a trained model: embed, generate, annotate, perturb; and clustering of embeddings."""

@@ -73,7 +73,7 @@ def cluster(
 
 
 def _leiden(embedding: NDArray[np.floating], n_clusters: int, seed: int) -> NDArray[np.int64]:
-    """Run Leiden at the resolution whose number of clusters is nearest to the wanted one."""
+    """Run Leiden at the resolution that gives nearest to the wanted number."""
     import scanpy as sc
     from anndata import AnnData
 

@@ -58,7 +58,7 @@ def plan(section: AnnData, model: GeST, *, window: float | None = None) -> str:
 
 
 def plan_vocabulary(sections: Sections, settings: Mapping[str, Any]) -> str:
-    """Check training sections and settings as `fit_sections` does, and describe the vocabulary."""
+    """Check the inputs of `fit_sections` and describe the vocabulary."""
     chosen = read_settings(VocabularySettings, settings, "vocabulary")
     n_cells, n_genes = 0, 0
     for section in stream(sections):
@@ -73,7 +73,7 @@ def plan_vocabulary(sections: Sections, settings: Mapping[str, Any]) -> str:
 def plan_training(
     sections: Sequence[Any], vocabulary: Vocabulary, config: Any, *, validation: Sequence[Any] = ()
 ) -> str:
-    """Check the inputs of `gest.pretrain` and describe the training; parameters as there."""
+    """Check the inputs of `gest.pretrain` and describe the training."""
     config = Config.of(config)
     with tempfile.TemporaryDirectory() as folder:
         training = as_tokens(sections, vocabulary, config, Path(folder))

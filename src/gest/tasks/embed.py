@@ -22,7 +22,7 @@ _BATCH = 16  # niches per batch; results do not depend on it
 def embed(
     adata: AnnData, model: GeST, *, window: float | None = None, batch_size: int | None = None, seed: int = 0
 ) -> AnnData:
-    """Embed the niche of every cell of a section, without training on it (section 3.5).
+    """Embed the niche of every cell of a section, without training (section 3.5).
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def embed(
 
 
 def check_window(window: float | None, trained: float) -> None:
-    """Raise UserError if niches of this side, µm, are larger than the window that a model was trained with."""
+    """Raise UserError if a window, µm, is larger than that of training."""
     if window is not None and not 0 < window <= trained:
         raise UserError(
             f"embed: the window is {window:g} µm (expected above 0 and at most {trained:g} µm, the model's)."
@@ -74,9 +74,10 @@ def check_window(window: float | None, trained: float) -> None:
 def embed_tokens(
     model: GeST, section: Tokens, *, window: float | None = None, batch_size: int | None = None, seed: int = 0
 ) -> np.ndarray:
-    """Embed every cell's niche: the output at its position token that sees all N cells (section 3.5).
+    """Embed the niche of every cell (section 3.5).
 
-    No other position token is seen by this one, so that only the cells' tokens are computed beside it.
+    The embedding is the output at the position token that sees all N cells. No other position token is seen by this
+    one, so that only the cells' tokens are computed beside it.
 
     Returns
     -------

@@ -19,9 +19,10 @@ from gest.windows import CORNERS, Grid, Tokens, position_bins, serialize
 
 
 class Niches:
-    """The niches of a section's cells: each cell first, then the cells of the window around it, serialised (Eq. 5).
+    """The niches of a section's cells.
 
-    A niche is a pure function of (seed, cell).
+    A niche is the cell, then the other cells of the window around it, serialised (Eq. 5): a pure function of (seed,
+    cell).
 
     Parameters
     ----------
@@ -51,11 +52,16 @@ class Niches:
         return self.section.expression[cells].toarray(), bins
 
     def batch(self, cells: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw niches: tokens (B, N), or expression (B, N, T), and bins (B, N, 2), padded, and lengths (B,)."""
+        """Draw niches of several cells, padded.
+
+        Returns
+        -------
+        Tokens (B, N), or expression (B, N, T); bins (B, N, 2); and lengths (B,).
+        """
         return pad([self.draw(int(cell)) for cell in cells], device)
 
     def split_by_size(self, cells: np.ndarray, batch_size: int) -> list[np.ndarray]:
-        """Split cells (m,) into batches whose niches hold about as many cells, so that little is padded."""
+        """Split cells (m,) into batches of niches of similar size, which pad little."""
         xy = self.section.xy
         sizes = KDTree(xy).query_ball_point(xy[cells], self.window / 2, p=np.inf, return_length=True)
         ordered = cells[np.argsort(sizes, kind="stable")]

@@ -32,7 +32,7 @@ def draw_setting(xy: np.ndarray, unseen: np.ndarray, *, title: str, of: str = "c
 
 
 def seen_and_unseen(ax: Axes, xy: np.ndarray, unseen: np.ndarray, *, names: tuple[str, str], of: str = "cells") -> None:
-    """Draw cells at xy (n, 2), µm, black if seen and red if unseen (n,), with a legend and a scale bar."""
+    """Draw cells at xy (n, 2), µm, black if seen and red if unseen (n,)."""
     pitch = spacing(xy)
     handles = []
     for mask, colour, name in ((~unseen, SEEN, names[0]), (unseen, VERMILION, names[1])):

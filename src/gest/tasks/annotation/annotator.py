@@ -24,7 +24,7 @@ POOLS = ("mean", "max")
 
 
 def pool_outputs(outputs: Tensor, lengths: Tensor, pool: str) -> Tensor:
-    """Pool the outputs of niches without their padding (decision 15): (B, N, D), lengths (B,) -> (B, D)."""
+    """Pool the outputs (B, N, D) of niches of lengths (B,) into (B, D) (decision 15)."""
     padding = (torch.arange(outputs.shape[1], device=outputs.device) >= lengths[:, None])[..., None]
     if pool == "max":
         return outputs.masked_fill(padding, float("-inf")).amax(1)
@@ -32,7 +32,7 @@ def pool_outputs(outputs: Tensor, lengths: Tensor, pool: str) -> Tensor:
 
 
 class Annotator(nn.Module):
-    """A model with a linear layer over its pooled outputs; `gest.fit_annotator` creates one.
+    """A model with a linear layer on its pooled outputs, from `gest.fit_annotator`.
 
     Parameters
     ----------
@@ -67,11 +67,11 @@ class Annotator(nn.Module):
         return self.model.device
 
     def forward(self, tokens: Tensor, bins: Tensor, lengths: Tensor) -> Tensor:
-        """Compute logits (B, C) of niches in the form of `GeST.niche`: (B, N), (B, N, 2) and (B,)."""
+        """Compute logits (B, C) of niches as in `GeST.niche`: (B, N), (B, N, 2), (B,)."""
         return self.linear(pool_outputs(self.model.niche(tokens, bins, lengths), lengths, self.pool))
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Write a directory that is complete by itself: the fine-tuned model in `model/`, the layer, and the classes.
+        """Write the annotator as a directory, with its fine-tuned model in `model/`.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class Annotator(nn.Module):
 
 
 def read_annotator(folder: Path) -> Annotator:
-    """Read the directory of an annotator on this machine, on the CPU and in evaluation mode.
+    """Read the directory of an annotator, on the CPU and in evaluation mode.
 
     Raises
     ------

@@ -68,7 +68,7 @@ class Targets:
         """(m,) integers: the class of each."""
 
     def batch(self, rows: np.ndarray, device: torch.device) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
-        """Draw the niches of targets, padded as `GeST.niche` takes them, and the codes of their classes (B,)."""
+        """Draw the niches of targets for `GeST.niche`, and their classes (B,)."""
         drawn = [self.niches[section].draw(cell) for section, cell in (self.cells[row] for row in rows)]
         return pad(drawn, device), torch.tensor(self.codes[rows], device=device)
 
@@ -167,5 +167,5 @@ def validate(annotator: Annotator, held_out: Targets, weights: Tensor | None) ->
 
 
 def class_weights(codes: np.ndarray, n_classes: int) -> Tensor:
-    """Weight classes by n / (C n_c), so that each adds the same to the loss: (n,) codes -> (C,)."""
+    """Weight classes by n / (C n_c), so that each adds the same to the loss: (C,)."""
     return torch.tensor(len(codes) / (n_classes * np.bincount(codes, minlength=n_classes)), dtype=torch.float32)

@@ -23,7 +23,7 @@ _HELD_OUT = 0.1  # share of the blocks
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledSection:
-    """A section to learn from: all its cells are context, those with a label are targets."""
+    """A section to learn from: all cells are context, those with a label targets."""
 
     tokens: Tokens
     labels: np.ndarray
@@ -57,7 +57,10 @@ def read_labels(section: AnnData, level: str) -> np.ndarray:
 
 
 def draw_labels(labels: Sequence[np.ndarray], n: int | None, *, seed: int) -> list[np.ndarray]:
-    """Keep at most n labels of all sections together, drawn at random, and blank the others; None keeps all."""
+    """Keep at most n labels of all sections together, drawn at random.
+
+    The others are blanked; None keeps all.
+    """
     if n is not None and not (isinstance(n, Integral) and n >= 1):
         raise UserError(
             f"annotation.training_cells: {n!r} is out of range (expected a whole number above 0, or null for all)."
@@ -132,7 +135,7 @@ def _number_blocks(sections: Sequence[LabelledSection], side: float) -> np.ndarr
 
 
 def _draw_blocks(blocks: np.ndarray, labels: np.ndarray, seed: int) -> list[int]:
-    """Draw a tenth of the blocks of (n,) cells, such that each of their classes has cells in others."""
+    """Draw a tenth of the blocks (n,), so that every class has cells in the others."""
     classes, codes = np.unique(labels, return_inverse=True)
     counts = np.zeros((blocks.max() + 1, len(classes)), dtype=int)
     np.add.at(counts, (blocks, codes), 1)

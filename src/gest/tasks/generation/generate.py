@@ -26,7 +26,7 @@ def generate(
     batch_size: int | None = None,
     seed: int = 0,
 ) -> AnnData:
-    """Predict the expression of unseen cells from their positions and the cells around them (A.2).
+    """Predict the expression of unseen cells from the cells around them (A.2).
 
     Parameters
     ----------

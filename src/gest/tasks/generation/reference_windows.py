@@ -27,7 +27,9 @@ class ReferenceWindow:
 def reference_windows(
     model: GeST, grid: Grid, seen: np.ndarray, *, seed: int, round_number: int
 ) -> list[ReferenceWindow]:
-    """Find every seen cell with an unseen one in its window (X_s of A.2), and order the seen cells of the window.
+    """Find the seen cells with unseen cells in their windows (X_s of A.2).
+
+    The seen cells of a window are serialised (Eq. 5).
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ def reference_windows(
 def estimate_targets(
     model: GeST, xy: np.ndarray, tokens: np.ndarray, windows: Sequence[ReferenceWindow], *, batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Run the model on windows; yield the targets (U,) of each and their estimates (U, K or T).
+    """Run the model on windows; yield targets (U,) and estimates (U, K or T) of each.
 
     Parameters
     ----------
@@ -86,7 +88,7 @@ def estimate_targets(
 
 
 def _sort_by_size(windows: Sequence[ReferenceWindow]) -> list[ReferenceWindow]:
-    """Sort windows so that neighbours hold about as many seen cells and targets, since batches pad both."""
+    """Sort windows by their seen cells and targets, since batches pad both."""
     by_length = sorted(windows, key=lambda w: len(w.seen))
     bands = (by_length[start : start + _BAND] for start in range(0, len(by_length), _BAND))
     return [w for band in bands for w in sorted(band, key=lambda w: len(w.targets))]

@@ -115,7 +115,13 @@ def generate_tokens(
 
 
 def aggregate(probabilities: np.ndarray, expression: np.ndarray, mode: str) -> np.ndarray:
-    """Turn probabilities (m, K) and a codebook (K, T) into expression (m, T), by either mode of section 3.4."""
+    """Turn probabilities (m, K) into expression (m, T) by a mode of section 3.4.
+
+    Parameters
+    ----------
+    expression
+        (K, T) of the meta cells.
+    """
     if mode == "picking":
         return expression[probabilities.argmax(1)]
     return probabilities @ expression  # Eq. 11

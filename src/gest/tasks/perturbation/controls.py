@@ -40,7 +40,7 @@ def sensitivity(surroundings: Surroundings, result: PerturbationResult, *, sigma
 def controls(
     surroundings: Surroundings, result: PerturbationResult, *, n_shuffles: int = 5, seed: int = 0
 ) -> pd.DataFrame:
-    """Repeat a perturbation in ways whose outcome is known, or must differ if the genes matter.
+    """Run controls of a perturbation: no change, distant cells, other genes.
 
     - ``nothing changed``: the region as it is, generated again. The difference is exactly zero.
     - ``distant``: the same genes are changed in as many cells that no window around the surroundings holds. The
@@ -109,7 +109,7 @@ def _change_other_genes(surroundings: Surroundings, result: PerturbationResult, 
 
 
 def _changed_genes(result: PerturbationResult) -> tuple[np.ndarray, np.ndarray]:
-    """Return the columns of the genes that were activated, and of those that were inhibited."""
+    """Return the columns of the activated and of the inhibited genes."""
     changed = result.deg["changed"]
     return np.flatnonzero(changed == "activated"), np.flatnonzero(changed == "inhibited")
 
@@ -128,7 +128,10 @@ def _repeat(surroundings: Surroundings, result: PerturbationResult, **changes: A
 
 
 def _distant_cells(surroundings: Surroundings) -> np.ndarray:
-    """Find as many cells as the region has that no window of the generation holds, near one another: indices."""
+    """Find cells that no window of the generation holds: indices.
+
+    They are near one another, and at most as many as the region has.
+    """
     # They are seen, so none may be a reference (in the window of a generated cell) or in the window of one.
     near = surroundings.in_windows_of(
         surroundings.cells, widened=1.001

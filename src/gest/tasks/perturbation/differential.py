@@ -14,7 +14,9 @@ HIGH, LOW, NOT_SIGNIFICANT = "High", "Low", "n.s."
 def differential(
     control: np.ndarray, perturbed: np.ndarray, genes: Sequence[str], *, q: float = 0.05, min_lfc: float = 0.1
 ) -> pd.DataFrame:
-    """Test every gene over matched cells: the same places, generated with the same random draws.
+    """Test every gene over matched cells.
+
+    Matched cells lie at the same coordinates and are generated with the same random draws.
 
     The p values are those of Wilcoxon's two-sided signed-rank test, the q values those of Benjamini and Hochberg over
     all genes. Cells that one model generated from one region are not independent replicates: with many cells even the

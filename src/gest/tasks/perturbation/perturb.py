@@ -60,7 +60,7 @@ def perturb(
     q: float = 0.05,
     min_lfc: float = 0.1,
 ) -> PerturbationResult:
-    """Change genes in a region of interest and generate its surroundings with and without the change.
+    """Change genes in a region and generate its surroundings with and without it.
 
     The surroundings are the cells outside the region that lie in the model's window of one of its cells; the model
     never sees their own expression.
@@ -110,7 +110,7 @@ def perturb(
 def change(
     profiles: np.ndarray, xy: np.ndarray, *, activated: np.ndarray, inhibited: np.ndarray, sigma: float, maximum: float
 ) -> np.ndarray:
-    """Activate and inhibit genes by a Gaussian kernel around the mean of the cells' coordinates (A.5).
+    """Activate and inhibit genes by a Gaussian kernel around the cells' centre (A.5).
 
     At distance d from there an activated gene becomes a · exp(−d² / 2σ²), whatever it was, and an inhibited one
     g · (1 − exp(−d² / 2σ²)).
@@ -142,7 +142,7 @@ def change(
 def resolve_genes(
     surroundings: Surroundings, activate: Sequence[str], inhibit: Sequence[str], sigma: float | None
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Find the columns of the genes to raise and to lower, and the default of σ, µm; `perturb` lists the errors."""
+    """Find the columns of the genes to change, and the default of σ; see `perturb`."""
     activated, inhibited = surroundings.find_genes(activate), surroundings.find_genes(inhibit)
     if len(both := np.intersect1d(activated, inhibited)):
         gene = surroundings.genes[both[0]]
@@ -162,7 +162,9 @@ def compare(
     q: float = 0.05,
     min_lfc: float = 0.1,
 ) -> PerturbationResult:
-    """Perturb a region and compare its surroundings with their control, which is generated once; see `perturb`.
+    """Perturb a region and compare its surroundings with their control; see `perturb`.
+
+    The control is generated once, at the first comparison.
 
     The a of A.5, "max g(x), x ∈ {x_1, …, x_n} … the maximum value of all genes", is one number: the largest
     log-normalised value of any gene in any cell of the section.
@@ -209,7 +211,7 @@ def compare(
 
 
 def _shift(model: GeST, profiles: np.ndarray, changed: np.ndarray) -> tuple[np.ndarray, float]:
-    """Compute the change of profiles (r, T) as the model sees it, and the share of cells whose meta cell changed."""
+    """Compute the change (r, T) that the model sees, and the share of changed meta cells."""
     vocabulary = model.vocabulary
     before, after = vocabulary.tokenize(profiles), vocabulary.tokenize(changed)
     codebook = vocabulary.expression

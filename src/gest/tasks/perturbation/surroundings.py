@@ -22,7 +22,9 @@ CONTEXTS = ("roi", "tissue")
 
 
 class Surroundings:
-    """The m cells around a region of r cells: those outside it that lie in the model's window of one of its cells.
+    """The m cells around a region of r cells.
+
+    They lie outside the region, in the model's window of one of its cells.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ class Surroundings:
         self._n_runs = 0  # of generation
 
     def find_genes(self, genes: Sequence[str]) -> np.ndarray:
-        """Find genes by name, symbol or Ensembl id: sorted columns of the model's genes, (k,).
+        """Find genes by name, symbol or Ensembl id: sorted columns (k,).
 
         Raises
         ------
@@ -87,7 +89,7 @@ class Surroundings:
         return self._gene_names.find(genes)
 
     def in_windows_of(self, cells: np.ndarray, *, widened: float = 1.0) -> np.ndarray:
-        """Mark the cells (n,) that lie in the model's window around one of `cells`, indices."""
+        """Mark the cells (n,) in the windows of others, which are given by their indices."""
         near = np.zeros(len(self.xy), dtype=bool)
         for cell in cells:
             near[self.grid.window(self.xy[cell], widened * self.model.config.window)] = True
@@ -130,12 +132,12 @@ class Surroundings:
         return aggregate(means, self.model.vocabulary.expression, "weighted") if self.model.quantised else means
 
     def _tokenize(self, profiles: np.ndarray) -> np.ndarray:
-        """Turn profiles (c, T) into input of the model: meta cells (c,), or without quantisation the profiles."""
+        """Turn profiles (c, T) into the model's input: meta cells (c,), if it has them."""
         return self.model.vocabulary.tokenize(profiles) if self.model.quantised else profiles.astype(np.float32)
 
 
 def _half_diameter(roi: ROI, xy: np.ndarray) -> float:
-    """Return the radius of a circle, or how far the farthest of the cells at xy (r, 2) lies from their mean, µm."""
+    """Return the radius of a circle, or the largest distance of cells from their mean, µm."""
     if isinstance(roi, Circle):
         return float(roi.radius)
     return float(np.linalg.norm(xy - xy.mean(0), axis=1).max())

@@ -1,4 +1,4 @@
-"""Niche embeddings against section 3.5 written out with a dense mask; niches against brute force."""
+"""Niche embeddings against section 3.5 with a dense mask."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ from gest.tasks.niches import Niches
 
 
 @torch.no_grad()
-def written_out(model: GeST, tokens: np.ndarray, bins: np.ndarray) -> torch.Tensor:
-    """Every output of N cell tokens and N + 1 position tokens, the target's first and last: (N + 1, D)."""
+def reference(model: GeST, tokens: np.ndarray, bins: np.ndarray) -> torch.Tensor:
+    """Compute every output of N cell tokens and N + 1 position tokens, the target's first and last: (N + 1, D)."""
     tokens, bins = torch.tensor(tokens)[None], torch.tensor(bins)[None]
     N = tokens.shape[1]
     x = torch.cat(
@@ -36,7 +36,7 @@ def test_the_embedding_is_the_last_output_of_section_3_5(model, tokens):
     embedding = embed_tokens(model, tokens[0], seed=3, batch_size=7)
     for cell in (0, 17, 250):
         drawn, bins = niches.draw(cell)
-        torch.testing.assert_close(torch.tensor(embedding[cell]), written_out(model, drawn, bins)[-1])
+        torch.testing.assert_close(torch.tensor(embedding[cell]), reference(model, drawn, bins)[-1])
 
 
 def test_every_output_of_a_niche_is_that_of_its_cell(model, tokens):
@@ -46,22 +46,7 @@ def test_every_output_of_a_niche_is_that_of_its_cell(model, tokens):
     with torch.no_grad():
         outputs = model.niche(*batch)
     for cell, length, output in zip(cells, batch[2], outputs, strict=True):
-        torch.testing.assert_close(output[:length], written_out(model, *niches.draw(cell))[1:])
-
-
-def test_a_niche_holds_the_window_with_its_cell_first(tokens, model):
-    section = tokens[0]
-    for window in (300, 120):
-        niches = Niches(section, model.config, window=window)
-        drawn, bins = niches.draw(42)
-        inside = (np.abs(section.xy - section.xy[42]) <= window / 2).all(1)
-        assert len(drawn) == inside.sum()
-        assert drawn[0] == section.tokens[42]
-        assert (bins[0] == 100).all()
-        assert sorted(drawn) == sorted(section.tokens[inside])
-        # The scale of positions is that of training: 300 µm over 200 bins.
-        expected = np.floor((section.xy[inside] - section.xy[42]) * 200 / 300 + 100 + 0.5)
-        assert sorted(map(tuple, bins)) == sorted(map(tuple, expected.astype(int)))
+        torch.testing.assert_close(output[:length], reference(model, *niches.draw(cell))[1:])
 
 
 def test_batches_and_bytes(model, tokens):
@@ -77,7 +62,7 @@ def test_a_lonely_cell_is_embedded(model, tokens):
     assert np.isfinite(embed_tokens(model, section)[-1]).all()
 
 
-def test_embed_writes_what_it_says(sections, model):
+def test_result_in_anndata(sections, model):
     adata = sections[0].copy()
     result = gest.embed(adata, model, window=200)
     assert result is adata
@@ -100,7 +85,7 @@ def test_a_model_without_quantisation_embeds(sections, vocabulary):
         ({"batch_size": 0}, r"the batch size is 0 \(expected at least 1\)"),
     ],
 )
-def test_mistakes_are_told(sections, model, settings, sentence):
+def test_user_errors(sections, model, settings, sentence):
     with pytest.raises(UserError, match=sentence):
         gest.embed(sections[0].copy(), model, **settings)
 

@@ -1,4 +1,4 @@
-"""A.2: rounds, averaging (Eq. 11), modes, and every kind of unseen region."""
+"""Generation (A.2): rounds, averaging (Eq. 11), modes, and unseen regions of every kind."""
 
 import numpy as np
 import pytest
@@ -13,13 +13,13 @@ from gest.windows import CORNERS, position_bins, serialize
 
 @pytest.fixture
 def tissue(rng, model):
-    """A strip 1,000 µm long with a 300 µm window: regions larger than the window are easily made."""
+    """A strip of 1,000 µm, with a window of 300 µm, so that unseen regions can be larger than the window."""
     xy = rng.uniform((0, 0), (1000, 100), (200, 2))
     return xy, rng.integers(0, len(model.vocabulary), 200)
 
 
 def reference(model, xy, tokens, seed):
-    """A.2 window by window with plain NumPy, each window run through the model alone."""
+    """Run A.2 window by window with plain NumPy, each window through the model alone."""
     tokens, half = tokens.copy(), model.config.window / 2
     unseen = np.flatnonzero(tokens < 0)
     result, rounds = {}, {}
@@ -40,10 +40,10 @@ def reference(model, xy, tokens, seed):
                 bins[0, -1] = torch.tensor(position_bins(xy[u], xy[r], window=model.config.window))
                 sequence = torch.tensor(np.append(tokens[seen], 0))[None]
                 with torch.no_grad():
-                    logits = model(sequence, bins)[0, -1].numpy()  # the training graph's last place
+                    logits = model(sequence, bins)[0, -1].numpy()  # the last output of the training graph
                 estimates.setdefault(u, []).append(softmax(logits))  # Eq. 8
-        for u, found in estimates.items():
-            result[u], rounds[u] = np.mean(found, axis=0), number  # Eq. 11
+        for u, values in estimates.items():
+            result[u], rounds[u] = np.mean(values, axis=0), number  # Eq. 11
         for u in estimates:
             tokens[u] = result[u].argmax()
     return np.array([result[u] for u in unseen]), np.array([rounds[u] for u in unseen])
@@ -52,11 +52,11 @@ def reference(model, xy, tokens, seed):
 def test_equals_the_reference(model, tissue):
     xy, tokens = tissue
     tokens = np.where(xy[:, 0] > 550, -1, tokens)
-    made = generate_tokens(model, xy, tokens, seed=4)
+    generated = generate_tokens(model, xy, tokens, seed=4)
     probabilities, rounds = reference(model, xy, tokens, seed=4)
     assert rounds.max() == 4  # 450 µm in steps of half a window
-    np.testing.assert_array_equal(made.rounds, rounds)
-    np.testing.assert_allclose(made.means, probabilities, atol=1e-5)
+    np.testing.assert_array_equal(generated.rounds, rounds)
+    np.testing.assert_allclose(generated.means, probabilities, atol=1e-5)
 
 
 def test_batch_size_does_not_matter(model, tissue):
@@ -76,7 +76,7 @@ def test_unseen_profiles_are_never_read(sections, model):
 
 
 def test_result_in_anndata(sections, model):
-    adata = sections[0][:, ::-1].copy()  # other order of genes
+    adata = sections[0][:, ::-1].copy()  # another order of genes
     adata = adata[:, :-3].copy()  # three of the model's genes are missing
     adata.obs["hidden"] = adata.obsm["spatial"][:, 0] > 450
     with pytest.warns(UserWarning, match="3 of 40 genes"):
@@ -86,9 +86,9 @@ def test_result_in_anndata(sections, model):
     assert layer.shape == adata.shape
     assert np.isfinite(layer).all()
     assert ((adata.obs["gest_round"] > 0) == hidden).all()
-    about = adata.uns["gest"]
-    assert (about["mode"], about["seed"], about["n_unseen"]) == ("weighted", 2, hidden.sum())
-    assert len(about["genes_missing"]) == 3
+    settings = adata.uns["gest"]
+    assert (settings["mode"], settings["seed"], settings["n_unseen"]) == ("weighted", 2, hidden.sum())
+    assert len(settings["genes_missing"]) == 3
     # Weighted predictions are means over the codebook, in the order of adata.var.
     columns = [list(model.vocabulary.genes).index(gene) for gene in adata.var_names]
     low, high = model.vocabulary.expression.min(0)[columns], model.vocabulary.expression.max(0)[columns]
@@ -112,11 +112,11 @@ def test_genes_unknown_to_the_model_are_nan(sections, vocabulary, model):
 def test_modes(sections, model):
     unseen = sections[0].obsm["spatial"][:, 0] > 450
     picked = gest.generate(sections[0].copy(), model, unseen=unseen, mode="picking").layers["gest"][unseen]
-    book = model.vocabulary.expression
-    nearest = np.abs(picked[:, None] - book[None]).sum(-1).min(1)
+    codebook = model.vocabulary.expression
+    nearest = np.abs(picked[:, None] - codebook[None]).sum(-1).min(1)
     np.testing.assert_allclose(nearest, 0, atol=1e-5)  # every row is a meta cell
     weighted = gest.generate(sections[0].copy(), model, unseen=unseen).layers["gest"][unseen]
-    assert (np.abs(weighted[:, None] - book[None]).sum(-1).min(1) > 1e-3).all()
+    assert (np.abs(weighted[:, None] - codebook[None]).sum(-1).min(1) > 1e-3).all()
 
 
 def test_same_seed_same_bytes(sections, model):
@@ -127,15 +127,15 @@ def test_same_seed_same_bytes(sections, model):
 
 def test_lone_unseen_cell_within_reach(model, rng):
     xy = np.array([[0.0, 0], [140, 0]])
-    made = generate_tokens(model, xy, np.array([3, -1]))
-    assert made.rounds.tolist() == [1]
-    assert made.estimates.tolist() == [1]
-    np.testing.assert_allclose(made.means.sum(1), 1, rtol=1e-5)
+    generated = generate_tokens(model, xy, np.array([3, -1]))
+    assert generated.rounds.tolist() == [1]
+    assert generated.estimates.tolist() == [1]
+    np.testing.assert_allclose(generated.means.sum(1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("offset", [150.0, -150.0])
 def test_cells_on_the_windows_border_are_reached(model, offset):
-    """Spots of a regular grid may lie exactly half a window apart."""
+    """Spots of a regular grid can lie exactly half a window apart."""
     assert generate_tokens(model, np.array([[0.0, 0], [0, offset]]), np.array([3, -1])).rounds.tolist() == [1]
 
 
@@ -145,7 +145,7 @@ def test_unreachable_cells_are_named(model):
         generate_tokens(model, xy, np.array([0, -1, -1, -1]))
 
 
-def test_seen_cells_without_counts_are_passed_over(sections, model):
+def test_seen_cells_without_counts_are_no_context(sections, model):
     unseen = sections[0].obsm["spatial"][:, 0] > 450
     adata = sections[0].copy()
     x = adata.X.toarray()

@@ -1,6 +1,6 @@
-# Needs: the sections of a dataset whose labels are known, its vocabulary and, for GeST, a model.
-# Makes: per method what it learnt from the training sections (annotators/{method}); per test section and method the labels it gives
-# (annotation/{section}/{method}.csv, and what is known of the runs in .runs.csv), and per section the scores of all methods.
+# Needs: the labelled sections of a dataset, its vocabulary and, for GeST, its models.
+# Makes: per method the annotators trained on the train sections (annotators/{method}); per test section and method the predicted
+# labels (annotation/{section}/{method}.csv) and the record of the runs (.runs.csv); per test section the scores of all methods.
 
 
 rule learn_labels:

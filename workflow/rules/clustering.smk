@@ -1,7 +1,6 @@
-# Needs: the test sections of a dataset whose labels are known, and, for GeST, a model.
-# Makes: per section and method a representation of every cell, once per seed (niches/{section}/{method}.h5ad), the clusters
-# that it is cut into (.csv, and what is known of the runs in .runs.csv), and per section the scores of all methods. One job per
-# (section, method); seeds, windows and levels are loops inside.
+# Needs: the labelled test sections of a dataset and, for GeST, its models.
+# Makes: per section and method a representation of every cell for each seed (niches/{section}/{method}.h5ad), its clusters (.csv)
+# and the record of the runs (.runs.csv); per section the scores of all methods. One job handles all seeds, windows and levels.
 
 
 rule represent:

@@ -1,5 +1,5 @@
-# Needs: scores; sections, vocabularies, crops and predictions of the sections that are drawn.
-# Makes: the figures, each as PNG and as PDF, and tables of the numbers in some of them.
+# Needs: scores, models of variants, and the files of the sections that are drawn.
+# Makes: the figures, each as PNG and PDF, some with a table of their numbers.
 
 
 rule figure_2c:
@@ -70,7 +70,7 @@ rule figure_4:
 
 
 rule figure_5:
-    """Figure 5: cells around a perturbed region, against the ischaemia data."""
+    """Figure 5: cells around a perturbed region, against the ischemia data."""
     input:
         cells=lambda _: run.items.perturbation_results("table_a3", "cells.h5ad"),
         calls=lambda _: run.items.perturbation_results("table_a3", "calls.csv"),
@@ -104,7 +104,7 @@ rule figure_5:
 
 
 rule figure_a1:
-    """Figure A.1: what quantisation does over many rounds of generation."""
+    """Figure A.1: effect of quantisation over many rounds of generation."""
     input:
         unpack(lambda _: run.figures.figure_a1()),
     output:
@@ -172,7 +172,7 @@ rule figure_a2:
 
 
 rule figure_a3:
-    """Figure A.3: what is seen and unseen of the liver cancer section."""
+    """Figure A.3: seen and unseen spots of the liver cancer section."""
     input:
         unpack(lambda _: run.figures.files("figure_a3", "section", "crops")),
     output:
@@ -200,7 +200,7 @@ rule figure_a3:
 
 
 rule figure_a4:
-    """Figure A.4: what is seen and unseen of the Stereo-seq section."""
+    """Figure A.4: seen and unseen bins of the Stereo-seq section."""
     input:
         unpack(lambda _: run.figures.files("figure_a4", "section", "crops")),
     output:

@@ -27,7 +27,7 @@ rule perturb_ischemia:
         tables=lambda _, input: options("table", input.tables),
         folder=subpath(output.core, parent=True),
     message:
-        "Ischaemia in a section of {wildcards.dataset}, model {wildcards.model_seed}; log in {log}"
+        "Ischemia in a section of {wildcards.dataset}, model {wildcards.model_seed}; log in {log}"
     shell:
         "gest paper perturb-ischemia {input.reference:q} {params.tables:q} --model {input.model:q} --config {input.config:q}"
         " --out {params.folder:q} 2> {log:q}"

@@ -1,5 +1,5 @@
 # Needs: the scores of all methods on all test sections, and the values that the paper reports.
-# Makes: the tables, each as csv, Markdown and HTML. A table that is the first to gather a task's scores also writes them to scores/.
+# Makes: the tables, each as csv, Markdown and HTML; scores/ gathers all scores of each task.
 
 
 rule generation:
@@ -297,7 +297,7 @@ use rule table_3 as table_a4 with:
 
 
 use rule table_3 as ablation_extra with:
-    """Further variants."""
+    """Further variants of the model."""
     input:
         scores=lambda _: run.ablation.table_scores("ablation_extra"),
         models=lambda _: run.ablation.table_models("ablation_extra"),
@@ -325,7 +325,7 @@ use rule table_3 as ablation_extra with:
 
 
 rule ablation_cost:
-    """What every variant of the model cost to train, and its training log."""
+    """Training cost and training log of every variant of the model."""
     input:
         models=lambda _: run.ablation.table_models(),
     output:

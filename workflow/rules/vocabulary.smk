@@ -1,4 +1,4 @@
-# Needs: the training sections of a dataset.
+# Needs: the train sections of a dataset.
 # Makes: its vocabulary of meta cells, with the gene order and the normalisation.
 
 

@@ -65,7 +65,7 @@ class Items(Part):
         return self.labelling.runs(TASKS[item], self.datasets_of(item))
 
     def perturbation_results(self, item: str, file: str) -> list[str]:
-        """Return one file of the ischaemia experiment, for each model."""
+        """Return one file of the ischemia experiment, for each model."""
         return self.perturbation.results(self.datasets_of(item)[0], file)
 
     def scores(self) -> list[str]:

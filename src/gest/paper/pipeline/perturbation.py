@@ -1,4 +1,4 @@
-"""The ischaemia experiment: its datasets, sections and results."""
+"""The ischemia experiment: its datasets, sections and results."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Perturbation(Part):
     generation: Generation
 
     def on(self) -> list[str]:
-        """List the datasets of the ABC Atlas that have a model, in a run that has the ischaemia data."""
+        """List the datasets of the ABC Atlas that have a model, in a run that has the ischemia data."""
         if self.config["perturbation"]["reference"] not in self.datasets:
             return []
         return [name for name in self.generation.on() if self.datasets[name]["source"] == "abc_atlas"]

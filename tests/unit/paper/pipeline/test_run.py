@@ -93,7 +93,7 @@ def test_generation_needs_train_and_test_sections(paper, make_run, brain):
         make_run(brain).generation.on()
 
 
-def test_the_ischaemia_experiment_needs_both_datasets(paper, make_run, brain):
+def test_the_ischemia_experiment_needs_both_datasets(paper, make_run, brain):
     assert paper.perturbation.on() == ["mouse_brain"]
     assert make_run(brain).perturbation.on() == []
     assert len(paper.perturbation.reference_sections()) == 8

@@ -1,4 +1,4 @@
-"""Two predictions of known meaning, between which to read every other method."""
+"""Two controls of generation, one without spatial information and one with nothing else."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 def mean_of_seen(
     xy_seen: NDArray[np.floating], expression_seen: NDArray[np.float32], xy_unseen: NDArray[np.floating], *, seed: int
 ) -> NDArray[np.float32]:
-    """Give every unseen cell the mean profile of the seen cells: no knowledge of space at all.
+    """Predict the mean profile of the seen cells for every unseen cell: no spatial information.
 
     Parameters
     ----------
@@ -17,7 +17,7 @@ def mean_of_seen(
     expression_seen
         (n, T) log-normalised expression.
     seed
-        Not used: nothing is drawn.
+        Not used.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def mean_of_seen(
 def nearest_seen(
     xy_seen: NDArray[np.floating], expression_seen: NDArray[np.float32], xy_unseen: NDArray[np.floating], *, seed: int
 ) -> NDArray[np.float32]:
-    """Give every unseen cell the profile of the nearest seen cell: space alone, with a real cell's noise.
+    """Predict the profile of the nearest seen cell: spatial information alone, with the noise of a real cell.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def nearest_seen(
     expression_seen
         (n, T) log-normalised expression.
     seed
-        Not used: nothing is drawn.
+        Not used.
 
     Returns
     -------

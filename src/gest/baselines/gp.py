@@ -1,8 +1,8 @@
 """Gaussian process on absolute coordinates, one Matérn-5/2 kernel shared by all genes (paper, section 4.1).
 
-Genes are independent outputs, centred and scaled over the seen cells, under one length scale, signal and noise, learned
-by the sum over genes of the log marginal likelihood. Up to `exact_limit` seen cells the prediction is exact; above it
-comes from the collapsed bound of Titsias (2009).
+Genes are independent outputs, standardised over the seen cells. They share one length scale, signal and noise, which
+maximise the log marginal likelihood summed over genes. Up to `exact_limit` seen cells the prediction is exact; above,
+it uses inducing points (Titsias 2009).
 """
 
 from typing import NamedTuple
@@ -20,11 +20,14 @@ JITTER = 1e-9
 
 
 class Hyperparameters(NamedTuple):
-    """The shared kernel: length scale in µm; signal and noise variance in units of a gene's variance."""
+    """The kernel shared by all genes."""
 
     length_scale: float
+    """µm."""
     signal: float
+    """Variance, in units of a gene's variance."""
     noise: float
+    """Variance, in the same units."""
 
 
 def predict(
@@ -46,14 +49,15 @@ def predict(
     expression_seen
         (n, T) log-normalised expression.
     seed
-        Draws the cells that the hyper-parameters are learned on, and the inducing points.
+        Of the cells that hyperparameters are learned on, and of the inducing points.
     exact_limit
-        Seen cells up to which the prediction is exact. Above it, hyper-parameters and inducing points come from this
-        many seen cells nearest to the unseen ones: a section-wide set would be coarser than the length scale.
+        Largest number of seen cells for an exact prediction. Above, hyperparameters and inducing points come from this
+        many seen cells nearest to the unseen ones: spread over the section, the points would be too coarse for the
+        length scale.
     n_inducing
-        Inducing points, at the centres of k-means clusters.
+        Number of inducing points, the centres of k-means clusters.
     n_learning
-        Cells, drawn at random, on which the hyper-parameters are learned.
+        Number of random cells that the hyperparameters are learned on.
 
     Returns
     -------
@@ -62,7 +66,7 @@ def predict(
     """
     expression = np.asarray(expression_seen, dtype=np.float64)
     mean, scale = expression.mean(axis=0), expression.std(axis=0)
-    varies = np.ptp(expression, axis=0) > 0  # a constant gene says nothing on the kernel and is its own prediction
+    varies = np.ptp(expression, axis=0) > 0  # a constant gene carries no information on the kernel
     prediction = np.tile(mean, (len(xy_unseen), 1))
     if varies.any() and len(xy_unseen):
         x, x_new = (torch.as_tensor(np.asarray(xy, dtype=np.float64)) for xy in (xy_seen, xy_unseen))
@@ -80,7 +84,7 @@ def predict(
 
 
 def learn(x: Tensor, y: Tensor) -> Hyperparameters:
-    """Maximise the log marginal likelihood, from the best of several length scales.
+    """Learn hyperparameters by the log marginal likelihood, from the best of several length scales.
 
     Parameters
     ----------
@@ -92,7 +96,7 @@ def learn(x: Tensor, y: Tensor) -> Hyperparameters:
     Returns
     -------
     Hyperparameters
-        Those at the optimum.
+        At the optimum.
     """
     distance = _distance(x, x)
     extent = float(distance.max()) or 1.0
@@ -110,7 +114,7 @@ def learn(x: Tensor, y: Tensor) -> Hyperparameters:
 
 
 def log_marginal_likelihood(distance: Tensor, y: Tensor, length_scale: Tensor, signal: Tensor, noise: Tensor) -> Tensor:
-    """Sum over genes of log N(y | 0, K + noise I) (Rasmussen & Williams 2006, Eq. 2.30).
+    """Sum log N(y | 0, K + noise I) over genes (Rasmussen & Williams 2006, Eq. 2.30).
 
     Parameters
     ----------
@@ -133,7 +137,7 @@ def log_marginal_likelihood(distance: Tensor, y: Tensor, length_scale: Tensor, s
 
 
 def exact_mean(x: Tensor, y: Tensor, x_new: Tensor, hyperparameters: Hyperparameters) -> Tensor:
-    """Posterior mean K* (K + noise I)^-1 y (Rasmussen & Williams 2006, Eq. 2.25).
+    """Compute the posterior mean K* (K + noise I)^-1 y (Rasmussen & Williams 2006, Eq. 2.25).
 
     Parameters
     ----------
@@ -155,7 +159,7 @@ def exact_mean(x: Tensor, y: Tensor, x_new: Tensor, hyperparameters: Hyperparame
 
 
 def inducing_mean(x: Tensor, y: Tensor, x_new: Tensor, inducing: Tensor, hyperparameters: Hyperparameters) -> Tensor:
-    """Posterior mean through inducing points (Titsias 2009, Eq. 6), at the optimal q(u).
+    """Compute the posterior mean through inducing points at the optimal q(u) (Titsias 2009, Eq. 6).
 
     Parameters
     ----------
@@ -169,7 +173,7 @@ def inducing_mean(x: Tensor, y: Tensor, x_new: Tensor, inducing: Tensor, hyperpa
     Returns
     -------
     torch.Tensor
-        (m, T); `exact_mean` where the inducing points are the cells.
+        (m, T); equal to `exact_mean` if the inducing points are the cells.
     """
     length_scale, signal, noise = hyperparameters
     k_uu = _with_diagonal(_matern(_distance(inducing, inducing), length_scale, signal), JITTER * signal)
@@ -186,14 +190,16 @@ def inducing_mean(x: Tensor, y: Tensor, x_new: Tensor, inducing: Tensor, hyperpa
 
 
 def _matern(distance: Tensor, length_scale: Tensor | float, signal: Tensor | float) -> Tensor:
-    """Matérn kernel of smoothness 5/2 (Rasmussen & Williams 2006, Eq. 4.17)."""
+    """Evaluate the Matérn kernel of smoothness 5/2 (Rasmussen & Williams 2006, Eq. 4.17)."""
     scaled = 5**0.5 * distance / length_scale
     return signal * (1 + scaled + scaled.square() / 3) * torch.exp(-scaled)
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
+    """Return the distances (n, m) of points (n, 2) and (m, 2), exactly zero for equal points."""
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _with_diagonal(matrix: Tensor, value: Tensor | float) -> Tensor:
+    """Add a value to the diagonal of a square matrix."""
     return matrix + value * torch.eye(len(matrix), dtype=matrix.dtype)

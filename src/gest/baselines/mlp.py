@@ -1,9 +1,9 @@
 """Multi-layer perceptron from absolute coordinates to expression (paper, section 4.1), tuned on the seen cells.
 
-Width and length of training are chosen per crop on held-out blocks of seen cells, of about the unseen region's size:
-random cells would have seen neighbours on all sides, which the cells of a hole have not. The choice is by `rmse_z`, the
-error the baseline is judged by: squared error on this scale stops where the pattern is right but hardly begun. What
-that costs in amplitude is taken back by one factor on all outputs, fitted on the same blocks.
+Width and number of epochs are chosen per crop on held-out blocks of seen cells, each about as large as the unseen
+region: random cells would have seen neighbours on all sides, unlike the cells of a hole. The criterion is `rmse_z`, the
+error that the baseline is scored by; squared error would stop training while the pattern is still faint. `rmse_z`
+ignores amplitude, so one factor on all outputs, fitted on the same blocks, restores it.
 """
 
 from itertools import pairwise, product
@@ -37,7 +37,7 @@ def predict(
     expression_seen
         (n, T) log-normalised expression.
     seed
-        Draws the held-out blocks, the initial weights and the batches.
+        Of the held-out blocks, the initial weights and the batches.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def predict(
     """
     expression = np.asarray(expression_seen, dtype=np.float64)
     mean, scale = expression.mean(axis=0), expression.std(axis=0)
-    scale[np.ptp(expression, axis=0) == 0] = 0.0  # a constant gene is its own prediction
+    scale[np.ptp(expression, axis=0) == 0] = 0.0  # a constant gene is predicted by its value
     centre, spread = np.mean(xy_seen, axis=0, dtype=np.float64), np.std(xy_seen, dtype=np.float64) or 1.0
     x, x_new = (torch.as_tensor((xy - centre) / spread, dtype=torch.float32) for xy in (xy_seen, xy_unseen))
     y = torch.as_tensor((expression - mean) / np.where(scale > 0, scale, 1.0), dtype=torch.float32)
@@ -55,7 +55,7 @@ def predict(
     folds = [torch.as_tensor(held_out_blocks(np.asarray(xy_seen), len(xy_unseen), rng)) for _ in range(FOLDS)]
 
     def validate(width: int, epochs: int) -> tuple[float, float]:
-        """Error on the held-out blocks, and the factor on the outputs that fits them best."""
+        """Return the error on the held-out blocks, and the factor on the outputs that fits them best."""
         outputs = [fit(x[~held], y[~held], width, epochs, seed)(x[held]) for held in folds]
         error = np.mean([rmse_z(y[held], output).value for output, held in zip(outputs, folds, strict=True)])
         output, target = torch.cat(outputs), torch.cat([y[held] for held in folds])
@@ -77,14 +77,14 @@ def held_out_blocks(xy: NDArray[np.floating], block: int, rng: np.random.Generat
     xy
         (n, 2) positions in µm, n >= 2.
     block
-        Cells of one block; never more than a fifth of all.
+        Cells of one block; at most a fifth of all are used.
     rng
-        Draws the centres.
+        Generator of the centres.
 
     Returns
     -------
     numpy.ndarray
-        (n,) bool, True where held out; never all and never none.
+        (n,) booleans, True for held-out cells: at least one, never all.
     """
     fifth = max(1, len(xy) // 5)
     held = np.zeros(len(xy), dtype=bool)
@@ -95,21 +95,21 @@ def held_out_blocks(xy: NDArray[np.floating], block: int, rng: np.random.Generat
 
 
 def fit(x: Tensor, y: Tensor, width: int, epochs: int, seed: int) -> nn.Sequential:
-    """Train one network by least squares, AdamW under a one-cycle schedule.
+    """Train one network by least squares: AdamW with a one-cycle schedule.
 
     Parameters
     ----------
     x, y
         (n, 2) and (n, T), both standardised.
     width, epochs
-        Hidden units per layer, and passes over the cells.
+        Hidden units per layer, and number of passes over the cells.
     seed
-        Draws weights and batches; sets torch's global generator.
+        Of weights and batches; sets torch's global generator.
 
     Returns
     -------
     torch.nn.Sequential
-        The network, its gradients switched off.
+        The network, without gradients.
     """
     torch.manual_seed(seed)
     widths = [x.shape[1], *[width] * DEPTH]

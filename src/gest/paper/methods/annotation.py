@@ -69,12 +69,7 @@ def fit(
         nothing; its status says why.
     """
     entry = registry.method("annotation", method)
-    if not levels:
-        raise UserError("annotation: no level of labels; list columns of obs under 'labels' in the config.")
-    if entry.needs_model and not models:
-        raise UserError(f"annotation: method '{method}' needs a model directory; give one with --model.")
-    if entry.environment and vocabulary is None:
-        raise UserError(f"annotation: method '{method}' needs the vocabulary's genes; give it with --vocabulary.")
+    _check_arguments(entry, levels, models=models, vocabulary=vocabulary)
     variants = [replace(settings or Settings(), pool=pool) for pool in pools]
     with whole_folder(out, "fits.json") as folder:
         if entry.environment:
@@ -98,6 +93,18 @@ def fit(
         else:
             fits = fit_majority(method, sections, levels, training_cells)
         write_fits(method, fits, folder)
+
+
+def _check_arguments(
+    method: registry.Method, levels: Sequence[str], *, models: Sequence[GeST], vocabulary: Vocabulary | None
+) -> None:
+    """Raise UserError if a method lacks what it learns from."""
+    if not levels:
+        raise UserError("annotation: no level of labels; list columns of obs under 'labels' in the config.")
+    if method.needs_model and not models:
+        raise UserError(f"annotation: method '{method.name}' needs a model directory; give one with --model.")
+    if method.environment and vocabulary is None:
+        raise UserError(f"annotation: method '{method.name}' needs the vocabulary's genes; give it with --vocabulary.")
 
 
 def label(folder: str | os.PathLike, section: str | os.PathLike, *, device: str = "cpu") -> list[Labelling]:

@@ -97,6 +97,7 @@ def predict_crops(
         tokens=vocabulary.tokenize(normalised),
         vocabulary=vocabulary,
     )
+    model_seed = model.metrics.get("seed", 0) if model is not None else 0
     parts = []
     for crop in tqdm(crops, unit="crop", desc=method):
         unseen, failed = crop.unseen(section), ""
@@ -106,22 +107,14 @@ def predict_crops(
             failed = str(error)  # one crop's failure must not take the others' scores away
             missing = np.full((unseen.sum(), len(vocabulary.genes)), np.nan)
             prediction = Prediction(layers=dict.fromkeys(_variants(entry, model), missing))
-        obs = pd.DataFrame(
-            {
-                "crop": crop.crop,
-                "cell": section.obs_names[unseen].astype(str),
-                "model_seed": model.metrics.get("seed", 0) if model is not None else 0,
-                "seed": seed,
-                "round": prediction.rounds,
-                "failed": failed,
-            }
-        )
+        obs = pd.DataFrame({"crop": crop.crop, "cell": section.obs_names[unseen].astype(str)})
+        obs = obs.assign(model_seed=model_seed, seed=seed, round=prediction.rounds, failed=failed)
         parts.append(_to_anndata(prediction, obs, genes=vocabulary.genes, method=method))
     return ad.concat(parts, uns_merge="same")
 
 
 def _to_anndata(prediction: Prediction, obs: pd.DataFrame, *, genes: np.ndarray, method: str) -> ad.AnnData:
-    """Return the rows of one crop; their names tell crops, seeds and cells apart."""
+    """Return the rows of one crop; their names tell models, seeds, crops and cells apart."""
     runs = obs["model_seed"].astype(str) + "/" + obs["seed"].astype(str)
     obs.index = (runs + "/" + obs["crop"] + "/" + obs["cell"]).to_numpy()
     layers = {variant: np.asarray(layer, dtype=np.float32) for variant, layer in prediction.layers.items()}

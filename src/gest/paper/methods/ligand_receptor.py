@@ -1,4 +1,4 @@
-"""Gene programmes for NicheCompass: pairs of a ligand and its receptor that a panel has both of."""
+"""Gene programmes for NicheCompass: ligand–receptor pairs of which a panel holds both genes."""
 
 import re
 from collections.abc import Iterable
@@ -15,28 +15,28 @@ ORGANISMS = ("human", "mouse", "simulated")
 
 
 def ligand_receptor_pairs(organism: str, genes: Iterable[str]) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
-    """Return the known pairs of which a panel has both genes.
+    """Return the known ligand–receptor pairs of which a panel holds both genes.
 
     Parameters
     ----------
     organism
-        "human" or "mouse": the literature's pairs of connectomeDB2020 (Hou et al. 2020), of which
-        `ligand_receptor_pairs/README.md` says how they came here. "simulated": see `gest.data.sources.simulate`.
+        "human" or "mouse": the literature-supported pairs of connectomeDB2020 (Hou et al. 2020; see
+        `ligand_receptor_pairs/README.md`). "simulated": those of `gest.data.sources.simulate`.
     genes
-        Symbols of the panel, spelt as the organism's are.
+        Gene symbols of the panel, as spelt for this organism.
 
     Returns
     -------
     tuple
-        (p,) ligands and (p,) their receptors, p > 0, in alphabetical order of both.
+        (p,) ligands and (p,) their receptors, p > 0, in alphabetical order.
 
     Raises
     ------
     UserError
-        If the organism is unknown, or the panel has no pair.
+        If the organism is unknown, or the panel holds no pair.
     """
     if organism not in ORGANISMS:
-        raise UserError(f"clustering.organism is '{organism}': set it to one of {', '.join(ORGANISMS)}.")
+        raise UserError(f"clustering.organism: unknown value '{organism}' (choose human, mouse or simulated)")
     panel = set(genes)
     if organism == "simulated":
         pairs = simulated_pairs(max((int(gene[5:]) for gene in panel if re.fullmatch(r"gene_\d+", gene)), default=0))
@@ -45,17 +45,16 @@ def ligand_receptor_pairs(organism: str, genes: Iterable[str]) -> tuple[NDArray[
     pairs = pairs[pairs.isin(panel).all(axis=1)].sort_values(["ligand", "receptor"])
     if pairs.empty:
         raise UserError(
-            f"nichecompass: no ligand of {organism} and its receptor are both among the {len(panel)} genes of the "
-            f"panel ({', '.join(sorted(panel)[:2])}, …), which must be its gene symbols; mend clustering.organism if "
-            "it is another, or leave the method out."
+            f"nichecompass: the panel's {len(panel)} genes ({', '.join(sorted(panel)[:2])}, …) hold no ligand–receptor "
+            f"pair of {organism} (expected gene symbols); correct clustering.organism, or leave the method out"
         )
     return pairs["ligand"].to_numpy().astype(str), pairs["receptor"].to_numpy().astype(str)
 
 
 def simulated_pairs(n_genes: int) -> pd.DataFrame:
-    """Pair the markers of cell types, as ligands, with the genes that answer to cells near by, as receptors.
+    """Pair simulated markers of cell types (ligands) with genes that respond to neighbouring cells (receptors).
 
-    Which type a gene belongs to is not known here: the markers since the last such gene are all paired with it.
+    The cell type of a gene is not known here, so a receptor is paired with all markers since the previous receptor.
     """
     pairs, markers = [], []
     for i, kind in enumerate(np.resize(KINDS, n_genes)):

@@ -35,8 +35,8 @@ class Labelling(Part):
         return [method for method in registry.names(task) if self.n_seeds(task, dataset, method)]
 
     def n_seeds(self, task: str, dataset: str, method: str) -> int:
-        """Return the number of seeds that a method runs with."""
-        return self.datasets[dataset][task]["methods"][method]
+        """Return the number of seeds that a method runs with; a method that is not configured does not run."""
+        return self.datasets[dataset][task]["methods"].get(method, 0)
 
     def models_for(self, task: str, dataset: str, method: str) -> list[str]:
         """Return the pre-trained models, for methods that need them."""

@@ -75,7 +75,7 @@ def test_a_polygon_that_reaches_to_the_border_holds_the_outermost_cells(sections
     (crop,) = make_crops(sections[0], {"polygon": corner} | SQUARES)
     half = (xy.min(0) + xy.max(0)) / 2
     np.testing.assert_array_equal(crop.unseen(sections[0]), (xy >= half).all(1))
-    with pytest.raises(UserError, match="at most half of all are allowed"):
+    with pytest.raises(UserError, match="expected at least one and at most half"):
         make_crops(sections[0], {"polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]})
 
 

@@ -1,4 +1,4 @@
-"""What a user can mend, and what is to be started again; the exit codes of both."""
+"""Errors that a user can fix, runs that are to be started again, and the exit codes of both."""
 
 import os
 from collections.abc import Iterator
@@ -7,36 +7,36 @@ from typing import Any
 
 
 class UserError(ValueError):
-    """A mistake in data, config or command that its user can mend.
+    """A mistake in data, configuration or command that its user can fix.
 
-    The message is one sentence: what, where, what was allowed, and the command or key that mends it. The command
-    line prints it without a traceback.
+    The message names where, which value, what is expected, and the command or change that fixes it. The command line
+    prints it without a traceback.
     """
 
 
 class Interrupted(Exception):  # noqa: N818 (not an error)
-    """What was told to stop has stopped, with nothing lost: the same command goes on from there."""
+    """A signal stopped the run after its state was saved; running the same command again continues it."""
 
 
 @contextmanager
-def naming(given: Any) -> Iterator[None]:
-    """Let errors that are about a `section:` name its file in that place, where it was given as a path."""
+def naming(section: Any) -> Iterator[None]:
+    """Let errors that begin with ``section:`` begin with its file instead, if the section was given as a path."""
     try:
         yield
     except UserError as error:
-        told = str(error)
-        if not (isinstance(given, str | os.PathLike) and told.startswith("section: ")):
+        message = str(error)
+        if not (isinstance(section, str | os.PathLike) and message.startswith("section: ")):
             raise
-        raise UserError(f"{given}: {told.removeprefix('section: ')}") from error
+        raise UserError(f"{section}: {message.removeprefix('section: ')}") from error
 
 
 def first_line(error: Exception) -> str:
-    """Take the first line of what a foreign exception says, or its name where it says nothing."""
+    """Give the first line of a foreign exception's message, or the exception's name if it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def exit_code(error: Exception) -> int:
-    """Exit code of a command that ends with this: 75 (EX_TEMPFAIL) says that it is to be started again."""
+    """Give the exit code of a command that ends with an error; 75 (EX_TEMPFAIL): start it again."""
     if isinstance(error, Interrupted):
         return os.EX_TEMPFAIL
     return 2 if isinstance(error, UserError | FloatingPointError) else 1

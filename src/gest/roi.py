@@ -13,7 +13,7 @@ from anndata import AnnData
 from matplotlib.path import Path
 
 from gest.errors import UserError
-from gest.sections import coordinates
+from gest.sections import read_coordinates
 
 _BORDER_UM = 1e-6  # how far outside an edge a cell still counts as on the border
 _MAX_SHOWN = 20  # values of a column that an error lists
@@ -40,7 +40,7 @@ class Circle:
         """Mark the cells in the circle: (n,) booleans."""
         if not self.radius > 0:
             raise UserError(f"ROI: the radius is {self.radius:g} µm (expected a value above 0).")
-        return np.linalg.norm(coordinates(adata, "section") - (self.x, self.y), axis=1) <= self.radius
+        return np.linalg.norm(read_coordinates(adata, "section") - (self.x, self.y), axis=1) <= self.radius
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Polygon:
             raise UserError(
                 "ROI: a polygon needs three or more vertices [x, y] in µm, such as [[0, 0], [90, 0], [0, 90]]."
             )
-        return in_polygon(coordinates(adata, "section"), vertices, border=_BORDER_UM)
+        return in_polygon(read_coordinates(adata, "section"), vertices, border=_BORDER_UM)
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def cells_of(adata: AnnData, roi: ROI) -> np.ndarray:
     """
     mask = roi.holds(adata)
     if not mask.any():
-        xy = coordinates(adata, "section")
+        xy = read_coordinates(adata, "section")
         (x0, y0), (x1, y1) = xy.min(0), xy.max(0)
         raise UserError(
             f"ROI: {roi} holds no cell; the section's cells lie at x {x0:.0f} to {x1:.0f} and y {y0:.0f} to "

@@ -101,7 +101,7 @@ class Vocabulary:
         Parameters
         ----------
         expression
-            (n, T) normalised, dense or CSR; or a function that gives blocks of its rows, called for each of three passes.
+            (n, T) normalised, dense or CSR; or a function that gives blocks of its rows, called for each of 3 passes.
         n_metacells
             K.
         n_components

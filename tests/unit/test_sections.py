@@ -66,14 +66,14 @@ BAD = {
     "no coordinates": (lambda a: a.obsm.pop("spatial"), "obsm has no 'spatial'", "`spatial_key`"),
     "NaN coordinate": (lambda a: set_xy(a, np.nan), "NaN or infinity for 1 cells", "remove"),
     "infinite coordinate": (lambda a: set_xy(a, -np.inf), "NaN or infinity for 1 cells", "remove"),
-    "3D coordinates": (lambda a: a.obsm.update(spatial=np.zeros((6, 3))), "shape (6, 3)", "(6, 2) is expected"),
+    "3D coordinates": (lambda a: a.obsm.update(spatial=np.zeros((6, 3))), "shape (6, 3)", "expected (6, 2)"),
     "cell names": (name_cells_alike, "1 cell names occur more than once (e.g. 'cell0')", "obs_names_make_unique"),
     "gene names": (name_genes_alike, "1 gene names occur more than once (e.g. 'g0')", "var_names_make_unique"),
     "no section": (lambda a: a.obs.pop("section"), "obs has no 'section'", "`section_key`"),
     "no donor": (lambda a: a.obs.pop("donor"), "obs has no 'donor'", "`donor_key`"),
     "no name of a donor": (name_no_donor, "obs['donor'] is missing for 6 cells", "fill it in"),
-    "two sections": (name_two_sections, "2 values (e.g. 's1', 's2')", "`section_key`"),
-    "all empty": (empty_all, "every cell is empty", "`layer`"),
+    "two sections": (name_two_sections, "2 values (e.g. 's1', 's2'; expected one)", "`section_key`"),
+    "all empty": (empty_all, "no cell has counts", "`layer`"),
 }
 
 
@@ -187,14 +187,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_missing_and_foreign_files_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"absent\.h5ad: there is no such file"):
+    with pytest.raises(UserError, match=r"absent\.h5ad: file not found"):
         read_section(tmp_path / "absent.h5ad")
     foreign = tmp_path / "table.h5ad"
     foreign.write_text("gene,count\n")
-    with pytest.raises(UserError, match=r"table\.h5ad: this is not a readable \.h5ad"):
+    with pytest.raises(UserError, match=r"table\.h5ad: not a readable \.h5ad"):
         read_section(foreign)
     whole = tmp_path / "s.h5ad"
     write_section(section(), whole)
     whole.write_bytes(whole.read_bytes()[:3000])
-    with pytest.raises(UserError, match=r"s\.h5ad: this is not a readable \.h5ad"):
+    with pytest.raises(UserError, match=r"s\.h5ad: not a readable \.h5ad"):
         read_section(whole)

@@ -272,17 +272,17 @@ def test_errors_of_sections_and_settings(sections, files, tmp_path):
         fit_sections(files, {"n_genes": 0})
     normalised = sections[0].copy()
     normalised.uns["gest"] = {"x": "normalised"}
-    with pytest.raises(UserError, match="needs counts, and X holds normalised values"):
+    with pytest.raises(UserError, match="needs counts, but X holds normalised values"):
         fit_sections([normalised], {"n_genes": 5})
     with pytest.raises(UserError, match="some sections hold counts and others normalised"):
         fit_sections([sections[0], normalised], {})
     for few in (2, 8):
-        with pytest.raises(UserError, match=f"no trend can be fitted to 500 cells of {few} genes"):
+        with pytest.raises(UserError, match=f"no trend of variance can be fitted to 500 cells of {few} genes"):
             fit_sections([sections[0][:, :few].copy()], {"n_genes": 1})
     write_section(sections[1][:, 1:], tmp_path / "fewer.h5ad")
     with pytest.raises(UserError, match="section 's1' has other genes"):
         fit_sections([files[0], tmp_path / "fewer.h5ad"], {})
-    with pytest.raises(UserError, match=r"nothing\.h5ad: there is no such file"):
+    with pytest.raises(UserError, match=r"nothing\.h5ad: file not found"):
         fit_sections([files[0], tmp_path / "nothing.h5ad"], {})
 
 

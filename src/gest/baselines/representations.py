@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import scanpy as sc
 
-from gest.sections import values
+from gest.sections import read_matrix
 
 N_COMPONENTS = 50
 
@@ -33,7 +33,7 @@ def raw(section: ad.AnnData, *, seed: int, levels: Sequence[str]) -> np.ndarray:
     numpy.ndarray
         (n, D) float32, D at most 50.
     """
-    expression = ad.AnnData(values(section, "raw").copy())
+    expression = ad.AnnData(read_matrix(section, "raw").copy())
     if section.uns["gest"]["x"] == "counts":
         sc.pp.normalize_total(expression)
         sc.pp.log1p(expression)

@@ -1,1 +1,1 @@
-"""Data."""
+"""From files to sections, and from sections to the tokens that a model reads."""

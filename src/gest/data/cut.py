@@ -1,4 +1,4 @@
-"""Parts of a section, outlined by polygons in fractions of its extent."""
+"""Cut parts out of a section, outlined by polygons in fractions of its extent."""
 
 from collections.abc import Sequence
 

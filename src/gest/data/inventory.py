@@ -1,4 +1,4 @@
-"""What was read: one row per section, and whether it is what upstream is known to hold."""
+"""Describe the sections that were read, one row each, and compare them with what upstream is known to hold."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ COLUMNS = (
 
 
 def describe(dataset: str, section: str, role: str, path: str) -> dict[str, Any]:
-    """Return one row of the inventory, `COLUMNS`; lengths are in µm, medians over cells."""
+    """Make a section's row of the inventory, `COLUMNS`; lengths are in µm, medians over cells."""
     adata = read_section(path)
     width, height = np.ptp(adata.obsm["spatial"], axis=0)
     return {
@@ -34,34 +34,34 @@ def describe(dataset: str, section: str, role: str, path: str) -> dict[str, Any]
     }
 
 
-def expect(found: Mapping[str, int], expected: Mapping[str, Any] | None, *, where: str) -> None:
-    """Compare what was read with what upstream is known to hold.
+def expect(counts: Mapping[str, int], expected: Mapping[str, Any] | None, *, where: str) -> None:
+    """Compare the sections that were read with what upstream is known to hold.
 
     Parameters
     ----------
-    found
+    counts
         Numbers by name: "cells", "genes", "sections".
     expected
-        Numbers of the same names, each exact or as [lowest, highest]; what is not known is left out.
+        Numbers of the same names, each exact or as [lowest, highest]; unknown ones are left out.
     where
         The files, for the error.
 
     Raises
     ------
     UserError
-        A number is another one.
+        A number differs.
     """
-    for name in found.keys() & (expected or {}).keys():
+    for name in counts.keys() & (expected or {}).keys():
         wanted = expected[name]
         lowest, highest = wanted if isinstance(wanted, Iterable) else (wanted, wanted)
-        if not lowest <= found[name] <= highest:
+        if not lowest <= counts[name] <= highest:
             wanted = f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}"
             raise UserError(
-                f"{where}: there are {found[name]:,} {name}, where {wanted} are expected; fetch the files again, or "
+                f"{where}: there are {counts[name]:,} {name} (expected {wanted}); fetch the files again, or "
                 f"correct `expected.{name}` in config/datasets.yaml if upstream has changed"
             )
 
 
 def totals(table: pd.DataFrame) -> dict[str, int]:
-    """Sections, cells and genes of the rows of an inventory, as `expect` takes them."""
+    """Count sections, cells and genes of an inventory, as `expect` takes them."""
     return {"sections": len(table), "cells": int(table["cells"].sum()), "genes": int(table["genes"].max())}

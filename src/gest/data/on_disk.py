@@ -1,7 +1,7 @@
-"""Sections for a model without quantisation: their expression lies on disk, and a window reads its own rows.
+"""Keep expression on disk for a model without quantisation; a window reads only its own rows.
 
-That model sees in the place of 30 MB of tokens every cell's expression, which for the paper's training sections is
-gigabytes: too much to hold in memory (decision 31).
+Such a model sees every cell's expression instead of tokens. For the paper's training sections that is gigabytes instead
+of 30 MB, too much to hold in memory (decision 31).
 """
 
 import tempfile
@@ -15,7 +15,7 @@ from gest.windows import Tokens
 
 
 def on_disk(rows: sp.csr_matrix, folder: Path) -> sp.csr_matrix:
-    """Move a matrix into memory-mapped, nameless files of `folder`: the system removes them with their last user."""
+    """Move a matrix into memory-mapped files of `folder` without names, which vanish with the process."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays = tuple(_mapped(array, folder) for array in (rows.data, rows.indices, rows.indptr))
     return sp.csr_matrix(arrays, shape=rows.shape, copy=False)
@@ -31,14 +31,14 @@ def _mapped(array: np.ndarray, folder: Path) -> np.ndarray:
 
 
 def error_of_mean(training: Sequence[Tokens], scored: Sequence[Tokens]) -> float:
-    """Mean squared error of the mean training cell: what a model without quantisation has to beat."""
-    usual, _ = _moments(training)
+    """Compute the mean squared error of predicting the mean training cell: the baseline without quantisation."""
+    predicted, _ = _moments(training)
     mean, mean_square = _moments(scored)
-    return float((mean_square - 2 * mean * usual + usual**2).mean())
+    return float((mean_square - 2 * mean * predicted + predicted**2).mean())
 
 
 def _moments(sections: Sequence[Tokens]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (T,) and mean square (T,) of every gene over all cells, one section after the other."""
+    """Compute mean (T,) and mean square (T,) of every gene over all cells, one section after the other."""
     n = sum(section.expression.shape[0] for section in sections)
     total = sum(np.asarray(section.expression.sum(0, dtype=np.float64)).ravel() for section in sections)
     squares = sum(_column_sums_of_squares(section.expression) for section in sections)

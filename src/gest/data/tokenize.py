@@ -1,4 +1,4 @@
-"""From a section to what the model reads: genes matched, counts normalised, cells tokenised."""
+"""Match a section's genes with a vocabulary, normalise its counts, and replace its cells by meta cells."""
 
 import re
 import warnings
@@ -11,38 +11,38 @@ from anndata import AnnData
 
 from gest.data.on_disk import on_disk
 from gest.errors import UserError
-from gest.sections import coordinates, values
+from gest.sections import read_coordinates, read_matrix
 from gest.vocabulary import Vocabulary, normalise
 from gest.windows import Tokens
 
-_FEWEST_SHARED = 0.5  # of the vocabulary's genes; with less, tokens say little of the cell
+_FEWEST_SHARED = 0.5  # of the vocabulary's genes; with fewer, tokens carry little information about the cell
 _ENSEMBL = re.compile(r"^(ENS[A-Z]*G\d{11})(?:\.\d+)?$")
 
 
 def match_genes(section: AnnData, vocabulary: Vocabulary) -> np.ndarray:
-    """Find the column of each of the vocabulary's T genes in a section, −1 where it is missing: (T,).
+    """Find the section's column of each of the vocabulary's T genes, −1 where it is missing: (T,).
 
     Genes are matched by `var_names`, or by another column of `var` that shares more names with the vocabulary, so that
-    symbols and Ensembl ids both match; the version of an Ensembl id (`.5`) is not looked at.
+    symbols and Ensembl ids both match; the version of an Ensembl id (`.5`) is ignored.
 
     Raises
     ------
     UserError
-        One of the genes stands in several columns: nothing says which, or whether their sum, is meant.
+        Several columns are of one gene, and it is unclear whether one of them or their sum is meant.
     """
     names, genes = _names(section, vocabulary), _unversioned(vocabulary.genes)
-    place: dict[str, int] = {}
+    column_of: dict[str, int] = {}
     for column, name in enumerate(names):
-        if place.setdefault(name, column) != column and name in genes:
+        if column_of.setdefault(name, column) != column and name in genes:
             raise UserError(
-                f"section: {(names == name).sum()} columns are of the gene '{name}', where one is expected; add them "
-                "up or keep one, or rename the others with AnnData.var_names_make_unique."
+                f"section: {(names == name).sum()} columns are of the gene '{name}' (expected one); add them up or "
+                "keep one, or rename the others with AnnData.var_names_make_unique."
             )
-    return np.array([place.get(gene, -1) for gene in genes])
+    return np.array([column_of.get(gene, -1) for gene in genes])
 
 
 def expression(section: AnnData, vocabulary: Vocabulary, columns: np.ndarray | None = None) -> sp.csr_matrix:
-    """Normalised expression (n, T) of a section, in the vocabulary's order of genes.
+    """Normalise a section's expression: (n, T), in the vocabulary's order of genes.
 
     A gene that the section lacks takes its training mean, so that it carries no information.
 
@@ -54,7 +54,8 @@ def expression(section: AnnData, vocabulary: Vocabulary, columns: np.ndarray | N
     Raises
     ------
     UserError
-        Fewer than half of the genes are shared, or counts meet a vocabulary of normalised data (or the reverse).
+        Fewer than half of the genes are shared, or the section holds counts and the vocabulary was fitted to normalised
+        values (or the reverse).
     """
     if columns is None:
         columns = match_genes(section, vocabulary)
@@ -64,28 +65,31 @@ def expression(section: AnnData, vocabulary: Vocabulary, columns: np.ndarray | N
             f"section: only {found.sum()} of the model's {len(found)} genes are in its var_names or var columns "
             f"(at least {_FEWEST_SHARED:.0%} are needed); {_why_so_few(_names(section, vocabulary), vocabulary.genes)}."
         )
-    x = values(section, "section")
-    # What says nothing of itself is counts if it is all integers: log-normalised values never are.
+    x = read_matrix(section, "section")
+    # Undeclared values are counts if all are integers; log-normalised values never are.
     kind = section.uns.get("gest", {}).get("x", "counts" if _integers(x.data) else "normalised")
     wanted = "normalised" if vocabulary.normalisation is None else "counts"
     if kind != wanted:
-        say = {"counts": "counts", "normalised": "normalised values"}
+        names = {"counts": "counts", "normalised": "normalised values"}
         layers = [name for name, layer in section.layers.items() if _integers(layer)] if wanted == "counts" else []
-        mend = f"layers['{layers[0]}'] holds some: copy it to X" if layers else "give it those"
-        raise UserError(f"section: X holds {say[kind]}, and the model was trained on {say[wanted]}; {mend}.")
+        remedy = f"copy layers['{layers[0]}'], which holds counts, to X" if layers else f"put {names[wanted]} in X"
+        raise UserError(f"section: X holds {names[kind]}, but the model was trained on {names[wanted]}; {remedy}.")
     x = sp.csc_matrix(x)[:, columns[found]]
     if vocabulary.normalisation is not None:
         x = normalise(x, {"target_sum": vocabulary.total_over(found)})
     if found.all():
         return sp.csr_matrix(x)
-    warnings.warn(f"{(~found).sum()} of {len(found)} genes are not in the section and take their mean.", stacklevel=2)
+    warnings.warn(
+        f"{(~found).sum()} of the model's {len(found)} genes are not in the section; their training mean is used.",
+        stacklevel=2,
+    )
     filled = np.tile(vocabulary.mean, (section.n_obs, 1))
     filled[:, found] = x.toarray()
     return sp.csr_matrix(filled)
 
 
 def _names(section: AnnData, vocabulary: Vocabulary) -> np.ndarray:
-    """Choose among `var_names` and the columns of `var` the names that the vocabulary shares most of."""
+    """Choose, among `var_names` and the columns of `var`, the names that share most with the vocabulary."""
     texts = (section.var[column].astype(str) for column in section.var if section.var[column].dtype.kind not in "fiub")
     genes = _unversioned(vocabulary.genes)
     return max(
@@ -98,22 +102,24 @@ def _unversioned(names: Iterable[str]) -> np.ndarray:
 
 
 def _why_so_few(names: np.ndarray, genes: np.ndarray) -> str:
-    """Say in what way a section's genes are others than the model's, and what mends it."""
-    own, wanted = (next((name for name in of if _ENSEMBL.match(name)), None) for of in (names, genes))
-    if bool(own) != bool(wanted):
-        kinds = ("Ensembl ids", "symbols") if own else ("symbols", "Ensembl ids")
-        return f"its genes are {kinds[0]} ({own or names[0]}), the model's {kinds[1]} ({genes[0]}): add a column to var"
-    if own and own.rstrip("0123456789") != wanted.rstrip("0123456789"):
-        return f"{own} is of another species than the model's {wanted}: translate the genes to their orthologues"
-    places = {name.lower(): name for name in names}
-    same = [(places[gene.lower()], gene) for gene in genes if gene.lower() in places]
+    """Explain how a section's genes differ from the model's, and how to fix it."""
+    theirs = next((name for name in names if _ENSEMBL.match(name)), None)
+    ours = next((name for name in genes if _ENSEMBL.match(name)), None)
+    if bool(theirs) != bool(ours):
+        kinds = ("Ensembl ids", "symbols") if theirs else ("symbols", "Ensembl ids")
+        example = theirs or names[0]
+        return f"its genes are {kinds[0]} ({example}), the model's {kinds[1]} ({genes[0]}): add a column to var"
+    if theirs and theirs.rstrip("0123456789") != ours.rstrip("0123456789"):
+        return f"{theirs} is of another species than the model's {ours}: translate the genes to their orthologues"
+    by_lower_case = {name.lower(): name for name in names}
+    same = [(by_lower_case[gene.lower()], gene) for gene in genes if gene.lower() in by_lower_case]
     if len(same) >= _FEWEST_SHARED * len(genes):
-        own, wanted = next(pair for pair in same if pair[0] != pair[1])
+        theirs, ours = next(pair for pair in same if pair[0] != pair[1])
         return (
-            f"it has '{own}' for '{wanted}', as other species' symbols are written: rename the genes to those of the "
+            f"it has '{theirs}' for '{ours}', as in the symbols of another species: rename the genes to those of the "
             "model's species if they are orthologues"
         )
-    return f"give gene symbols or Ensembl ids like {genes[0]}, or use a model of this panel"
+    return f"use gene symbols or Ensembl ids like {genes[0]}, or a model of this panel"
 
 
 def _integers(layer: np.ndarray | sp.spmatrix) -> bool:
@@ -128,4 +134,4 @@ def tokenize(section: AnnData, vocabulary: Vocabulary, folder: Path | None = Non
     """
     rows = expression(section, vocabulary)
     tokens = vocabulary.tokenize(rows)
-    return Tokens(coordinates(section, "section"), tokens, None if folder is None else on_disk(rows, folder))
+    return Tokens(read_coordinates(section, "section"), tokens, None if folder is None else on_disk(rows, folder))

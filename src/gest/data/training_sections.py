@@ -1,4 +1,4 @@
-"""Training sections, one after the other: no two section files are held in memory together."""
+"""Read training sections one after the other, so that no two are held in memory together."""
 
 import os
 import warnings
@@ -17,19 +17,20 @@ _FEWEST_EXPRESSED = 4  # genes: with fewer, the local regression that scanpy cal
 
 
 def stream(sections: Sections) -> Iterator[AnnData]:
-    """Give each section, read from its file where it is one, once it is checked to hold what the first one holds.
+    """Yield each section, read from its file if needed, and check that it holds the same as the first.
 
     Raises
     ------
     UserError
-        There is no section, a file cannot be read, the sections' genes differ, or some hold counts and others
+        There is no section, a file cannot be read, genes differ between sections, or some hold counts and others
         normalised values.
     """
     if not len(sections):
         raise UserError("vocabulary: there are no training sections; give at least one.")
     genes, counts = None, None
-    for given in sections:
-        section = read_section(given) if isinstance(given, str | os.PathLike) else given
+    for path_or_section in sections:
+        is_path = isinstance(path_or_section, str | os.PathLike)
+        section = read_section(path_or_section) if is_path else path_or_section
         if genes is None:
             genes, counts = section.var_names, holds_counts(section)
         if not section.var_names.equals(genes):
@@ -37,27 +38,27 @@ def stream(sections: Sections) -> Iterator[AnnData]:
             raise UserError(f"vocabulary: section '{name}' has other genes than the first; keep the same genes in all.")
         if holds_counts(section) != counts:
             raise UserError(
-                "vocabulary: some sections hold counts and others normalised values; `x` must be one of them."
+                "vocabulary: some sections hold counts and others normalised values; declare the same `x` for all."
             )
         yield section
 
 
 def holds_counts(section: AnnData) -> bool:
-    """Say whether X is of counts, as it is unless it is declared to be normalised."""
+    """Tell whether X holds counts, which it does unless it is declared as normalised."""
     return section.uns.get("gest", {}).get("x", "counts") == "counts"
 
 
 def variable_genes(sections: Sections, n_genes: int, markers: Sequence[str]) -> np.ndarray:
-    """Mark (T,) the most variable genes of all sections together, and the markers (decision 32).
+    """Mark the most variable genes of all sections together, and the markers: (T,) booleans (decision 32).
 
     Parameters
     ----------
     sections
-        Of counts. All counts are held at once, twice for a moment.
+        Sections of counts. All counts are held at once, twice for a moment.
     n_genes
         How many, by scanpy's `highly_variable_genes` of flavour `seurat_v3`.
     markers
-        Names of genes marked as well; a warning tells of those that the sections lack.
+        Names of genes to mark in addition; a warning lists those that the sections lack.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def variable_genes(sections: Sections, n_genes: int, markers: Sequence[str]) -> 
     counts, expressed = [], False
     for section in stream(sections):
         if not holds_counts(section):
-            raise UserError("config: 'vocabulary.n_genes' needs counts, and X holds normalised values; set it to null.")
+            raise UserError("vocabulary.n_genes: needs counts, but X holds normalised values; set it to null.")
         counts.append(sp.csr_matrix(section.X))
         expressed = (counts[-1].getnnz(axis=0) > 0) | expressed
         names = section.var_names
@@ -83,8 +84,8 @@ def variable_genes(sections: Sections, n_genes: int, markers: Sequence[str]) -> 
         )
     except ValueError as error:
         raise UserError(
-            f"config: 'vocabulary.n_genes' wants variable genes, and no trend can be fitted to {stacked.n_obs} cells "
-            f"of {stacked.n_vars} genes ({error}); set it to null."
+            f"vocabulary.n_genes: no trend of variance can be fitted to {stacked.n_obs} cells of {stacked.n_vars} "
+            f"genes ({error}); set it to null."
         ) from error
     if missing := [marker for marker in markers if marker not in names]:
         warnings.warn(f"vocabulary: the sections lack the markers {', '.join(missing)}.", stacklevel=3)

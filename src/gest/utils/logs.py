@@ -1,4 +1,4 @@
-"""What scripts of the workflow log, and how they fail."""
+"""Logging and errors of the workflow's scripts."""
 
 import logging
 import sys
@@ -8,12 +8,12 @@ from gest.errors import UserError
 
 
 def log_to(path: str) -> None:
-    """Log into a file; from now on a user's mistake is one sentence there and on stderr, without a traceback."""
+    """Log to a file; a user's mistake becomes one line there and on stderr, without a traceback."""
     logging.basicConfig(filename=path, level=logging.INFO, format="%(message)s", force=True)
-    sys.excepthook = _told
+    sys.excepthook = _print_error
 
 
-def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _print_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, UserError):
         logging.error("error: %s", error)
         print(f"error: {error}", file=sys.stderr)

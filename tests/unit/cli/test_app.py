@@ -81,7 +81,7 @@ def test_import_of_a_users_file(configured, sections, verb):
             ("simulate", "--dataset-config", "dataset.json", "--section", "z", "--out", "z.h5ad"),
             "('simulation.sections' has a, b)",
         ),
-        (("paper", "crops", "nothing.h5ad", "--out", "c.json"), "no such file"),
+        (("paper", "crops", "nothing.h5ad", "--out", "c.json"), "file not found"),
         (("generate", "nothing.h5ad", "--model", "m", "--unseen", "u", "--out", "o"), "nothing.h5ad"),
         (
             ("paper", "predict", "a.h5ad", "--method", "gp", "--crops", "c", "--vocabulary", "v.npz", "--out", "p"),

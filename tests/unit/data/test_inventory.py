@@ -25,9 +25,9 @@ def test_expected_numbers_are_exact_or_ranges():
     expect({"cells": 5, "genes": 7}, {"cells": 5, "genes": [6, 7]}, where="f")
     expect({"cells": 5}, None, where="f")
     expect({"cells": 5}, {"sections": 3}, where="f")
-    with pytest.raises(UserError, match=r"^f: there are 5 cells, where 6 are expected; "):
+    with pytest.raises(UserError, match=r"^f: there are 5 cells \(expected 6\); "):
         expect({"cells": 5}, {"cells": 6}, where="f")
-    with pytest.raises(UserError, match="where 6 to 9,000 are expected"):
+    with pytest.raises(UserError, match=r"\(expected 6 to 9,000\)"):
         expect({"cells": 5}, {"cells": [6, 9000]}, where="f")
 
 

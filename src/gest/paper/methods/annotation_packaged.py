@@ -15,7 +15,7 @@ from gest.errors import UserError
 from gest.paper.methods.annotation_runs import FittedRun
 from gest.paper.methods.annotation_training import Paths, draw_training_labels, join_labels
 from gest.paper.scores.runs import Labelling
-from gest.sections import read_section, values
+from gest.sections import read_matrix, read_section
 from gest.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def _panel_counts(section: AnnData, vocabulary: Vocabulary, method: str) -> tupl
     """Return counts (n, T) of the vocabulary's genes, zero where the section lacks one, and (T,) which it has."""
     if section.uns["gest"]["x"] != "counts":
         raise UserError(f"{method}: needs counts, but X of a section is normalised; leave the method out")
-    counts = values(section, method)
+    counts = read_matrix(section, method)
     zeros = sp.csr_matrix((section.n_obs, 1), dtype=counts.dtype)
     columns = match_genes(section, vocabulary)  # −1, the last column, for a missing gene
     return sp.hstack((counts, zeros), format="csc")[:, columns].tocsr(), columns >= 0

@@ -12,7 +12,7 @@ from gest.baselines.registry import Method
 from gest.errors import UserError
 from gest.paper.methods.ligand_receptor import ligand_receptor_pairs
 from gest.paper.methods.representations import Representation
-from gest.sections import values
+from gest.sections import read_matrix
 
 
 def represent_packaged(
@@ -79,7 +79,7 @@ def _inputs(
     section: ad.AnnData, kept: np.ndarray, method: Method, *, seeds: Sequence[int], levels: Sequence[str]
 ) -> dict[str, Any]:
     """Return the arrays that scripts of clustering read, of the kept cells."""
-    counts = sp.csr_matrix(values(section[kept], method.name))
+    counts = sp.csr_matrix(read_matrix(section[kept], method.name))
     inputs = {
         "data": counts.data,
         "indices": counts.indices,

@@ -176,13 +176,13 @@ BAD = {
     "donor_key": ({"donor_key": "animal"}, "obs has no 'animal' (it has slide, mouse"),
     "labels": ({"labels": {"region": "layer"}}, "obs has no 'layer' (it has slide, mouse"),
     "drop": ({"drop": {"flag": [1]}}, "obs has no 'flag' (it has slide, mouse"),
-    "drop everything": ({"drop": {"slide": ["s1", "s2", "s3"]}}, "there are 0 cells"),
+    "drop everything": ({"drop": {"slide": ["s1", "s2", "s3"]}}, "has 0 cells"),
     "layer": ({"layer": "raw"}, "layers has no 'raw' (it has log"),
     "spatial_key": ({"spatial_key": "xy"}, "obsm has no 'xy' (it has "),
     "x": ({"x": "log"}, "x is 'log' (expected counts or normalised)"),
     "microns_per_unit": ({"microns_per_unit": 0}, "microns_per_unit is 0"),
     "not finite": ({"microns_per_unit": float("nan")}, "microns_per_unit is nan"),
-    "path": ({"path": "absent.h5ad"}, "absent.h5ad: there is no such file"),
+    "path": ({"path": "absent.h5ad"}, "absent.h5ad: file not found"),
 }
 
 
@@ -216,5 +216,5 @@ def test_duplicate_genes_are_refused(atlas, path):
 def test_what_is_no_h5ad_is_refused(tmp_path):
     foreign = tmp_path / "cells.h5ad"
     foreign.write_text("x,y\n")
-    with pytest.raises(UserError, match=r"cells\.h5ad: this is not a readable \.h5ad"):
+    with pytest.raises(UserError, match=r"cells\.h5ad: not a readable \.h5ad"):
         read(foreign, name="all")

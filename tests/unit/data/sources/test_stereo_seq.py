@@ -247,9 +247,7 @@ def test_a_gzip_that_is_none_and_one_that_is_damaged(file, tmp_path):
 
 def test_a_count_that_is_no_integer(tmp_path):
     rows = [("Actb", 3, 60, 0.4), ("Gad1", 3, 60, 1)]
-    refused_read(
-        gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=rows), "no integers", "counts are expected"
-    )
+    refused_read(gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=rows), "not integers", "expected counts")
 
 
 @pytest.mark.parametrize("settings", [{"bin_size": 0}, {"bin_size": -5}, {"pitch_um": 0.0}, {"pitch_um": np.inf}])

@@ -1,7 +1,7 @@
-"""One mouse of the ABC Atlas at the size of Zhuang-ABCA-1, or smaller, made up and read: the import of `growth.py`.
+"""Simulate the files of one mouse of the ABC Atlas and read them: the import stage of `growth.py`.
 
-The files have upstream's layout: a dense float32 matrix of 4,167,870 cells and 1,122 genes in gzip chunks of
-(16281, 5), about as large as upstream's, whose rows are in random order; 2,846,908 of the cells in 147 sections.
+At full size they equal Zhuang-ABCA-1 in layout and about in bytes: a dense float32 matrix of 4,167,870 cells in random
+order and 1,122 genes, in gzip chunks of (16281, 5); 2,846,908 of the cells are in 147 sections.
 """
 
 import csv
@@ -19,13 +19,13 @@ from gest.data.sources.abc_atlas_tables import TERMS
 from gest.sections import write_section
 
 CELLS, PASSED, GENES, SECTIONS, CHUNK = 4_167_870, 2_846_908, 1_122, 147, (16_281, 5)
-PATTERNS = 300  # distinct chunks; as many again would differ no more
-MEAN_COUNT = 0.08  # of a gene in a cell, such that the full file has about upstream's 1.19 GB
+PATTERNS = 300  # distinct chunks, which are repeated
+MEAN_COUNT = 0.08  # of a gene in a cell; makes the full file about as large as upstream's, 1.19 GB
 DATASET = "Zhuang-ABCA-1"
 
 
 def make(folder: Path, passed: int, seed: int = 0) -> None:
-    """Write the five files, for so many cells that end up in sections."""
+    """Write the five files; `passed` cells end up in sections."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     n = max(round(CELLS * passed / PASSED), CHUNK[0])
@@ -33,7 +33,7 @@ def make(folder: Path, passed: int, seed: int = 0) -> None:
     labels = np.array([f"{high}{low}" for high, low in halves.tolist()], dtype=object)
     share = rng.dirichlet(np.full(SECTIONS, 5.0))
     drawn = rng.choice(SECTIONS, passed - SECTIONS, p=share)
-    section = np.sort(np.concatenate([np.arange(SECTIONS), drawn]))  # none is empty
+    section = np.sort(np.concatenate([np.arange(SECTIONS), drawn]))  # no section is empty
     names = np.array([f"{DATASET}.{i:03d}" for i in range(1, SECTIONS + 1)], dtype=object)
 
     order = rng.permutation(n)
@@ -76,7 +76,7 @@ def make(folder: Path, passed: int, seed: int = 0) -> None:
 
 
 def write_matrix(file: h5py.File, n: int, rng: np.random.Generator) -> None:
-    """Write X out of a few hundred chunks compressed once; genes differ in their mean, cells in their size."""
+    """Write X from a few hundred chunks, compressed once; genes differ in their mean, cells in their total."""
     means = rng.lognormal(0, 1.2, (PATTERNS, CHUNK[1]))
     means *= MEAN_COUNT / means.mean()
     sizes = rng.gamma(2, 0.5, (PATTERNS, CHUNK[0], 1))
@@ -90,7 +90,7 @@ def write_matrix(file: h5py.File, n: int, rng: np.random.Generator) -> None:
 
 
 def read_and_write(folder: Path) -> dict[str, float]:
-    """Read the files and write the sections: cells and seconds."""
+    """Read the files and write the sections; return the number of cells and the seconds."""
     start, cells = time.perf_counter(), 0
     sections = read(
         folder,

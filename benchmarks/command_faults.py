@@ -1,6 +1,6 @@
-"""Kills of commands at random moments: of a workflow with all that it has started, of one process of a training in two.
+"""Kill commands at random moments: a workflow with all its processes, or one process of a training in two.
 
-Whatever of it is left has to end by itself: a process that outlives its command by a minute stops the campaign.
+The other processes must end by themselves: one that outlives its command by a minute stops the benchmark.
 """
 
 import hashlib
@@ -42,14 +42,14 @@ datasets:
 """
 
 
-def simulated(n: int) -> list[anndata.AnnData]:
-    """Sections of 800 cells each."""
+def simulate_sections(n: int) -> list[anndata.AnnData]:
+    """Simulate sections of 800 cells."""
     size = {"n_cells": 800, "width_um": 900, "height_um": 800, "n_genes": 40}
     return [simulate(f"s{i}", donor="a", seed=1, **size) for i in range(n)]
 
 
 def digest(*files: Path) -> str:
-    """Hash of the content of files."""
+    """Hash the content of files."""
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
@@ -59,35 +59,35 @@ class Workflow(NamedTuple):
     root: Path
 
     def prepare(self) -> list[str]:
-        """Lay out its files, and make the command."""
+        """Write its files; return the command."""
         for name in ("workflow", "config"):
             shutil.copytree(REPOSITORY / name, self.root / name)
         shutil.copy(REPOSITORY / "Snakefile", self.root)
         (self.root / "faults.yaml").write_text(WORKFLOW)
-        anndata.concat(simulated(3), merge="first", index_unique="-").write_h5ad(self.root / "brain.h5ad")
+        anndata.concat(simulate_sections(3), merge="first", index_unique="-").write_h5ad(self.root / "brain.h5ad")
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "faults.yaml", "--nolock"]
         return [*command, "--rerun-incomplete", "--quiet", "--", "generation"]
 
     def results(self) -> list[Path]:
-        """Name the files that are compared."""
+        """List the files that are compared."""
         names = ("brain/model-s0/model.safetensors", "scores/generation.csv")
         return [self.root / "results/faults" / name for name in names]
 
     def kill(self, process: subprocess.Popen, rng: random.Random) -> str:
-        """Kill it with all that it has started, and say what was killed."""
+        """Kill it with all processes it has started; return what was killed."""
         os.killpg(process.pid, signal.SIGKILL)
         return "workflow"
 
 
 class Pair(NamedTuple):
-    """A training in two processes, which a third one launches."""
+    """A training in two processes, launched by a third one."""
 
     root: Path
     config: dict
 
     def prepare(self) -> list[str]:
-        """Lay out its files, and make the command."""
-        sections = simulated(3)
+        """Write its files; return the command."""
+        sections = simulate_sections(3)
         for i, section in enumerate(sections):
             section.write_h5ad(self.root / f"s{i}.h5ad")
         fit_sections(sections, VOCABULARY).save(self.root / "v.npz")
@@ -96,11 +96,11 @@ class Pair(NamedTuple):
         return [*command, "--vocabulary=v.npz", "--config=c.json", "--out=model", "--processes=2"]
 
     def results(self) -> list[Path]:
-        """Name the files that are compared."""
+        """List the files that are compared."""
         return [self.root / "model" / "model.safetensors"]
 
     def kill(self, process: subprocess.Popen, rng: random.Random) -> str:
-        """Kill one of the three, where there are three yet, and say what was killed."""
+        """Kill one of its processes, three at most; return what was killed."""
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         number = rng.randrange(-1, len(children))
         if number >= 0:
@@ -114,12 +114,14 @@ class Pair(NamedTuple):
 def kill_commands(
     name: str, kind: Callable[[Path], Workflow | Pair], *, folder: Path, kills: int, share: float, seed: int
 ) -> list[dict]:
-    """Kill a command five times before it may end, over and over, and compare with one that is left alone.
+    """Kill commands, each five times before it may end, and compare their results with an undisturbed one.
 
     Parameters
     ----------
+    kills
+        Stop after this many.
     share
-        Of the time that one left alone takes, in which a kill comes.
+        Kills come within this share of the time of the undisturbed command.
     """
     rng, duration, expected, rows = random.Random(seed), 0.0, "", []
     for number in itertools.count(-1):
@@ -128,28 +130,28 @@ def kill_commands(
         root = folder / f"{name}-{number}"
         root.mkdir(parents=True)
         command = kind(root)
-        words = command.prepare()
+        arguments = command.prepare()
 
-        def start(root: Path = root, words: list[str] = words) -> subprocess.Popen:
-            told = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}  # closed when the last process has ended
-            return subprocess.Popen(words, cwd=root, start_new_session=True, **told)
+        def start(root: Path = root, arguments: list[str] = arguments) -> subprocess.Popen:
+            streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}  # closed by the last process to end
+            return subprocess.Popen(arguments, cwd=root, start_new_session=True, **streams)
 
         chain: list[dict] = []
         while number >= 0 and len(chain) < 5:
             process, moment = start(), rng.uniform(0, duration * share)
             try:
                 process.communicate(timeout=moment)
-                break  # it was over
+                break  # it ended before
             except subprocess.TimeoutExpired:
                 what = command.kill(process, rng)
             process.communicate(timeout=60)
             states = len(list(root.glob("**/step-*.pt")))
             chain.append({"what": what, "run": number, "signal": "SIGKILL", "seconds": moment, "states": states})
-        began = time.perf_counter()
+        started = time.perf_counter()
         process = start()
         (root / "err").write_bytes(process.communicate()[1])
         if number < 0:
-            duration, expected = time.perf_counter() - began, digest(*command.results())
+            duration, expected = time.perf_counter() - started, digest(*command.results())
             continue
         same = process.returncode == 0 and digest(*command.results()) == expected
         rows += [row | {"same": same} for row in chain]

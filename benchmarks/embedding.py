@@ -1,7 +1,7 @@
-"""Zero-shot embedding: `embed_tokens` beside the training graph run on the same niches, and in bfloat16.
+"""Time zero-shot embedding against the training graph on the same niches, and in bfloat16.
 
-All cells lie in a square of 300 µm, so that every niche of 600 µm holds all of them: 676, as many as a training window.
-The training graph is both streams of Eq. 6 without gradients, of which the last output is read.
+All cells lie in a square of 300 µm, so every niche of 600 µm holds all of them: 676, as many as a training window. The
+training graph runs both streams of Eq. 6 without gradients; only its last output is read.
 
     python benchmarks/embedding.py
 """
@@ -23,7 +23,7 @@ TOLERANCE = 1e-4
 
 @torch.no_grad()
 def training_graph(model: GeST, section: Tokens) -> np.ndarray:
-    """Embed every cell by the graph that training runs (`GeST.niche`): (n, D)."""
+    """Embed every cell by the graph of training (`GeST.niche`): (n, D)."""
     niches, rows = Niches(section, model.config), []
     for cells in np.array_split(np.arange(len(section.xy)), -(-len(section.xy) // BATCH)):
         tokens, bins, lengths = niches.batch(cells, model.device)
@@ -31,14 +31,14 @@ def training_graph(model: GeST, section: Tokens) -> np.ndarray:
     return torch.cat(rows).numpy()
 
 
-def halved(model: GeST, section: Tokens) -> np.ndarray:
+def embed_in_bfloat16(model: GeST, section: Tokens) -> np.ndarray:
     """Embed in bfloat16."""
     with torch.autocast(model.device.type, torch.bfloat16):
         return embed_tokens(model, section)
 
 
 def measure(device: torch.device, n_cells: int, repeats: int) -> list[dict]:
-    """Time the three in turn; `error` is the largest difference, `cosine` the least similarity to float32."""
+    """Time the paths in turn; `error` is the largest difference, `cosine` the least similarity to float32."""
     model = default_model().to(device).eval()
     section = random_section(n_cells, density=n_cells / SIDE**2)
     works = {
@@ -46,27 +46,28 @@ def measure(device: torch.device, n_cells: int, repeats: int) -> list[dict]:
         "gest": lambda: embed_tokens(model, section),
     }
     if has_bfloat16(device):
-        works["gest, bfloat16"] = lambda: halved(model, section)
+        works["gest, bfloat16"] = lambda: embed_in_bfloat16(model, section)
     expected = works["training graph"]()
     times, rows = turns(works, repeats), []
     for name, taken in times.items():
-        made = works[name]()
-        error = largest_error([torch.from_numpy(made)], [torch.from_numpy(expected)])
+        embedded = works[name]()
+        error = largest_error([torch.from_numpy(embedded)], [torch.from_numpy(expected)])
         if name == "gest":
             check_equal("embedding", error, TOLERANCE)
-        cosine = (made * expected).sum(1) / np.linalg.norm(made, axis=1) / np.linalg.norm(expected, axis=1)
-        of = ratio(times["training graph"], taken)
-        about = {"path": name, "niche_cells": n_cells, "cells_per_s": n_cells / np.median(taken)}
-        spread = {"speedup": of.median, "speedup_low": of.low, "speedup_high": of.high}
-        rows.append({**about, **spread, "error": error, "cosine": cosine.min(), **machine(device)})
+        norms = np.linalg.norm(embedded, axis=1) * np.linalg.norm(expected, axis=1)
+        cosine = (embedded * expected).sum(1) / norms
+        faster = ratio(times["training graph"], taken)
+        speed = {"path": name, "niche_cells": n_cells, "cells_per_s": n_cells / np.median(taken)}
+        spread = {"speedup": faster.median, "speedup_low": faster.low, "speedup_high": faster.high}
+        rows.append({**speed, **spread, "error": error, "cosine": cosine.min(), **machine(device)})
     return rows
 
 
 def main() -> None:
     """Measure on every device."""
-    given = options(__doc__).parse_args()
-    size = (64, 2) if given.quick else (CELLS, 7)  # rounds differ by a tenth
-    write("embedding", [row for device in devices() for row in measure(device, *size)], quick=given.quick)
+    arguments = options(__doc__).parse_args()
+    size = (64, 2) if arguments.quick else (CELLS, 7)  # rounds differ by a tenth
+    write("embedding", [row for device in devices() for row in measure(device, *size)], quick=arguments.quick)
 
 
 if __name__ == "__main__":

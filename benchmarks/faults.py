@@ -1,13 +1,14 @@
-"""Kills at random moments: whatever is killed goes on, and ends in the bytes of a run that was not disturbed.
+"""Kill trainings and workflows at random moments; resumed, they must end in the bytes of an undisturbed run.
 
-``python benchmarks/faults.py --folder FOLDER`` pre-trains a tiny model on simulated tissue over and over, each time
-killed five times before it may end: mostly by SIGKILL, also by SIGTERM and SIGUSR1; at random moments from the start of
-its work on, and at moments when a state is half-written. Then it does the same to trainings in two processes, of which
-one, or what launched them, is killed, and to a small workflow of one training, its predictions and their scores, where
-Snakemake and all it has started are killed. FOLDER/faults.csv tells of every kill, results/benchmarks/faults.csv of
-all. The exit code is 1 if any byte differed or more was lost than may be.
+    python benchmarks/faults.py --folder FOLDER
 
-A process of the first part is a fork of one that has imported torch, so that kills hit the training and not the import.
+First, tiny models are trained on simulated tissue, each killed five times before it may end: mostly by SIGKILL, also by
+SIGTERM and SIGUSR1; at random moments, and while a checkpoint is half-written. Then trainings in two processes, of
+which one process or the launcher is killed. Then a small workflow of one training, its predictions and their scores, of
+which Snakemake and all its processes are killed. FOLDER/faults.csv lists every kill, results/benchmarks/faults.csv sums
+them up. The exit code is 1 if any byte differs or too many steps were lost.
+
+Processes of the first part are forks of one that has imported torch, so that kills hit the training, not the import.
 """
 
 import os
@@ -22,7 +23,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from command_faults import VOCABULARY, Pair, Workflow, digest, kill_commands, simulated
+from command_faults import VOCABULARY, Pair, Workflow, digest, kill_commands, simulate_sections
 from measuring import machine, options, write
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
@@ -32,14 +33,14 @@ from gest.data.tokenize import tokenize
 from gest.errors import Interrupted, exit_code
 from gest.training.vocabulary import fit_sections
 
-INTERVAL = 10  # steps between two states
+INTERVAL = 10  # steps between two checkpoints
 CONFIG = {
     "window": 300,
     "model": {"layers": 2, "heads": 2, "width": 32, "dropout": 0.1},
     "pretraining": {"steps": 200, "batch_size": 4, "warmup_steps": 20, "validate_every": 50, "thinning": 0.5},
 }
 CONFIG["pretraining"]["checkpoint_every"] = INTERVAL
-OF_PAIRS = CONFIG | {"pretraining": CONFIG["pretraining"] | {"steps": 600}}  # longer than it takes to start
+PAIR_CONFIG = CONFIG | {"pretraining": CONFIG["pretraining"] | {"steps": 600}}  # takes longer than the start
 MOMENTS = ("starting", "training", "training", "saving")
 SIGNALS = (*[signal.SIGKILL] * 4, signal.SIGTERM, signal.SIGUSR1)
 
@@ -52,7 +53,7 @@ class Training:
         self.done = get_context("fork").Value("q", 0)  # steps
 
     def start(self) -> None:
-        """Fork a process that trains, from where the one before it was."""
+        """Fork a process that trains, or resumes the training."""
         self.done.value = self.newest()
         self.process = get_context("fork").Process(target=self._train)
         self.process.start()
@@ -66,29 +67,33 @@ class Training:
             os.dup2(log.fileno(), 2)
             try:
                 gest.pretrain(
-                    *(self.tokens[:2], self.vocabulary, CONFIG),
-                    **{"validation": self.tokens[2:], "out": self.folder / "model", "state": self.folder / "state"},
+                    self.tokens[:2],
+                    self.vocabulary,
+                    CONFIG,
+                    validation=self.tokens[2:],
+                    out=self.folder / "model",
+                    state=self.folder / "state",
                 )
             except Interrupted as error:
                 sys.exit(exit_code(error))
 
     def partial(self) -> bool:
-        """Whether a state is half-written now."""
+        """Whether a checkpoint is half-written now."""
         return any(self.folder.glob("state/*/.partial-*"))
 
     def newest(self) -> int:
-        """Step of the newest state."""
+        """Return the step of the newest checkpoint."""
         return max((int(path.stem[5:]) for path in self.folder.glob("state/*/step-*.pt")), default=0)
 
     def model(self) -> Path:
-        """File of the weights."""
+        """Return the path of the weights."""
         return self.folder / "model" / "model.safetensors"
 
 
 def kill_trainings(folder: Path, *, kills: int, seed: int) -> list[dict]:
-    """Kill trainings, five times each, and compare what they end in with the first one, which is left alone."""
+    """Kill trainings, five times each, and compare their weights with those of an undisturbed one."""
     rng = random.Random(seed)
-    sections = simulated(3)
+    sections = simulate_sections(3)
     vocabulary = fit_sections(sections, VOCABULARY)
     tokens = [tokenize(section, vocabulary) for section in sections]
 
@@ -115,7 +120,7 @@ def kill_trainings(folder: Path, *, kills: int, seed: int) -> list[dict]:
             os.kill(run.process.pid, kind)
             saving = kind == signal.SIGKILL and run.partial()
             run.process.join()
-            if run.process.exitcode == 0:  # it was over before
+            if run.process.exitcode == 0:  # it ended before
                 break
             done = run.done.value
             lost = done - run.newest()
@@ -130,39 +135,39 @@ def kill_trainings(folder: Path, *, kills: int, seed: int) -> list[dict]:
 
 
 def main() -> int:
-    """Kill, compare, and write what every kill did and what came of all."""
+    """Kill, compare, and write the results."""
     parser = options(__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="where to work; emptied first")
+    parser.add_argument("--folder", type=Path, required=True, help="working folder; emptied first")
     parser.add_argument("--kills", type=int, default=60, help="kills of trainings")
     parser.add_argument("--pair-kills", type=int, default=10, help="kills of trainings in two processes")
     parser.add_argument("--workflow-kills", type=int, default=10, help="kills of workflows")
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    shutil.rmtree(given.folder, ignore_errors=True)
-    began = time.perf_counter()
-    rows = kill_trainings(given.folder, kills=given.kills, seed=given.seed)
-    pair, to = partial(Pair, config=OF_PAIRS), {"folder": given.folder, "seed": given.seed}
-    rows += kill_commands("pair", pair, kills=given.pair_kills, share=0.7, **to)
-    rows += kill_commands("workflow", Workflow, kills=given.workflow_kills, share=0.25, **to)
+    shutil.rmtree(arguments.folder, ignore_errors=True)
+    started = time.perf_counter()
+    rows = kill_trainings(arguments.folder, kills=arguments.kills, seed=arguments.seed)
+    pair, common = partial(Pair, config=PAIR_CONFIG), {"folder": arguments.folder, "seed": arguments.seed}
+    rows += kill_commands("pair", pair, kills=arguments.pair_kills, share=0.7, **common)
+    rows += kill_commands("workflow", Workflow, kills=arguments.workflow_kills, share=0.25, **common)
     table = pd.DataFrame(rows)
-    table.to_csv(given.folder / "faults.csv", index=False)
-    told = []
+    table.to_csv(arguments.folder / "faults.csv", index=False)
+    summary = []
     for (what, sent), same in table.groupby(["what", "signal"]):
-        told.append(
+        summary.append(
             {
                 "what": what,
                 "signal": sent,
                 "kills": len(same),
-                "while_saving": int((same["saving"] == True).sum()),  # noqa: E712 (of workflows it is not known)
+                "while_saving": int((same["saving"] == True).sum()),  # noqa: E712 (unknown for workflows)
                 "most_steps_lost": same["lost_steps"].max(),
                 "interval": INTERVAL,
                 "different": int((~same["same"]).sum()),
-                "seconds_in_all": round(time.perf_counter() - began),
+                "seconds_in_all": round(time.perf_counter() - started),
                 **machine(torch.device("cpu")),
             }
         )
-    write("faults", told, quick=given.quick)
+    write("faults", summary, quick=arguments.quick)
     lost = {sent: INTERVAL if sent == "SIGKILL" else 0 for sent in table["signal"]}
     return int(not table["same"].all() or (table["lost_steps"] > table["signal"].map(lost)).any())
 

@@ -1,4 +1,4 @@
-"""The figure of the benchmarks: a panel each for attention, its memory, the step, methods, generation and growth."""
+"""Draw the figure of the benchmarks: attention, its memory, the step, methods, generation and growth."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,7 +9,7 @@ COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
-    """Draw the results that there are, by name; a panel of one that is missing says so."""
+    """Draw a panel for every result by name; one that is missing shows `not measured`."""
     figure = Figure(figsize=(10, 6), layout="constrained")
     axes = figure.subplots(2, 3)
     panels = (
@@ -35,11 +35,11 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
 
 
 def lines(ax: Axes, table: pd.DataFrame, key: str, x: str, y: str) -> None:
-    """Draw a line per path and device, both axes logarithmic."""
-    for i, ((name, device), one) in enumerate(table.groupby([key, "device"], sort=False)):
+    """Draw a line per path and device; both axes are logarithmic."""
+    for i, ((name, device), rows) in enumerate(table.groupby([key, "device"], sort=False)):
         label = name if isinstance(name, str) else f"window {name:g} µm"
         style = {"linestyle": "-" if device == "cpu" else "--", "color": COLOURS[i % len(COLOURS)]}
-        ax.plot(one[x], one[y], "o", markersize=3, label=label if device == "cpu" else f"{label}, {device}", **style)
+        ax.plot(rows[x], rows[y], "o", markersize=3, label=label if device == "cpu" else f"{label}, {device}", **style)
     ax.set(xscale="log", yscale="log")
     ax.set_xticks(sizes := sorted(table[x].unique()), [f"{size:,}" for size in sizes])
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if table[y].max() < 1000 * table[y].min() else (1,)))

@@ -1,4 +1,4 @@
-"""The paper's full run in hours, extrapolated from the rates measured: one mouse to learn from, one to be tested on."""
+"""Extrapolate the hours of the paper's full run, one mouse for training and one for tests, from measured rates."""
 
 import numpy as np
 import pandas as pd
@@ -7,30 +7,30 @@ from inputs import DENSITY
 TRAINING_CELLS, TEST_CELLS, TEST_SECTIONS = 2_839_984, 1_227_408, 66
 TARGET_CELLS = 168_000_000  # of the configuration's 20,000 steps of 16 windows
 CROPS, SIDES, WINDOW = 5, (300.0, 900.0), 600.0  # per test section; µm
-VARIANTS = 3  # of every prediction are scored
+VARIANTS = 3  # scored for every prediction
 NODE = 64  # cores of a CPU node
 PAPER_GPU_HOURS = 4 * 3  # four A800 for three hours
 
 
 def windows_of_hole(side: float, window: float = WINDOW) -> float:
-    """Windows that generate a square hole: in every round the seen cells within half a window of it, which it loses."""
+    """Count the windows that generate a square hole: one per seen cell within half a window, in every round."""
     sides = np.arange(side, 0, -window)
     return float(DENSITY * ((sides + window) ** 2 - sides**2).sum())
 
 
 def hours(tables: dict[str, pd.DataFrame]) -> list[dict]:
-    """Work out every stage's hours.
+    """Compute the hours of every stage.
 
     Parameters
     ----------
     tables
-        The benchmarks' results by name; those that are missing leave their hours NaN.
+        The benchmarks' results by name; without a result its hours are NaN.
 
     Returns
     -------
-    One row per stage: `stage`, `work` in words, hours on this machine (`cpu`), on a node of `NODE` cores (`node`), on
-    one GPU (`gpu`) and on four (`gpus`), the last three if all cores and GPUs were used as well; `gpus` is NaN, too,
-    where a stage does not run on a GPU.
+    One row per stage: `stage`, `work` in words, and hours on this machine (`cpu`), on a node of `NODE` cores (`node`),
+    on one GPU (`gpu`) and on four (`gpus`). The last three assume that all cores and GPUs are used equally well. GPU
+    hours are NaN if a stage does not run on a GPU.
     """
     sides = np.linspace(*SIDES, 61)
     n_windows = TEST_SECTIONS * CROPS * np.mean([windows_of_hole(side) for side in sides])
@@ -56,8 +56,8 @@ def hours(tables: dict[str, pd.DataFrame]) -> list[dict]:
     for stage, amount, unit, source, on_gpu in stages:
         cpu, cores = rate(tables, *source, gpu=False)
         gpu = rate(tables, *source, gpu=True)[0] if on_gpu else np.nan
-        own, other = amount / cpu / 3600, amount / gpu / 3600
-        times = {"cpu": own, "node": own * cores / NODE, "gpu": other, "gpus": other / 4}
+        cpu_hours, gpu_hours = amount / cpu / 3600, amount / gpu / 3600
+        times = {"cpu": cpu_hours, "node": cpu_hours * cores / NODE, "gpu": gpu_hours, "gpus": gpu_hours / 4}
         rows.append({"stage": stage, "work": f"{amount:,.0f} {unit}", "runs_on_gpu": on_gpu, **times})
     return rows
 
@@ -65,7 +65,7 @@ def hours(tables: dict[str, pd.DataFrame]) -> list[dict]:
 def rate(
     tables: dict[str, pd.DataFrame], name: str, where: dict[str, object], column: str, *, gpu: bool
 ) -> tuple[float, float]:
-    """Look a rate up, that of the most cells if there are several, and the cores it was measured on; or NaN."""
+    """Look up a rate, that of the most cells if there are several, and the cores used; NaN if there is none."""
     if name not in tables:
         return np.nan, np.nan
     table = tables[name]

@@ -1,9 +1,8 @@
-"""Generation: its cost against the number of unseen cells, and how much of what is computed is padding.
+"""Measure the cost of generation against the number of unseen cells, and the share of padding.
 
-Square holes of one size lie far apart in a section of 1,850 cells per mm², 1, 3 and 9 of them: as many times the
-unseen cells, and as many times the windows. These are generated with windows of 400 µm, to be done in minutes; the
-default of 600 µm is measured on one hole. Padding is counted in tokens, seen cells and targets together, which pass
-through the same layers.
+1, 3 and 9 square holes of one size lie far apart in a section of 1,850 cells per mm², so unseen cells and windows are
+1, 3 and 9 times as many. They are generated with windows of 400 µm, which takes minutes; the default of 600 µm is
+measured on one hole. Padding is counted in tokens, of seen cells and targets together: all pass the same layers.
 
     python benchmarks/generation.py
 """
@@ -22,7 +21,7 @@ from gest.tasks.generation.rounds import Generated, generate_tokens
 
 
 class Case(NamedTuple):
-    """Holes in a section; all lengths in µm."""
+    """Square holes in a section; lengths in µm."""
 
     window: float
     side: float
@@ -42,54 +41,61 @@ def section(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Counter:
-    """Counts the windows that a model runs, and the tokens in their batches."""
+    """Count the windows that a model runs, and the tokens in their batches."""
 
     def __init__(self, model: GeST) -> None:
         self.predict = model.predict
         self.windows = self.seen = self.padded = 0
         model.predict = self
 
-    def __call__(self, tokens: torch.Tensor, bins: torch.Tensor, n_seen: torch.Tensor, places: torch.Tensor):  # noqa: ANN204
-        """Predict, and count."""
+    def __call__(self, tokens: torch.Tensor, bins: torch.Tensor, n_seen: torch.Tensor, target_bins: torch.Tensor):  # noqa: ANN204
+        """Count, then predict."""
         self.windows += len(tokens)
         self.seen += int(n_seen.sum())
-        self.padded += tokens.numel() + places[..., 0].numel()
-        return self.predict(tokens, bins, n_seen, places)
+        self.padded += tokens.numel() + target_bins[..., 0].numel()
+        return self.predict(tokens, bins, n_seen, target_bins)
 
-    def waste(self, made: Generated) -> float:
-        """Share of the tokens that were padding: a window's targets are the estimates that it gave."""
-        return 1 - (self.seen + int(made.estimates.sum())) / self.padded
+    def waste(self, generated: Generated) -> float:
+        """Compute the share of tokens that were padding; every target of a window gave one estimate."""
+        return 1 - (self.seen + int(generated.estimates.sum())) / self.padded
 
 
 def measure(case: Case, device: torch.device) -> dict:
     """Generate the holes of one section."""
     model = default_model({"window": case.window}).to(device).eval()
     xy, tokens = section(case)
-    before, counted = memory_mb(), Counter(model)
+    memory_before, counter = memory_mb(), Counter(model)
     start = time.perf_counter()
-    made = generate_tokens(model, xy, tokens)
-    seconds, unseen = time.perf_counter() - start, len(made.rounds)
-    about = {"windows": counted.windows, "seconds": seconds, "windows_per_s": counted.windows / seconds}
-    waste = {"padding_waste": counted.waste(made), "mean_seen": counted.seen / counted.windows}
-    peak = {"peak_mb_before": before, "peak_mb": memory_mb()}
-    return {"unseen_cells": unseen, "rounds": int(made.rounds.max()), **about, **waste, **peak}
+    generated = generate_tokens(model, xy, tokens)
+    seconds = time.perf_counter() - start
+    return {
+        "unseen_cells": len(generated.rounds),
+        "rounds": int(generated.rounds.max()),
+        "windows": counter.windows,
+        "seconds": seconds,
+        "windows_per_s": counter.windows / seconds,
+        "padding_waste": counter.waste(generated),
+        "mean_seen": counter.seen / counter.windows,
+        "peak_mb_before": memory_before,
+        "peak_mb": memory_mb(),
+    }
 
 
 def main() -> None:
-    """Measure every case in a process of its own."""
+    """Measure every case in a separate process."""
     parser = options(__doc__)
-    parser.add_argument("--part", nargs=2, metavar=("CASE", "DEVICE"), help="measure one alone")
-    given = parser.parse_args()
-    if given.part:
-        case, device = given.part
+    parser.add_argument("--part", nargs=2, metavar=("CASE", "DEVICE"), help="measure one case only")
+    arguments = parser.parse_args()
+    if arguments.part:
+        case, device = arguments.part
         print(json.dumps(measure(Case(*json.loads(case)), torch.device(device))))
         return
     rows = []
     for device in devices():
-        for case in [Case(100, 50, holes) for holes in (1, 2)] if given.quick else CASES:
-            found = done(in_process(__file__, "--part", json.dumps(case), device.type), f"generation, {case}")
-            rows.append({**case._asdict(), **found, **machine(device)})
-    write("generation", rows, quick=given.quick)
+        for case in [Case(100, 50, holes) for holes in (1, 2)] if arguments.quick else CASES:
+            result = done(in_process(__file__, "--part", json.dumps(case), device.type), f"generation, {case}")
+            rows.append({**case._asdict(), **result, **machine(device)})
+    write("generation", rows, quick=arguments.quick)
 
 
 if __name__ == "__main__":

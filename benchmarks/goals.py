@@ -1,4 +1,4 @@
-"""What is aimed at on the CPU, and what the benchmarks' results say was reached."""
+"""Goals on the CPU, and whether the results of the benchmarks reach them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,45 +7,45 @@ import numpy as np
 import pandas as pd
 
 Tables = dict[str, pd.DataFrame]
-"""Results by name of the benchmark; those that are missing were not measured."""
+"""Results by name of the benchmark; missing ones were not measured."""
 
 
 class Goal(NamedTuple):
-    """A bound, and the value that it is for."""
+    """A bound, and the measured value."""
 
     what: str
     least: bool
-    """Whether the bound is a lower one."""
+    """Whether the bound is a minimum."""
     bound: float
     reached: float
-    """NaN where it was not measured."""
+    """NaN if it was not measured."""
 
     @property
     def met(self) -> bool | None:
-        """Whether the bound is kept; None where nothing was measured."""
+        """Whether the goal is reached; None if it was not measured."""
         if np.isnan(self.reached):
             return None
         return self.reached >= self.bound if self.least else self.reached <= self.bound
 
 
 def get(tables: Tables, name: str) -> pd.DataFrame:
-    """Return a result, or an empty table."""
+    """Return a result, or an empty table if it is missing."""
     return tables.get(name, pd.DataFrame())
 
 
 def exponent(x: Sequence[float], y: Sequence[float]) -> float:
-    """Slope in double-logarithmic scale: 1 is linear growth, 2 quadratic."""
+    """Fit the slope in double-logarithmic scale: 1 is linear growth, 2 quadratic."""
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
 def goals(tables: Tables) -> list[Goal]:
-    """Compare every goal with what was measured."""
+    """List every goal with the measured value."""
 
     def largest(name: str, column: str, **where: object) -> float:
-        found = get(tables, name)
-        for key, wanted in where.items():
-            found = found[found[key] == wanted] if len(found) else found
-        return float(found[column].max()) if len(found) else np.nan
+        rows = get(tables, name)
+        for key, value in where.items():
+            rows = rows[rows[key] == value] if len(rows) else rows
+        return float(rows[column].max()) if len(rows) else np.nan
 
     cpu = {"device": "cpu"}
     dense, plain = {"path": "dense mask"} | cpu, {"path": "written out"} | cpu

@@ -1,7 +1,7 @@
-"""Growth: time and memory of every stage at 10⁴, 10⁵ and 10⁶ cells.
+"""Measure time and memory of every stage at 10⁴, 10⁵ and 10⁶ cells.
 
-A stage that treats cells alike is run on a part of them where all would take hours: `done` says on how many, and the
-seconds are those of all cells at the rate measured. Each stage and size runs in a process of its own.
+A stage that would take hours on all cells runs on a part of them: `done` is how many, and the seconds are extrapolated
+to all cells at the measured rate. Each stage and size runs in a separate process.
 
     python benchmarks/growth.py --stages embedding scoring --cells 10000
 """
@@ -34,7 +34,7 @@ SECTION = 20_000  # cells of a section, about what the paper's have
 STEPS, WINDOWS = 20, 16
 NICHES = 48
 HOLE = 300.0  # µm
-SCORED = 5  # sections, at most
+SCORED = 5  # sections at most
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 Done = dict[str, float]
@@ -42,7 +42,7 @@ Done = dict[str, float]
 
 
 def importing(n_cells: int, folder: Path) -> Done:
-    """Read upstream's files, and write sections."""
+    """Read upstream's files and write sections."""
     return abc_reader.read_and_write(folder)
 
 
@@ -53,14 +53,14 @@ def fitting(n_cells: int, folder: Path) -> Done:
 
 
 def tokenising(n_cells: int, folder: Path) -> Done:
-    """Read every section, and tokenise it."""
+    """Read and tokenise every section."""
     fitted, start = Vocabulary.load(folder / "vocabulary.npz"), time.perf_counter()
     done = sum(len(tokenize(read_section(path), fitted).tokens) for path in vocabulary.files(folder))
     return {"done": done, "seconds": time.perf_counter() - start}
 
 
 def training_data(n_cells: int, folder: Path) -> Done:
-    """Draw the windows of training steps, until as many cells were predicted as there are."""
+    """Draw the windows of some training steps; `done` counts their target cells."""
     sizes = [min(SECTION, n_cells - start) for start in range(0, n_cells, SECTION)]
     sections = [random_section(n, seed=i) for i, n in enumerate(sizes)]
     windows = Windows(sections, default_model().config, seed=0)
@@ -71,7 +71,7 @@ def training_data(n_cells: int, folder: Path) -> Done:
 
 @torch.no_grad()
 def embedding(n_cells: int, folder: Path) -> Done:
-    """Embed niches out of a section that holds all cells, as `gest.tasks.embed.embed_tokens` does."""
+    """Embed some niches of a section with all cells, as `gest.tasks.embed.embed_tokens` does."""
     model = default_model().to(DEVICE).eval()
     niches = Niches(random_section(n_cells), model.config)
     chosen = np.random.default_rng(0).choice(n_cells, min(NICHES, n_cells), replace=False)
@@ -83,7 +83,7 @@ def embedding(n_cells: int, folder: Path) -> Done:
 
 
 def generating(n_cells: int, folder: Path) -> Done:
-    """Generate a hole in the midst of a section that holds all cells."""
+    """Generate a hole in the middle of a section with all cells."""
     model, section = default_model().to(DEVICE).eval(), random_section(n_cells)
     middle = (n_cells / DENSITY) ** 0.5 / 2
     hidden = (np.abs(section.xy - middle) <= HOLE / 2).all(1)
@@ -93,7 +93,7 @@ def generating(n_cells: int, folder: Path) -> Done:
 
 
 def scoring(n_cells: int, folder: Path) -> Done:
-    """Score one prediction of every cell, five crops to a section."""
+    """Score one prediction of every cell, with five crops per section."""
     done, taken = 0, 0.0
     for i, first in enumerate(range(0, n_cells, SECTION)[:SCORED]):
         n, rng = min(SECTION, n_cells - first), np.random.default_rng(i)
@@ -127,44 +127,44 @@ FILES = {"import": "atlas", "vocabulary": "sections", "tokenise": "sections"}
 """The folder of files that a stage reads."""
 
 
-def row(stage: str, n_cells: int, found: dict) -> dict:
-    """Scale what a part of the cells took to all of them."""
-    about = {"stage": stage, "cells": n_cells, "status": found["status"]}
-    if found["status"] != "ok":
-        return about
-    done, taken = found["done"], found["seconds"]
+def row(stage: str, n_cells: int, result: dict) -> dict:
+    """Make a row of the results, with the time of a part of the cells scaled to all of them."""
+    labels = {"stage": stage, "cells": n_cells, "status": result["status"]}
+    if result["status"] != "ok":
+        return labels
+    done, taken = result["done"], result["seconds"]
     rate = {"seconds": taken * n_cells / done, "cells_per_s": done / taken}
-    return about | {"done": done, **rate, "peak_mb": found["peak_mb"], "extrapolated": done < n_cells}
+    return labels | {"done": done, **rate, "peak_mb": result["peak_mb"], "extrapolated": done < n_cells}
 
 
 def main() -> None:
     """Run every stage at every size."""
     parser = options(__doc__)
-    parser.add_argument("--cells", type=int, nargs="+", default=[10**4, 10**5, 10**6], help="how many")
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="which (default: all)")
-    parser.add_argument("--part", nargs=3, metavar=("STAGE", "CELLS", "FOLDER"), help="run one alone")
-    given = parser.parse_args()
-    if given.part:
-        stage, n_cells, folder = given.part
-        found = STAGES[stage](int(n_cells), Path(folder))
-        print(json.dumps(found | {"peak_mb": memory_mb()}))
+    parser.add_argument("--cells", type=int, nargs="+", default=[10**4, 10**5, 10**6], help="numbers of cells")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="stages (default: all)")
+    parser.add_argument("--part", nargs=3, metavar=("STAGE", "CELLS", "FOLDER"), help="run one stage only")
+    arguments = parser.parse_args()
+    if arguments.part:
+        stage, n_cells, folder = arguments.part
+        result = STAGES[stage](int(n_cells), Path(folder))
+        print(json.dumps(result | {"peak_mb": memory_mb()}))
         return
     rows = []
-    if given.quick:  # windows hold as many cells in a small section: `generation.py` has small ones
-        given.cells, given.stages = [1000], [stage for stage in given.stages if stage != "generation"]
-    for n_cells in given.cells:
+    if arguments.quick:  # a small section has no smaller windows; `generation.py --quick` runs small ones
+        arguments.cells, arguments.stages = [1000], [stage for stage in arguments.stages if stage != "generation"]
+    for n_cells in arguments.cells:
         with tempfile.TemporaryDirectory() as parent:
             folders = {name: Path(parent, name) for name in ("atlas", "sections")}
-            if "import" in given.stages:
+            if "import" in arguments.stages:
                 abc_reader.make(folders["atlas"], n_cells)
-            if {"vocabulary", "tokenise"} & set(given.stages):
+            if {"vocabulary", "tokenise"} & set(arguments.stages):
                 vocabulary.make(folders["sections"], n_cells)
-            for stage in given.stages:
-                found = in_process(__file__, "--part", stage, n_cells, folders.get(FILES.get(stage), parent))
-                about = machine(DEVICE if stage in ("embedding", "generation") else torch.device("cpu"))
-                rows.append(row(stage, n_cells, found) | about)
+            for stage in arguments.stages:
+                result = in_process(__file__, "--part", stage, n_cells, folders.get(FILES.get(stage), parent))
+                device = machine(DEVICE if stage in ("embedding", "generation") else torch.device("cpu"))
+                rows.append(row(stage, n_cells, result) | device)
                 print(f"{stage}, {n_cells:,} cells: {rows[-1]['status']}", flush=True)
-        write("growth", rows, quick=given.quick)  # so far
+        write("growth", rows, quick=arguments.quick)  # what is done so far
 
 
 if __name__ == "__main__":

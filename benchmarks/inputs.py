@@ -1,6 +1,6 @@
-"""What the benchmarks are run on: the default model with weights that are not trained, and random tissue.
+"""Inputs of the benchmarks: the default model with untrained weights, and random tissue.
 
-Neither changes the work that is done.
+Real weights and tissue would cost the same time.
 """
 
 from typing import Any
@@ -37,13 +37,13 @@ def random_vocabulary(n_metacells: int = METACELLS, n_genes: int = GENES, seed: 
 
 
 def default_model(config: Any = None, *, vocabulary: Vocabulary | None = None, seed: int = 0) -> GeST:
-    """Make the default model, or one that is configured, on the CPU."""
+    """Create the default model, or a configured one, on the CPU."""
     torch.manual_seed(seed)
     return GeST(config, vocabulary or random_vocabulary())
 
 
 def random_windows(model: GeST, size: int, length: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw a batch as `gest.training.batches.Windows` gives it: tokens (B, N), bins (B, N, 2), lengths (B,), nothing padded."""
+    """Draw an unpadded batch as of `gest.training.batches.Windows`: tokens (B, N), bins (B, N, 2), lengths (B,)."""
     rng = np.random.default_rng(seed)
     tokens = rng.integers(len(model.vocabulary), size=(size, length))
     bins = rng.integers(model.config.model.position_bins + 1, size=(size, length, 2))
@@ -51,6 +51,6 @@ def random_windows(model: GeST, size: int, length: int, seed: int = 0) -> tuple[
 
 
 def random_section(n_cells: int, n_metacells: int = METACELLS, *, density: float = DENSITY, seed: int = 0) -> Tokens:
-    """Scatter cells with random meta cells over a square."""
+    """Place cells with random meta cells at random in a square."""
     rng = np.random.default_rng(seed)
     return Tokens(rng.random((n_cells, 2)) * (n_cells / density) ** 0.5, rng.integers(n_metacells, size=n_cells))

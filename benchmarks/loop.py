@@ -1,10 +1,9 @@
-"""The loop around the training step: what `gest.pretrain` spends outside it, in real steps of the default model.
+"""Measure what `gest.pretrain` spends around the training step, in real steps of the default model.
 
-A step is what lies between the call for its losses and the optimiser's end; everything else (waiting for windows,
-copying, logging, saving) is around it. Windows are drawn, ordered and binned by a thread while the step before theirs
-runs; their time is told as if nothing else had run meanwhile. States are saved, and rows logged, every few steps, so
-that they can be timed; in the share each counts as often as the configuration has it. On a GPU the step's share is its
-utilisation.
+A step lasts from the call for its losses to the end of the optimiser; everything else (waiting for windows, copying,
+logging, saving) is around it. A thread draws, orders and bins windows while the step before theirs runs; their time is
+reported as if nothing else had run. To be timed, saving and logging happen every few steps; their share is computed for
+the interval of the default configuration. On a GPU the share of the step is its utilisation.
 
     python benchmarks/loop.py
 """
@@ -32,11 +31,11 @@ SECTIONS, CELLS = 4, 20_000
 
 
 class Clock:
-    """Adds up the seconds of what it is put around."""
+    """Record the seconds of functions and of training steps."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(list)
-        self.began = 0.0
+        self.started = 0.0
 
     def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Time every call."""
@@ -50,29 +49,32 @@ class Clock:
         return timed
 
     def begin(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Let a step begin with this function, where gradients are asked for."""
+        """Let a step begin with every call of this function."""
 
-        def begun(*arguments: Any, **settings: Any) -> Any:
-            self.began = time.perf_counter()
+        def starting(*arguments: Any, **settings: Any) -> Any:
+            self.started = time.perf_counter()
             return function(*arguments, **settings)
 
-        return begun
+        return starting
 
     def end(self, *_: Any) -> None:
-        """Let the step end with the optimiser's."""
+        """End the step; a hook of the optimiser."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        self.seconds["step"].append(time.perf_counter() - self.began)
+        self.seconds["step"].append(time.perf_counter() - self.started)
         self.seconds["ended"].append(time.perf_counter())
 
 
 def measure(steps: int, windows: int, save_every: int, window: float) -> list[dict]:
-    """Train, and tell where the seconds of a step went."""
+    """Train, and measure where the seconds of a step go."""
     settings = {
         "window": window,
         "pretraining": {
-            **{"steps": steps, "batch_size": windows, "warmup_steps": 1},
-            **{"checkpoint_every": save_every, "validate_every": save_every},
+            "steps": steps,
+            "batch_size": windows,
+            "warmup_steps": 1,
+            "checkpoint_every": save_every,
+            "validate_every": save_every,
         },
     }
     clock = Clock()
@@ -87,19 +89,19 @@ def measure(steps: int, windows: int, save_every: int, window: float) -> list[di
 
 
 def account(seconds: dict[str, list[float]], *, save_every: int) -> list[dict]:
-    """Share a step's time out, the first steps left aside, and what is done at intervals spread over theirs.
+    """Divide the time of a step into parts, without the first steps; spread what happens at intervals.
 
     Parameters
     ----------
     seconds
-        Of every `step`, `windows` and `saving`, and the time at which every step `ended`.
+        Of every `step`, `windows` and `saving`, and the times at which steps `ended`.
     save_every
         Steps between two that saved and logged.
     """
     plan = PretrainingConfig()
     between = np.diff(seconds["ended"])  # from the end of one step to that of the next
     around = between - seconds["step"][1:]
-    saved = np.arange(1, len(between) + 1) % save_every == 0  # what step i saves falls in before step i + 1 ends
+    saved = np.arange(1, len(between) + 1) % save_every == 0  # step i saves before step i + 1 ends
     usual = np.median(around[~saved])
     at_intervals = (np.median(around[saved]) - usual) / plan.checkpoint_every
     parts = {"step": np.median(seconds["step"][1:]), "around it": usual, "saving and logging": at_intervals}
@@ -109,10 +111,10 @@ def account(seconds: dict[str, list[float]], *, save_every: int) -> list[dict]:
 
 
 def main() -> None:
-    """Measure on the device that `gest.pretrain` takes."""
-    given = options(__doc__).parse_args()
-    size = (7, 2, 3, 150.0) if given.quick else (31, 4, 5, 600.0)
-    write("loop", [row | machine(devices()[-1]) for row in measure(*size)], quick=given.quick)
+    """Measure on the device that `gest.pretrain` uses."""
+    arguments = options(__doc__).parse_args()
+    size = (7, 2, 3, 150.0) if arguments.quick else (31, 4, 5, 600.0)
+    write("loop", [row | machine(devices()[-1]) for row in measure(*size)], quick=arguments.quick)
 
 
 if __name__ == "__main__":

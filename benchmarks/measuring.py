@@ -1,7 +1,7 @@
-"""What all benchmarks need: time and memory of a piece of work, the machine in words, and where results are kept.
+"""Shared by all benchmarks: measure time and memory, describe the machine, write results.
 
-A reference and the fast path take turns, so that what else the machine does falls on both; medians are compared.
-Memory is measured in a process of its own, by the kernel's account of it (Linux).
+A reference and the fast path take turns, so that other load on the machine affects both; medians are compared. Memory
+is measured in a separate process, as the kernel reports it (Linux).
 """
 
 import argparse
@@ -22,27 +22,27 @@ import torch
 
 
 class Ratio(NamedTuple):
-    """How many times as long the reference takes as the fast path: median and quartiles over rounds."""
+    """Time of the reference over time of the fast path: median and quartiles over rounds."""
 
     median: float
     low: float
     high: float
 
 
-def options(about: str) -> argparse.ArgumentParser:
-    """Make the parser that all benchmarks share."""
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="small sizes and few repeats, to try the benchmark itself")
+def options(description: str) -> argparse.ArgumentParser:
+    """Create the parser that all benchmarks share."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small sizes and few repeats, to test the benchmark")
     return parser
 
 
 def devices() -> list[torch.device]:
-    """List what this machine can be measured on."""
+    """List the devices of this machine."""
     return [torch.device("cpu")] + [torch.device("cuda")] * torch.cuda.is_available()
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """Describe the machine, as every row of the results does; nothing tells whose it is."""
+    """Describe the machine, for every row of the results; nothing identifies its owner."""
     cuda = device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(device) if cuda else "cpu",
@@ -54,26 +54,26 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Return the model of the processor, as far as it is told, and the widest instructions that PyTorch finds there."""
+    """Return the model of the processor, if known, and the widest instructions that PyTorch uses on it."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
     return f"{model}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """Half precision where training uses it: on CUDA."""
+    """Compute in half precision where training does: on CUDA."""
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether it multiplies in half precision by itself; where a CPU does not, PyTorch is hundreds of times as slow."""
+    """Whether a device multiplies in half precision; on a CPU that does not, PyTorch is hundreds of times slower."""
     if device.type != "cpu":
         return True
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """Time one call, to the end of what it started on a GPU."""
+    """Time one call, until its work on a GPU is done."""
     start = time.perf_counter()
     work()
     if torch.cuda.is_available():
@@ -82,53 +82,53 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def turns(works: Mapping[Any, Callable[[], Any]], repeats: int) -> dict[Any, np.ndarray]:
-    """Time pieces of work in turn, after one round that does not count: name to (repeats,) seconds."""
+    """Time functions in turn, after one round that does not count: name to (repeats,) seconds."""
     rounds = [{name: seconds(work) for name, work in works.items()} for _ in range(repeats + 1)]
-    return {name: np.array([one[name] for one in rounds[1:]]) for name in works}
+    return {name: np.array([times[name] for times in rounds[1:]]) for name in works}
 
 
 def ratio(reference: np.ndarray, fast: np.ndarray) -> Ratio:
-    """Compare round by round: the two of a round ran under the same conditions."""
+    """Compare round by round: both of a round ran under the same conditions."""
     low, median, high = np.quantile(reference / fast, (0.25, 0.5, 0.75))
     return Ratio(float(median), float(low), float(high))
 
 
 def memory_mb(kind: str = "VmHWM") -> float:
-    """Resident memory of this process, MB: its peak (`VmHWM`) or what it is now (`VmRSS`)."""
+    """Return the resident memory of this process, MB: its peak (`VmHWM`) or its present value (`VmRSS`)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(kind)) / 1024
 
 
 def machine_memory_mb() -> float:
-    """Memory of this machine, MB."""
+    """Return the memory of this machine, MB."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
 
 
 def extra_memory_mb(work: Callable[[], Any], device: torch.device) -> float:
-    """Peak memory that a piece of work needs beside what was there before, MB."""
+    """Measure the peak memory that a function needs in addition to what was in use before, MB."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         work()
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
-    ctypes.CDLL(None).malloc_trim(0)  # what was freed before is not to be used again uncounted
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    ctypes.CDLL(None).malloc_trim(0)  # else memory freed before would be reused, uncounted
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = memory_mb("VmRSS")
     work()
     return memory_mb() - before
 
 
 def in_process(script: str, *arguments: Any, limit: float | None = None) -> dict[str, Any]:
-    """Run a part of a benchmark in a process of its own; what it printed last is its result, as JSON.
+    """Run a part of a benchmark in a separate process; the last line that it prints is its result, as JSON.
 
-    Where it takes longer than `limit` seconds, or dies, the result is a `status` that says so.
+    The `status` of the result says whether it took longer than `limit` seconds, or died.
     """
     command = [sys.executable, script, *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
         try:
-            told, _ = child.communicate(timeout=limit)
+            output, _ = child.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)  # and what it started
+            os.killpg(child.pid, signal.SIGKILL)  # with its own children
             return {"status": f"stopped after {limit / 60:g} minutes"}
         except BaseException:
             os.killpg(child.pid, signal.SIGKILL)
@@ -137,23 +137,23 @@ def in_process(script: str, *arguments: Any, limit: float | None = None) -> dict
         return {"status": "killed, as when memory runs out"}
     if child.returncode:
         return {"status": f"failed (exit status {child.returncode})"}
-    return {"status": "ok"} | json.loads(told.splitlines()[-1])
+    return {"status": "ok"} | json.loads(output.splitlines()[-1])
 
 
-def done(found: dict[str, Any], what: str) -> dict[str, Any]:
-    """Take the result of `in_process` without its status, or end the benchmark with it."""
-    if found["status"] != "ok":
-        raise SystemExit(f"{what}: {found['status']}.")
-    return {name: value for name, value in found.items() if name != "status"}
+def done(result: dict[str, Any], what: str) -> dict[str, Any]:
+    """Return the result of `in_process` without its status; end the benchmark if it failed."""
+    if result["status"] != "ok":
+        raise SystemExit(f"{what}: {result['status']}.")
+    return {name: value for name, value in result.items() if name != "status"}
 
 
 def results(quick: bool) -> Path:
-    """Name the folder of results; those of a quick run mean nothing, and are kept apart."""
+    """Return the folder of results; those of a quick run mean nothing and have a separate folder."""
     return Path("results/benchmarks/quick" if quick else "results/benchmarks")
 
 
 def write(name: str, rows: Sequence[Mapping[str, Any]], *, quick: bool) -> None:
-    """Write a benchmark's rows as `results/benchmarks/NAME.csv`, four figures of each number, and print them."""
+    """Write rows as `results/benchmarks/NAME.csv`, with four significant digits, and print them."""
     table = pd.DataFrame(rows)
     results(quick).mkdir(parents=True, exist_ok=True)
     table.to_csv(results(quick) / f"{name}.csv", index=False, float_format="%.4g")

@@ -1,10 +1,10 @@
-"""Embedding a section by GeST, zero-shot, and by the packaged methods: seconds and memory against its size.
+"""Time the embedding of a section by GeST, zero-shot, and by the packaged methods, against its size.
 
-Sections are simulated, 1,850 cells per mm² and 1,122 genes; niches of 600 µm; one seed each. GeST's weights are not
-trained, which does not change the work; the training on the section that the others cannot do without is in their
-seconds. The methods run in their environments in `.venvs` (`snakemake .venvs/NAME` makes one), on one thread as in the
-workflow; GeST has the machine's threads, and a row on one. A method that ran out of memory or time at one size is not
-tried at a larger one. Rows of methods that are not named stay as they were.
+Sections are simulated: 1,850 cells per mm², 1,122 genes; niches of 600 µm; one seed. GeST's weights are untrained,
+which does not change its time; the seconds of the other methods include their training on the section. These methods
+run in their environments in `.venvs` (create one with `snakemake .venvs/NAME`), on one thread as in the workflow; GeST
+runs on all threads and, in another row, on one. A method that ran out of memory or time at one size is not run at
+a larger one. Rows of methods that are not named are kept.
 
     python benchmarks/packaged.py --cells 1000 3000 10000 --limit 180
     python benchmarks/packaged.py --methods nichecompass
@@ -30,7 +30,7 @@ ONE_THREAD = "gest, one thread"
 
 
 def measure(method: str, n_cells: int) -> dict:
-    """Represent one section by one method."""
+    """Embed one section by one method."""
     width = (n_cells / DENSITY) ** 0.5
     section = simulate("s", donor="d", n_cells=n_cells, width_um=width, height_um=width, n_genes=GENES, seed=0)
     models = []
@@ -40,47 +40,54 @@ def measure(method: str, n_cells: int) -> dict:
     if method == ONE_THREAD:
         torch.set_num_threads(1)
         models = [model.cpu() for model in models]
-    (made,) = represent(
-        *(section, method.partition(",")[0]),
-        **{"seeds": [0], "models": models, "levels": ["region"], "windows": [600.0], "organism": "simulated"},
+    (embedding,) = represent(
+        section,
+        method.partition(",")[0],
+        seeds=[0],
+        models=models,
+        levels=["region"],
+        windows=[600.0],
+        organism="simulated",
     )
-    return {"seconds": made.seconds, "peak_mb": made.peak_mb, "status": made.status}
+    return {"seconds": embedding.seconds, "peak_mb": embedding.peak_mb, "status": embedding.status}
 
 
-def of_others(methods: Sequence[str], path: Path) -> list[dict]:
-    """Take the rows of an earlier run that are not of these methods."""
+def rows_of_others(methods: Sequence[str], path: Path) -> list[dict]:
+    """Read the rows of an earlier run that belong to other methods."""
     earlier = pd.read_csv(path) if path.exists() else pd.DataFrame({"method": []})
     return earlier[~earlier["method"].isin(methods)].to_dict("records")
 
 
 def main() -> None:
-    """Measure every method at every size, each in a process of its own."""
+    """Measure every method at every size, each in a separate process."""
     parser = options(__doc__)
     parser.add_argument("--cells", type=int, nargs="+", default=[1000, 3000, 10_000], help="sizes of the section")
-    parser.add_argument("--methods", nargs="+", default=["gest", ONE_THREAD, *PACKAGED], help="which (default: all)")
+    parser.add_argument(
+        "--methods", nargs="+", default=["gest", ONE_THREAD, *PACKAGED], help="methods to measure (default: all)"
+    )
     parser.add_argument("--limit", type=float, default=180, help="minutes that a method may take (default: 180)")
-    parser.add_argument("--part", nargs=2, metavar=("METHOD", "CELLS"), help="measure one alone")
-    given = parser.parse_args()
-    if given.part:
-        print(json.dumps(measure(given.part[0], int(given.part[1]))))
+    parser.add_argument("--part", nargs=2, metavar=("METHOD", "CELLS"), help="measure one method only")
+    arguments = parser.parse_args()
+    if arguments.part:
+        print(json.dumps(measure(arguments.part[0], int(arguments.part[1]))))
         return
-    rows = of_others(given.methods, results(given.quick) / "packaged.csv")
-    for method in given.methods:
+    rows = rows_of_others(arguments.methods, results(arguments.quick) / "packaged.csv")
+    for method in arguments.methods:
         python = environment_python(method) if method in PACKAGED else Path()
         status = "ok"
-        for n in [200] if given.quick else given.cells:
+        for n in [200] if arguments.quick else arguments.cells:
             if not python.exists():
-                status = f"not measured: there is no {python}"
+                status = f"not measured: {python} is missing"
             elif status == "ok":
-                found = in_process(__file__, "--part", method, n, limit=60 * given.limit)
-                status = found["status"]
+                result = in_process(__file__, "--part", method, n, limit=60 * arguments.limit)
+                status = result["status"]
             else:
-                status, found = f"not tried after {rows[-1]['cells']:,} cells", {}
-            seconds, peak = (found.get(key) if python.exists() else None for key in ("seconds", "peak_mb"))
-            about = {"method": method, "cells": n, "seconds": seconds, "cells_per_s": seconds and n / seconds}
+                status, result = f"not tried after {rows[-1]['cells']:,} cells", {}
+            seconds, peak = (result.get(key) if python.exists() else None for key in ("seconds", "peak_mb"))
+            speed = {"method": method, "cells": n, "seconds": seconds, "cells_per_s": seconds and n / seconds}
             memory = {"peak_mb": peak, "machine_mb": machine_memory_mb()}
-            rows.append(about | memory | {"status": status} | machine(torch.device("cpu")))
-        write("packaged", rows, quick=given.quick)  # so far: the whole takes hours
+            rows.append(speed | memory | {"status": status} | machine(torch.device("cpu")))
+        write("packaged", rows, quick=arguments.quick)  # after every method: all together take hours
 
 
 if __name__ == "__main__":

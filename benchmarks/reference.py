@@ -1,7 +1,8 @@
-"""The model's mathematics written the readable way: what the fast path is compared with, in values, gradients and time.
+"""Readable mathematics of the model, the reference of the fast path for values, gradients and time.
 
-Everything is computed from the weights of a given GeST by their names, so that nothing of its code is in here. Dropout
-is left out. Shapes: B windows, N cells of a window, L = N − 1, H heads, d head width, K meta cells, T genes, D width.
+Everything is computed from the named weights of a GeST, without its code. Dropout is left out.
+
+Shapes: B windows, N cells of a window, L = N − 1, H heads, d head width, K meta cells, T genes, D width.
 """
 
 import math
@@ -15,18 +16,18 @@ from gest import GeST, position
 from gest.attention import spatial_mask
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Queries, keys and values, each (B, H, 2L, d), to (B, H, 2L, d)."""
+"""From queries, keys and values, each (B, H, 2L, d), to (B, H, 2L, d)."""
 
 
 def written_out(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Eq. 6 as it is printed: all 2L × 2L scores, those outside the mask at −∞, softmax."""
+    """Compute Eq. 6 as printed: all 2L × 2L scores, −∞ outside the mask, softmax."""
     mask = spatial_mask(q.shape[-2] // 2).to(q.device)
     scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
     return scores.masked_fill(~mask, float("-inf")).softmax(-1) @ v
 
 
 def dense_mask(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """PyTorch's fused attention, given the 2L × 2L mask."""
+    """Run PyTorch's fused attention with the 2L × 2L mask."""
     mask = spatial_mask(q.shape[-2] // 2).to(q.device)
     return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
@@ -42,9 +43,9 @@ def logits(model: GeST, tokens: Tensor, bins: Tensor, attend: Attention) -> Tens
         return functional.layer_norm(x, x.shape[-1:], w[f"{name}.weight"], w[f"{name}.bias"])
 
     width = model.config.model.width
-    places = position.encode(bins, width).to(model.codebook)  # Eq. 12
-    cells = linear("embed", model.codebook[tokens]) + places  # every cell's own expression
-    x = torch.cat((cells[:, :-1], places[:, 1:]), dim=1)  # (B, 2L, D)
+    positions = position.encode(bins, width).to(model.codebook)  # Eq. 12
+    cells = linear("embed", model.codebook[tokens]) + positions  # every cell's own expression
+    x = torch.cat((cells[:, :-1], positions[:, 1:]), dim=1)  # (B, 2L, D)
     for i in range(model.config.model.layers):
         qkv = linear(f"blocks.{i}.qkv", norm(f"blocks.{i}.norm_attention", x))
         q, k, v = (part.unflatten(-1, (model.config.model.heads, -1)).transpose(1, 2) for part in qkv.chunk(3, dim=-1))
@@ -57,7 +58,7 @@ def logits(model: GeST, tokens: Tensor, bins: Tensor, attend: Attention) -> Tens
 
 
 def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor, attend: Attention) -> Tensor:
-    """(4,) mean losses of all targets, level by level: those of `gest.training.objective.window_losses`."""
+    """Compute the mean losses (4,) of all targets, level by level, as `gest.training.objective.window_losses`."""
     targets = tokens[:, 1:]
     real = torch.arange(targets.shape[1], device=tokens.device) < lengths[:, None] - 1
     log_p = logits(model, tokens, bins, attend)[real].float().log_softmax(-1)  # Eq. 8
@@ -71,18 +72,18 @@ def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor, at
 
 
 def largest_error(values: list[Tensor], expected: list[Tensor]) -> float:
-    """Largest difference of any pair of tensors, each relative to the largest value expected of it."""
+    """Return the largest difference of any pair of tensors, relative to the largest expected value of its pair."""
     pairs = ((a.detach(), b.detach()) for a, b in zip(values, expected, strict=True))
     return max(float((a - b).abs().max() / b.abs().max().clamp_min(1e-30)) for a, b in pairs)
 
 
 def gradients(losses: Tensor, model: GeST) -> list[Tensor]:
-    """Gradients of the mean loss (Eq. 10) by every weight that it depends on."""
-    found = torch.autograd.grad(losses.mean(), list(model.parameters()), allow_unused=True)
-    return [gradient for gradient in found if gradient is not None]
+    """Compute the gradients of the mean loss (Eq. 10) by every weight that it depends on."""
+    all_gradients = torch.autograd.grad(losses.mean(), list(model.parameters()), allow_unused=True)
+    return [gradient for gradient in all_gradients if gradient is not None]
 
 
 def check_equal(what: str, error: float, tolerance: float) -> None:
-    """End the benchmark if the fast path computes something else than the reference: it is not measured then."""
+    """End the benchmark if the fast path does not compute the same as the reference."""
     if not error <= tolerance:
         raise SystemExit(f"{what}: the fast path differs from the reference by {error:.2g}, above {tolerance:g}.")

@@ -1,6 +1,6 @@
-"""Write `docs/performance.md` and a figure out of `results/benchmarks/*.csv`; what is missing is "not measured".
+"""Write `docs/performance.md` and a figure from `results/benchmarks/*.csv`; missing results are "not measured".
 
-The rows are kept in `benchmarks/measured` beside the page: put back into `results/benchmarks`, they make it again.
+The results are kept in `benchmarks/measured`: copied back to `results/benchmarks`, they give the same page.
 """
 
 import shutil
@@ -21,54 +21,56 @@ MISSING = "not measured"
 
 
 def read(folder: Path) -> Tables:
-    """Read every result there is."""
+    """Read all results of a folder."""
     return {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Show a number with so many figures, and NaN as not measured."""
+    """Format a number with this many significant digits, and NaN as not measured."""
     if pd.isna(value):
         return MISSING
     return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
 def spread(row: pd.Series, name: str = "ratio") -> str:
-    """Show a ratio with its quartiles."""
+    """Format a ratio with its quartiles."""
     return f"{row[name]:.2f} ({row[f'{name}_low']:.2f}–{row[f'{name}_high']:.2f})"
 
 
 def power(x: Sequence[float], y: Sequence[float]) -> str:
-    """Show the exponent of growth, of two sizes at least."""
+    """Format the exponent of growth, which needs two sizes."""
     return f"{exponent(x, y):.2f}" if len(x) > 1 else MISSING
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay a table out; one without rows says that nothing was measured."""
+    """Format a table; one without rows says that nothing was measured."""
     return lay_out([head, *(rows or [[MISSING] + [""] * (len(head) - 1)])])
 
 
 def on_gpu(*needed: pd.DataFrame) -> str:
-    """Say so where results are of the CPU alone."""
-    return "" if any((one["device"] != "cpu").any() for one in needed if "device" in one) else f"GPU: {MISSING}."
+    """Return a remark if all results are of the CPU."""
+    return "" if any((rows["device"] != "cpu").any() for rows in needed if "device" in rows) else f"GPU: {MISSING}."
 
 
 def machines(tables: Tables) -> str:
-    """Describe the machine; where parts were measured on several, each with its parts."""
+    """Describe the machine; if there are several, each with the parts that were measured on it."""
     keys = ["processor", "cores", "threads", "torch", "device"]
-    found = [one[keys].assign(part=part.partition("_")[0]) for part, one in tables.items() if set(keys) <= set(one)]
-    if not found:
+    labelled = [
+        rows[keys].assign(part=name.partition("_")[0]) for name, rows in tables.items() if set(keys) <= set(rows)
+    ]
+    if not labelled:
         return f"Machine: {MISSING}."
     lines = []
-    kinds = pd.concat(found).drop_duplicates().groupby(keys, sort=False)
-    for (processor, cores, threads, torch, device), one in kinds:
+    kinds = pd.concat(labelled).drop_duplicates().groupby(keys, sort=False)
+    for (processor, cores, threads, torch, device), rows in kinds:
         lines.append(f"- {processor}, {cores} cores, {threads} threads, torch {torch}")
         lines[-1] += "" if device == "cpu" else f", {device}"
-        lines[-1] += f": {', '.join(one['part'].unique())}" if len(kinds) > 1 else ""
+        lines[-1] += f": {', '.join(rows['part'].unique())}" if len(kinds) > 1 else ""
     return "\n".join(["Machine:", "", *lines])
 
 
 def aims(tables: Tables) -> list[str]:
-    """Open with what is aimed at, and what was reached."""
+    """Write the goals, and which are reached."""
     rows = []
     for goal in goals(tables):
         met = "–" if goal.met is None else "yes" if goal.met else "no"
@@ -77,7 +79,7 @@ def aims(tables: Tables) -> list[str]:
 
 
 def attention(tables: Tables) -> list[str]:
-    """Section 1."""
+    """Write section 1, attention."""
     times, memory = get(tables, "attention"), get(tables, "attention_memory")
     rows = [
         [row["device"], str(row["L"]), row["path"], row["dtype"], number(row["ms"]), spread(row)]
@@ -95,16 +97,16 @@ def attention(tables: Tables) -> list[str]:
         )
     rows = []
     if len(memory):
-        for (device, path), one in memory.groupby(["device", "path"], sort=False):
-            known = one.dropna(subset="mb")
-            sizes = ", ".join(f"{row.L}: {number(row.mb)}" for row in one.itertuples())
-            rows.append([device, path, sizes, power(known["L"], known["mb"])])
+        for (device, path), sizes in memory.groupby(["device", "path"], sort=False):
+            known = sizes.dropna(subset="mb")
+            peaks = ", ".join(f"{row.L}: {number(row.mb)}" for row in sizes.itertuples())
+            rows.append([device, path, peaks, power(known["L"], known["mb"])])
     parts.append(table(["device", "path", "peak memory of one window, MB, by L", "grows as L to the power"], rows))
     return [*parts, on_gpu(times)]
 
 
 def step(tables: Tables) -> list[str]:
-    """Section 2."""
+    """Write section 2, a training step."""
     steps, operators, peaks = (get(tables, name) for name in ("step", "step_operators", "step_peak"))
     rows = [
         [row["device"], row["path"], number(row["seconds"]), number(row["cells_per_s"]), spread(row)]
@@ -130,19 +132,19 @@ def step(tables: Tables) -> list[str]:
 
 
 def loop(tables: Tables) -> list[str]:
-    """Section 3."""
+    """Write section 3, the loop around the step."""
     parts = get(tables, "loop")
     rows = [[row.device, row.part, number(row.ms), f"{row.share:.1%}"] for row in parts.itertuples()]
-    told = ["## 3. The loop around the step", table(["device", "part", "ms per step", "share"], rows)]
+    text = ["## 3. The loop around the step", table(["device", "part", "ms per step", "share"], rows)]
     if len(parts):
         share = parts.set_index("part")["share"].drop("step")
-        beside = share.drop("windows, in a thread")
-        told.append(f"Around the step: {beside.sum():.1%}; with the thread, as if it ran alone: {share.sum():.1%}.")
-    return [*told, on_gpu(parts)]
+        around = share.drop("windows, in a thread")
+        text.append(f"Around the step: {around.sum():.1%}; with the thread, as if it ran alone: {share.sum():.1%}.")
+    return [*text, on_gpu(parts)]
 
 
 def embedding(tables: Tables) -> list[str]:
-    """Section 4."""
+    """Write section 4, zero-shot embedding."""
     own, packaged = get(tables, "embedding"), get(tables, "packaged")
     rows = [
         [
@@ -155,12 +157,12 @@ def embedding(tables: Tables) -> list[str]:
     parts = ["## 4. Zero-shot embedding", table([*head, "1 − least cosine"], rows)]
     rows = []
     if len(packaged):
-        for method, one in packaged.groupby("method", sort=False):
+        for method, sizes in packaged.groupby("method", sort=False):
             cells = [
                 f"{number(row.seconds)} s, {number(row.peak_mb)} MB" if row.status == "ok" else row.status
-                for row in one.itertuples()
+                for row in sizes.itertuples()
             ]
-            rows.append([method, *cells, full(one)])
+            rows.append([method, *cells, full(sizes)])
         head = ["method", *(f"{n:,} cells" for n in packaged["cells"].unique()), "memory is full at, cells"]
     else:
         head = ["method", "time and memory by cells"]
@@ -175,7 +177,7 @@ def embedding(tables: Tables) -> list[str]:
 
 
 def full(sizes: pd.DataFrame) -> str:
-    """Extrapolate at how many cells one method has used up the machine's memory."""
+    """Extrapolate the number of cells at which a method fills the memory of the machine."""
     known = sizes[sizes["status"] == "ok"].tail(2)
     if len(known) < 2:
         return MISSING
@@ -187,7 +189,7 @@ def full(sizes: pd.DataFrame) -> str:
 
 
 def generation(tables: Tables) -> list[str]:
-    """Section 5."""
+    """Write section 5, generation."""
     cases = get(tables, "generation")
     rows = [
         [
@@ -206,7 +208,7 @@ def generation(tables: Tables) -> list[str]:
 
 
 def growth(tables: Tables) -> list[str]:
-    """Section 6."""
+    """Write section 6, growth."""
     stages = get(tables, "growth")
     rows = []
     for row in stages.itertuples():
@@ -234,17 +236,17 @@ def growth(tables: Tables) -> list[str]:
 
 
 def dag(tables: Tables) -> list[str]:
-    """Section 7."""
+    """Write section 7, the workflow."""
     whole, rules = get(tables, "dag"), get(tables, "dag_rules")
     parts = ["## 7. The DAG"]
     if whole.empty:
         return [*parts, f"A dry run of the paper's configuration: {MISSING}."]
-    one = whole.iloc[0]
+    summary = whole.iloc[0]
     parts.append(
-        f"A dry run of the paper's configuration takes {one['dry_run_s']:.1f} s, for {one['jobs']:,} jobs of "
-        f"{one['rules']} rules. {one['short']:,} of them are of rules whose jobs took under {one['short_s']:g} s in "
-        f"the runs on this machine, on small files, and {one['unknown']:,} of rules that did not run: so many, at "
-        "most, are short."
+        f"A dry run of the paper's configuration takes {summary['dry_run_s']:.1f} s, for {summary['jobs']:,} jobs of "
+        f"{summary['rules']} rules. {summary['short']:,} of them are of rules whose jobs took under "
+        f"{summary['short_s']:g} s in the runs on this machine, on small files, and {summary['unknown']:,} of rules "
+        "that did not run: so many, at most, are short."
     )
     many = rules[rules["jobs"] > 10]
     rows = [[f"`{row.rule}`", f"{row.jobs:,}", number(row.median_s)] for row in many.itertuples()]
@@ -252,7 +254,7 @@ def dag(tables: Tables) -> list[str]:
 
 
 def vocabulary(tables: Tables) -> list[str]:
-    """Compare the vocabulary, beside the numbered points."""
+    """Write the section on the vocabulary."""
     rows = [
         [f"{row.cells:,}", row.part.replace("_", " "), row.measure.replace("_", " "), number(row.value)]
         for row in get(tables, "vocabulary").itertuples()
@@ -278,13 +280,13 @@ def page(tables: Tables) -> str:
 
 
 def main() -> None:
-    """Write both; of a quick run into the folder of its results."""
-    given = options(__doc__).parse_args()
-    folder = results(given.quick)
-    path = folder / PAGE.name if given.quick else PAGE
+    """Write page and figure; those of a quick run go to the folder of its results."""
+    arguments = options(__doc__).parse_args()
+    folder = results(arguments.quick)
+    path = folder / PAGE.name if arguments.quick else PAGE
     tables = read(folder)
     path.write_text(page(tables), encoding="utf-8")
-    if not given.quick:
+    if not arguments.quick:
         shutil.rmtree(KEPT, ignore_errors=True)
         shutil.copytree(folder, KEPT, ignore=shutil.ignore_patterns("performance.*", "quick"))
     save(draw(tables), folder / "performance.png", folder / "performance.pdf")

@@ -1,9 +1,9 @@
-"""A training step of the default model: forward, loss, backward, clipped, AdamW; 4 windows of 676 cells (L = 675).
+"""Time a training step of the default model (forward, loss, backward, clipping, AdamW) on 4 windows of 676 cells.
 
-Beside it the same step with the model written the readable way (`reference.py`): fused attention with the dense mask,
-or the softmax written out; expression gathered for every cell, codebook not folded. Both share one model's weights, and
-losses and gradients are held against each other first. The share of the machine's peak is that of the operations that
-the mathematics needs, counted on paper, at the rate of a large matrix product measured in the same run.
+It is compared with the readable model (`reference.py`): fused attention with the dense mask, or the softmax written
+out; expression gathered for every cell, codebook not folded. All share the weights of one model, and losses and
+gradients are compared first. The share of the machine's peak is the rate of the operations that the mathematics needs,
+counted on paper, over the rate of a large matrix product measured in the same run.
 
     python benchmarks/step.py
 """
@@ -28,10 +28,10 @@ OPERATORS = 15
 
 
 def operations(shape: ModelConfig, *, windows: int, length: int, n_metacells: int, n_genes: int) -> dict[str, float]:
-    """Count the floating-point operations of a step, a multiplication and an addition each; a backward is two forwards.
+    """Count the multiplications and additions of a step; a backward pass counts as two forward passes.
 
-    The input is embedded, and Eq. 7 folded, once for all K meta cells; of the last layer the cells' keys and values are
-    all that is needed.
+    The input is embedded, and Eq. 7 folded, once for all K meta cells. In the last layer only the keys and values of
+    the cells are needed.
     """
     D, L = shape.width, length - 1
     tokens = windows * L
@@ -45,13 +45,13 @@ def operations(shape: ModelConfig, *, windows: int, length: int, n_metacells: in
 
 
 def product(device: torch.device, dtype: torch.dtype, n: int) -> Callable[[], Tensor]:
-    """Make a large matrix product, n × n: what the machine does at its best."""
+    """Make a function that computes a large matrix product, n × n: the machine at its best."""
     a = torch.randn(n, n, device=device, dtype=dtype)
     return lambda: a @ a
 
 
 def step(losses: Callable[[], Tensor], model: GeST, optimiser: torch.optim.Optimizer) -> None:
-    """Make one step as `gest.pretrain` does."""
+    """Do one step as `gest.pretrain` does."""
     with autocast(model.device):
         loss = losses().mean()
     optimiser.zero_grad()
@@ -61,7 +61,7 @@ def step(losses: Callable[[], Tensor], model: GeST, optimiser: torch.optim.Optim
 
 
 def measure(device: torch.device, windows: int, length: int, repeats: int) -> tuple[list[dict], list[dict], list[dict]]:
-    """Rows of the steps, of the operators that take the most time, and of the share of the peak."""
+    """Measure the steps, the operators that take the most time, and the share of the peak: three lists of rows."""
     model = default_model().to(device)
     batch = random_windows(model, windows, length)
     works = {
@@ -71,11 +71,13 @@ def measure(device: torch.device, windows: int, length: int, repeats: int) -> tu
     }
     losses = {name: work() for name, work in works.items()}
     check_equal("step, losses", largest_error([losses["gest"]], [losses["written out"]]), TOLERANCE)
-    found = largest_error(gradients(losses["gest"], model), gradients(losses["written out"], model))
-    check_equal("step, gradients", found, TOLERANCE)
+    error = largest_error(gradients(losses["gest"], model), gradients(losses["written out"], model))
+    check_equal("step, gradients", error, TOLERANCE)
     del losses
 
-    optimiser = torch.optim.AdamW(model.parameters(), lr=0.0, fused=True)  # the weights stay: all make the same steps
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=0.0, fused=True
+    )  # lr 0 keeps the weights: all paths do the same steps
     steps = {name: lambda work=work: step(work, model, optimiser) for name, work in works.items()}
     n = 2048 if device.type == "cpu" else 8192
     dtypes = [torch.float32] + [torch.bfloat16] * has_bfloat16(device)
@@ -85,10 +87,10 @@ def measure(device: torch.device, windows: int, length: int, repeats: int) -> tu
     rows = []
     for name in works:
         taken = times[name]
-        of = ratio(taken, times["gest"])
+        slower = ratio(taken, times["gest"])
         speed = {"seconds": np.median(taken), "cells_per_s": cells / np.median(taken)}
-        spread = {"ratio": of.median, "ratio_low": of.low, "ratio_high": of.high}
-        rows.append({"path": name, "windows": windows, "L": length - 1, **speed, **spread, "error": found})
+        spread = {"ratio": slower.median, "ratio_low": slower.low, "ratio_high": slower.high}
+        rows.append({"path": name, "windows": windows, "L": length - 1, **speed, **spread, "error": error})
 
     kinds = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
     with profile(activities=kinds) as record:
@@ -102,25 +104,25 @@ def measure(device: torch.device, windows: int, length: int, repeats: int) -> tu
     total = sum(counted.values())
     peaks = []
     for dtype in products:
-        share = ratio(total / times["gest"], 2 * n**3 / times[dtype])  # of a round: under the same conditions
-        about = {"dtype": str(dtype).removeprefix("torch."), "peak_gflops": 2e-9 * n**3 / np.median(times[dtype])}
+        share = ratio(total / times["gest"], 2 * n**3 / times[dtype])  # round by round
+        peak = {"dtype": str(dtype).removeprefix("torch."), "peak_gflops": 2e-9 * n**3 / np.median(times[dtype])}
         reached = {"reached_gflops": 1e-9 * total / np.median(times["gest"]), "share": share.median}
-        peaks.append({**about, **reached, **{f"gflop_{name}": value / 1e9 for name, value in counted.items()}})
+        peaks.append({**peak, **reached, **{f"gflop_{name}": value / 1e9 for name, value in counted.items()}})
     return tuple([row | machine(device) for row in table] for table in (rows, operators, peaks))
 
 
 def taken_by(event: torch.autograd.profiler_util.FunctionEventAvg, device: torch.device) -> float:
-    """Time of an operator itself, µs."""
+    """Return the time of an operator itself, without those it calls, µs."""
     return event.self_cpu_time_total if device.type == "cpu" else event.self_device_time_total
 
 
 def main() -> None:
     """Measure the step on every device."""
-    given = options(__doc__).parse_args()
-    size = (2, 65, 2) if given.quick else (WINDOWS, LENGTH, 7)
+    arguments = options(__doc__).parse_args()
+    size = (2, 65, 2) if arguments.quick else (WINDOWS, LENGTH, 7)
     measured = [measure(device, *size) for device in devices()]
     for name, tables in zip(("step", "step_operators", "step_peak"), zip(*measured, strict=True), strict=True):
-        write(name, [row for table in tables for row in table], quick=given.quick)
+        write(name, [row for table in tables for row in table], quick=arguments.quick)
 
 
 if __name__ == "__main__":

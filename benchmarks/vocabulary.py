@@ -1,9 +1,9 @@
-"""The vocabulary: fitting and tokenising beside scanpy and scikit-learn, in time, memory and what is found.
+"""Compare the vocabulary with scanpy and scikit-learn: time, memory and accuracy of fitting and tokenising.
 
-The sections are made here: up to 19,367 cells and 1,122 genes each, about 10 % of the counts above zero, cells between
-300 types. Each part runs in a process of its own. Beside the fit stand scanpy's PCA and scikit-learn's MiniBatchKMeans
-on the same cells, all held in memory, and on a subset the two exact references: scikit-learn's PCA by full SVD and its
-KMeans. 2,846,908 cells are as many as Zhuang-ABCA-1 has: a quarter of an hour, and 5 GB of disk.
+Sections are simulated: up to 19,367 cells and 1,122 genes each, about 10 % of the counts above zero, cells mixed from
+300 types. Each part runs in a separate process. The fit is compared with scanpy's PCA and scikit-learn's
+MiniBatchKMeans on the same cells, all in memory, and on a subset with two exact references: scikit-learn's PCA by full
+SVD and its KMeans. Zhuang-ABCA-1 has 2,846,908 cells: a quarter of an hour, and 5 GB of disk.
 
     python benchmarks/vocabulary.py --cells 300000
 """
@@ -25,9 +25,10 @@ from measuring import done, in_process, machine, memory_mb, options, write
 from gest import vocabulary
 from gest._metacells import cluster, covariance, principal_components, project
 from gest.sections import read_section, write_section
+from gest.training.vocabulary import fit_sections
 from gest.vocabulary import Vocabulary, normalise
 
-CELLS, GENES, TYPES = 19_367, 1_122, 300  # CELLS: of a section, at most
+CELLS, GENES, TYPES = 19_367, 1_122, 300  # CELLS: at most, of a section
 K, P = 1000, 50
 SVD_CELLS, KMEANS_CELLS, TOKENISED_SECTIONS = 20_000, 500_000, 10
 PASSES = ("covariance", "principal_components", "projected", "cluster", "cluster_means")  # the rest: totals
@@ -53,7 +54,7 @@ def make(folder: Path, n_cells: int, seed: int = 0) -> None:
 
 
 def draw(n: int, ends: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> sp.csr_matrix:
-    """Draw counts: Poisson totals of gamma size, each count of the gene of a cell's own type or of a second one."""
+    """Draw counts: gamma-Poisson totals; each count follows the profile of the cell's type or of a second one."""
     own, other = rng.choice(TYPES, (2, n), p=share)
     cell = np.repeat(np.arange(n), 1 + rng.poisson(rng.gamma(4, 38, n)))
     mixed = rng.random(n) ** 3 / 2
@@ -79,7 +80,7 @@ def fit(folder: Path) -> dict[str, Any]:
     for name in PASSES:
         setattr(vocabulary, name, timed(name, getattr(vocabulary, name)))
     start = time.perf_counter()
-    fitted = vocabulary.fit_sections(files(folder), {"n_metacells": K, "n_components": P})
+    fitted = fit_sections(files(folder), {"n_metacells": K, "n_components": P})
     total = time.perf_counter() - start
     fitted.save(folder / "vocabulary.npz")
     return {"cells": int(fitted.sizes.sum()), "seconds": total, "totals": total - sum(seconds.values()), **seconds}
@@ -116,7 +117,7 @@ def check(folder: Path) -> dict[str, Any]:
     fitted = Vocabulary.load(folder / "vocabulary.npz")
     some = expression(folder, files(folder)[:TOKENISED_SECTIONS])
     seconds = []
-    for _ in range(5):  # the fastest counts: what else runs on the machine only slows it
+    for _ in range(5):  # the fastest counts: other load only slows it down
         start = time.perf_counter()
         tokens = fitted.tokenize(some)
         seconds.append(time.perf_counter() - start)
@@ -161,7 +162,7 @@ def expression(folder: Path, paths: list[Path]) -> sp.csr_matrix:
 
 
 def inertia(points: np.ndarray, centres: np.ndarray) -> float:
-    """Mean squared distance of points to their nearest centres."""
+    """Compute the mean squared distance of points to their nearest centres."""
     total, centres = 0.0, centres.astype(np.float64)
     for some in np.array_split(points, max(len(points) // 2000, 1)):
         some = some.astype(np.float64)
@@ -173,22 +174,24 @@ PARTS = {"fit": fit, "scanpy_pca": scanpy_pca, "minibatch_k_means": minibatch_k_
 
 
 def main() -> None:
-    """Make the files and run each part in a process of its own."""
+    """Make the files and run each part in a separate process."""
     parser = options(__doc__)
-    parser.add_argument("--cells", type=int, default=100_000, help="how many (default: 100,000)")
-    parser.add_argument("--part", nargs=2, metavar=("PART", "FOLDER"), help="run one alone")
-    given = parser.parse_args()
-    if given.part:
-        part, folder = given.part
+    parser.add_argument("--cells", type=int, default=100_000, help="number of cells (default: 100,000)")
+    parser.add_argument("--part", nargs=2, metavar=("PART", "FOLDER"), help="run one part only")
+    arguments = parser.parse_args()
+    if arguments.part:
+        part, folder = arguments.part
         print(json.dumps(PARTS[part](Path(folder)) | {"peak_mb": memory_mb()}))
         return
-    n_cells, rows = 5000 if given.quick else given.cells, []
+    n_cells, rows = 5000 if arguments.quick else arguments.cells, []
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder), n_cells)
         for part in PARTS:
-            found = done(in_process(__file__, "--part", part, folder), f"vocabulary, {part}")
-            rows += [{"cells": n_cells, "part": part, "measure": name, "value": value} for name, value in found.items()]
-    write("vocabulary", [row | machine(torch.device("cpu")) for row in rows], quick=given.quick)
+            result = done(in_process(__file__, "--part", part, folder), f"vocabulary, {part}")
+            rows += [
+                {"cells": n_cells, "part": part, "measure": name, "value": value} for name, value in result.items()
+            ]
+    write("vocabulary", [row | machine(torch.device("cpu")) for row in rows], quick=arguments.quick)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def test_operations_are_those_that_torch_counts(model, batch):
 
 
 def test_padding_is_counted(model):
-    model.predict = lambda tokens, bins, n_seen, places: torch.zeros(*places.shape[:2], 20)
+    model.predict = lambda tokens, bins, n_seen, target_bins: torch.zeros(*target_bins.shape[:2], 20)
     counter = generation.Counter(model)
     counter(torch.zeros(2, 32), None, torch.tensor([20, 30]), torch.zeros(2, 32, 2))
     made = generation.Generated(
@@ -107,7 +107,7 @@ def test_padding_is_counted(model):
 
 def test_little_is_padded(vocabulary):
     model = GeST({"window": 400, "model": {"layers": 1, "heads": 1, "width": 4}}, vocabulary)
-    model.predict = lambda tokens, bins, n_seen, places: torch.zeros(*places.shape[:2], 20)
+    model.predict = lambda tokens, bins, n_seen, target_bins: torch.zeros(*target_bins.shape[:2], 20)
     counter = generation.Counter(model)
     xy, tokens = generation.section(generation.Case(400, 200, 1))
     made = generate_tokens(model, xy, np.minimum(tokens, 19))
@@ -273,10 +273,10 @@ def test_half_precision_is_left_out_where_the_processor_has_none(monkeypatch):
 def test_rows_of_methods_not_measured_again_stay(tmp_path):
     table = pd.DataFrame({"method": ["gest", "stagate", "stagate"], "cells": [1, 1, 3], "seconds": [1.0, 2.0, np.nan]})
     table.to_csv(tmp_path / "packaged.csv", index=False)
-    assert packaged.of_others(["stagate"], tmp_path / "packaged.csv") == [
+    assert packaged.rows_of_others(["stagate"], tmp_path / "packaged.csv") == [
         {"method": "gest", "cells": 1, "seconds": 1.0}
     ]
-    assert packaged.of_others(["gest"], tmp_path / "none.csv") == []
+    assert packaged.rows_of_others(["gest"], tmp_path / "none.csv") == []
 
 
 def test_where_memory_is_full():

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from gest.cli.options import device_of
+from gest.cli.options import choose_device
 from gest.data.tokenize import expression
 from gest.errors import UserError
 from gest.hub.load import load
@@ -35,7 +35,7 @@ def panel_title(text: str, method: str, variant: str) -> str:
 
 log_to(snakemake.log[0])
 
-device = device_of("auto")
+device = choose_device("auto")
 quantised = load(snakemake.input.quantised, expected=GeST).to(device)
 continuous = load(snakemake.input.continuous, expected=GeST).to(device)
 vocabulary = quantised.vocabulary

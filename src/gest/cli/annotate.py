@@ -6,12 +6,12 @@ from typing import Annotated
 from typer import Option
 
 import gest
-from gest.cli.app import app, examples, log
-from gest.cli.options import BatchSize, Device, DryRun, OwnSection, Seed, writable, write_whole
+from gest.cli.app import app, format_examples, log
+from gest.cli.options import BatchSize, Device, DryRun, OwnSection, Seed, check_writable, write_whole
 from gest.errors import naming
 
 
-@app.command(epilog=examples("gest annotate mine.h5ad --annotator annotator --out annotated.h5ad"))
+@app.command(epilog=format_examples("gest annotate mine.h5ad --annotator annotator --out annotated.h5ad"))
 def annotate(
     adata: OwnSection,
     annotator: Annotated[str, Option(help="Annotator: a folder from `gest fit-annotator`.")],
@@ -27,7 +27,7 @@ def annotate(
     from gest.data.sources.open_file import open_file
     from gest.tasks.dry_run import plan
 
-    writable(out, ".h5ad")
+    check_writable(out, ".h5ad")
     section, fitted = open_file(adata), gest.load(annotator, expected=gest.Annotator).to(device)
     with naming(adata):
         if dry_run:

@@ -79,7 +79,7 @@ def describe(
     """GeST: a generative pre-trained transformer for spatial transcriptomics."""
 
 
-def examples(*lines: str) -> str:
+def format_examples(*lines: str) -> str:
     """Format commands, and indented remarks on them, as the end of a verb's help."""
     # Typer keeps the line breaks of a paragraph that begins with \b.
     return "\b\n" + "\n".join(("Examples:", *(f"  {line}" for line in lines)))

@@ -5,13 +5,13 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from gest.cli.app import app, examples, log
-from gest.cli.options import Seed, writable, write_whole
+from gest.cli.app import app, format_examples, log
+from gest.cli.options import Seed, check_writable, write_whole
 from gest.errors import UserError
 
 
 @app.command(
-    epilog=examples(
+    epilog=format_examples(
         "gest embed mine.h5ad --model model --out niches.h5ad",
         "gest cluster niches.h5ad --n-clusters 8 --out clusters.h5ad",
         "    obs['gest_cluster'] holds '0' to '7'; scanpy: sc.pl.embedding(adata, 'spatial', color='gest_cluster')",
@@ -35,7 +35,7 @@ def cluster(
     section = open_h5ad(adata)
     if "X_gest" not in section.obsm:
         raise UserError(f"{adata}: obsm has no 'X_gest'; create it with `gest embed`.")
-    writable(out, ".h5ad")
+    check_writable(out, ".h5ad")
     clusters = cluster_embedding(section.obsm["X_gest"], n_clusters, algorithm=algorithm, seed=seed)
     section.obs["gest_cluster"] = pd.Categorical(clusters.astype(str))
     write_whole(out, section.write_h5ad)

@@ -6,13 +6,13 @@ from typing import Annotated
 from typer import Option
 
 import gest
-from gest.cli.app import app, examples, log
-from gest.cli.options import BatchSize, Device, DryRun, ModelFolder, OwnSection, Seed, writable, write_whole
+from gest.cli.app import app, format_examples, log
+from gest.cli.options import BatchSize, Device, DryRun, ModelFolder, OwnSection, Seed, check_writable, write_whole
 from gest.errors import naming
 
 
 @app.command(
-    epilog=examples(
+    epilog=format_examples(
         "gest embed mine.h5ad --model model --out niches.h5ad",
         "    then in scanpy: sc.pp.neighbors(adata, use_rep='X_gest')",
         "gest embed mine.h5ad --model model --window 200 --out niches.h5ad",
@@ -35,7 +35,7 @@ def embed(
     from gest.data.sources.open_file import open_file
     from gest.tasks.dry_run import plan
 
-    writable(out, ".h5ad")
+    check_writable(out, ".h5ad")
     section, trained = open_file(adata), gest.load(model, expected=gest.GeST).to(device)
     with naming(adata):
         if dry_run:

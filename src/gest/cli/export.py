@@ -5,11 +5,11 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from gest.cli.app import app, examples, log
+from gest.cli.app import app, format_examples, log
 
 
 @app.command(
-    epilog=examples(
+    epilog=format_examples(
         'gest export model shared --data "MERFISH of the mouse hypothalamus (Moffitt 2018, CC0)" --licence cc-by-4.0',
         "gest embed mine.h5ad --model https://example.org/shared --out niches.h5ad",
         "    after copying the files of `shared`, or a .zip or .tar of them, to a web server",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 import gest
-from gest.cli.app import app, examples, log
+from gest.cli.app import app, format_examples, log
 from gest.cli.options import ConfigFile, Device, DryRun, ModelFolder, Seed, read_config
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ OTHER_KEYS = ("pools", "training_cells", "methods", "datasets")
 
 
 @app.command(
-    epilog=examples(
+    epilog=format_examples(
         "gest fit-annotator sections/s1.h5ad sections/s2.h5ad --model model --label region --out annotator",
         "gest annotate mine.h5ad --annotator annotator --out annotated.h5ad",
     )
@@ -45,7 +45,7 @@ def fit_annotator(
     from gest.utils.files import replaceable, whole_folder
 
     annotation = read_config(config).get("annotation", {})
-    settings = asdict(annotation_settings(annotation, pool=pool))
+    settings = asdict(read_annotation_settings(annotation, pool=pool))
     trained = gest.load(model, expected=gest.GeST).to(device)
     if dry_run:
         replaceable(out, "annotator.json")
@@ -73,7 +73,7 @@ def fit_annotator(
              f"{metrics['held_out_cells']:,}")  # fmt: skip
 
 
-def annotation_settings(annotation: dict[str, Any], **options: Any) -> "Settings":
+def read_annotation_settings(annotation: dict[str, Any], **options: Any) -> "Settings":
     """Make the settings of fine-tuning from the key `annotation` of a configuration and from options."""
     from gest.tasks.annotation.fine_tuning import Settings
     from gest.utils.settings import read_settings, refuse_unknown

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 import gest
-from gest.cli.app import app, examples, log
-from gest.cli.options import BatchSize, Device, DryRun, ModelFolder, OwnSection, Seed, writable, write_whole
+from gest.cli.app import app, format_examples, log
+from gest.cli.options import BatchSize, Device, DryRun, ModelFolder, OwnSection, Seed, check_writable, write_whole
 from gest.errors import UserError, naming
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @app.command(
-    epilog=examples(
+    epilog=format_examples(
         "gest generate mine.h5ad --model model --unseen hidden --out generated.h5ad",
         "    generates the cells where obs['hidden'] is true from all others",
         "gest generate mine.h5ad --model model --unseen region=L5 --out generated.h5ad",
@@ -50,11 +50,11 @@ def generate(
 
     if (unseen is None) == (unseen_circle is None):
         raise UserError("generate: give exactly one of --unseen and --unseen-circle.")
-    writable(out, ".h5ad")
+    check_writable(out, ".h5ad")
     section, trained = open_file(adata), gest.load(model, expected=gest.GeST).to(device)
     check_mode(mode, trained)
     with naming(adata):
-        hidden = _unseen_cells(section, unseen, unseen_circle)
+        hidden = _find_unseen(section, unseen, unseen_circle)
         if dry_run:
             log.info("%s would hold %d cells, generated from %s", out, hidden.sum(), plan(section[~hidden], trained))
             return
@@ -64,7 +64,7 @@ def generate(
     log.info("%s: layers['gest'] holds %d generated cells; rounds: %d", out, summary["n_unseen"], summary["n_rounds"])
 
 
-def _unseen_cells(section: "AnnData", unseen: str | None, circle: tuple[float, float, float] | None) -> "np.ndarray":
+def _find_unseen(section: "AnnData", unseen: str | None, circle: tuple[float, float, float] | None) -> "np.ndarray":
     """Find the cells that the options name: (n,) booleans."""
     from gest.roi import Circle, Label, cells_of
     from gest.tasks.generation.generate import resolve_unseen

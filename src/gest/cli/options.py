@@ -14,7 +14,7 @@ from gest.errors import UserError
 from gest.utils.files import whole_file
 
 
-def device_of(name: str) -> str:
+def choose_device(name: str) -> str:
     """Choose the device of a model: `auto` is a GPU if there is one, else the CPU."""
     import torch
 
@@ -42,7 +42,7 @@ ModelFolder = Annotated[
 ]
 VocabularyFile = Annotated[Path, Option(help="Vocabulary (.npz) from `gest vocabulary`.")]
 BatchSize = Annotated[int | None, Option(min=1, help="Windows per batch; changes the speed, not the results.")]
-Device = Annotated[str, Option(callback=device_of, help="auto (a GPU if there is one), cpu or cuda.")]
+Device = Annotated[str, Option(callback=choose_device, help="auto (a GPU if there is one), cpu or cuda.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Check all inputs, report what would be done, and stop.")]
 Seed = Annotated[int, Option(min=0, help="Seed of the random numbers.")]
 Out = Annotated[Path, Option(help="File to write.")]
@@ -62,7 +62,8 @@ def read_config(path: Path | None) -> dict[str, Any]:
             f"{path}: cannot be read as YAML or JSON ({reason}); config/own_data.yaml is an example."
         ) from error
     if not isinstance(config, dict):
-        raise UserError(f"{path}: expected keys and values, got {config!r}; config/own_data.yaml is an example.")
+        kind = type(config).__name__
+        raise UserError(f"{path}: expected keys and values, got a {kind}; config/own_data.yaml is an example.")
     return config
 
 
@@ -76,7 +77,7 @@ def check_keys(settings: dict[str, Any], function: Callable[..., Any], path: Pat
         raise UserError(f"{path}: the key '{missing[0]}' is missing.")
 
 
-def writable(out: Path, suffix: str = "") -> Path:
+def check_writable(out: Path, suffix: str = "") -> Path:
     """Check that a file can be written, and has this suffix or none, before any work is done for it."""
     existing = next(folder for folder in out.absolute().parents if folder.exists())
     if out.is_dir():
@@ -91,7 +92,7 @@ def writable(out: Path, suffix: str = "") -> Path:
 def write_whole(out: Path, write: Callable[[Path], None]) -> None:
     """Write a file that takes its final name once it is whole; an error names the file."""
     try:
-        with whole_file(writable(out)) as partial:
+        with whole_file(check_writable(out)) as partial:
             write(partial)
     except OSError as error:
         reason = error.strerror or error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 import gest
-from gest.cli.app import app, examples, log
+from gest.cli.app import app, format_examples, log
 from gest.cli.options import Device, DryRun, ModelFolder, OwnSection, Seed
 from gest.errors import UserError, naming
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @app.command(
-    epilog=examples(
+    epilog=format_examples(
         "gest perturb mine.h5ad --model model --roi-circle 1850 3300 100 --activate Ermn --out perturbed",
         "    a circle of 100 µm around x = 1850 µm, y = 3300 µm; perturbed/deg.csv lists the genes that respond",
         "gest perturb mine.h5ad --model model --roi-label region=CA1 --activate Gfap --out perturbed --dry-run",
@@ -58,7 +58,7 @@ def perturb(
     from gest.tasks.perturbation.surroundings import Surroundings
     from gest.utils.files import replaceable
 
-    roi = _region(circle=roi_circle, polygon=roi_polygon, label=roi_label, mask=roi_mask)
+    roi = _make_region(circle=roi_circle, polygon=roi_polygon, label=roi_label, mask=roi_mask)
     replaceable(out, "summary.json")  # fail before the work
     section, trained = open_file(adata), gest.load(model, expected=gest.GeST).to(device)
     with naming(adata):
@@ -77,7 +77,7 @@ def perturb(
              100 * summary["metacells_changed"])  # fmt: skip
 
 
-def _region(
+def _make_region(
     *, circle: tuple[float, float, float] | None, polygon: str | None, label: str | None, mask: str | None
 ) -> "ROI":
     """Make the region from the one option that was given."""

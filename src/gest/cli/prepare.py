@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from gest.cli.app import app, examples, log
+from gest.cli.app import app, format_examples, log
 from gest.cli.options import DryRun
 from gest.errors import UserError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @app.command(
-    epilog=examples(
+    epilog=format_examples(
         "gest prepare brain.h5ad --section-key slide --out sections",
         "    one file per slide: sections/slide1.h5ad, sections/slide2.h5ad, …",
         "gest prepare brain.h5ad --section-key slide --label region --layer raw --microns-per-unit 1000 --out sections",
@@ -59,7 +59,7 @@ def prepare(
     if section_key is None and "section" in open_file(adata, backed=True).obs:
         section_key = "section"
     names = names_of(adata, section_key) if section_key else [adata.stem]
-    files = _files(adata, names)
+    files = _name_files(adata, names)
     settings = {"section_key": section_key, "donor_key": donor_key, "labels": {name: name for name in label}}
     settings |= {"layer": layer, "spatial_key": spatial_key, "microns_per_unit": microns_per_unit}
     settings |= {"x": "normalised" if normalised else "counts"}
@@ -67,7 +67,7 @@ def prepare(
     with nullcontext() if dry_run else whole_folder(out, "sections.csv") as folder:
         for file, name in files.items():
             section = read(adata, name=name, **settings)
-            rows.append(_summary(name, section))
+            rows.append(_summarise(name, section))
             if not dry_run:
                 write_section(section, folder / file)
         if not dry_run:
@@ -75,7 +75,7 @@ def prepare(
     log.info("%s: %d sections%s", out, len(names), " would be written" if dry_run else "")
 
 
-def _files(adata: Path, names: list[str]) -> dict[str, str]:
+def _name_files(adata: Path, names: list[str]) -> dict[str, str]:
     """Name the file of each section: {file: section}."""
     sections: dict[str, str] = {}
     for name in names:
@@ -86,7 +86,7 @@ def _files(adata: Path, names: list[str]) -> dict[str, str]:
     return sections
 
 
-def _summary(name: str, section: "AnnData") -> dict[str, Any]:
+def _summarise(name: str, section: "AnnData") -> dict[str, Any]:
     """Report the size and extent of a section, and return them as a row of sections.csv."""
     xy = section.obsm["spatial"]
     x_min, y_min = xy.min(axis=0).round(1)

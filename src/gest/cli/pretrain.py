@@ -7,12 +7,12 @@ from typing import Annotated
 from typer import Argument, Option
 
 import gest
-from gest.cli.app import app, examples, log
+from gest.cli.app import app, format_examples, log
 from gest.cli.options import ConfigFile, DryRun, Seed, VocabularyFile, read_config
 
 
 @app.command(
-    epilog=examples(
+    epilog=format_examples(
         "gest pretrain sections/s1.h5ad --validation sections/s2.h5ad --vocabulary vocabulary.npz --out model",
         "    without --config this is the paper's model, which takes hours on a GPU",
         "gest pretrain sections/s1.h5ad --vocabulary vocabulary.npz --config config/own_data.yaml --out model",

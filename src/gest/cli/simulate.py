@@ -5,13 +5,13 @@ from typing import Annotated
 
 from typer import Option
 
-from gest.cli.app import app, examples, log
-from gest.cli.options import check_keys, read_config, writable, write_whole
+from gest.cli.app import app, format_examples, log
+from gest.cli.options import check_keys, check_writable, read_config, write_whole
 from gest.errors import UserError
 
 
 @app.command(
-    epilog=examples(
+    epilog=format_examples(
         "gest simulate --section s1 --section s2 --section s3 --out brain.h5ad",
         "    three consecutive sections with 60 genes and 1,800 cells each; obs has region and cell_type",
     )
@@ -29,7 +29,7 @@ def simulate(
 
     from gest.data.sources.simulate import simulate as simulate_section
 
-    writable(out, ".h5ad")
+    check_writable(out, ".h5ad")
     common = {"donor": "donor_1"} | read_config(dataset_config).get("simulation", {})
     consecutive = {name: {"slice": number / len(section)} for number, name in enumerate(section)}
     by_section = common.pop("sections", consecutive)

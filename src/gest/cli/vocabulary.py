@@ -5,12 +5,12 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from gest.cli.app import app, examples, log
-from gest.cli.options import ConfigFile, DryRun, Seed, read_config, writable
+from gest.cli.app import app, format_examples, log
+from gest.cli.options import ConfigFile, DryRun, Seed, check_writable, read_config
 
 
 @app.command(
-    epilog=examples(
+    epilog=format_examples(
         "gest vocabulary sections/s1.h5ad sections/s2.h5ad --out vocabulary.npz",
         "gest vocabulary sections/s1.h5ad --config config/own_data.yaml --out vocabulary.npz",
         "    reads the key `vocabulary`: n_metacells, n_components, hierarchy, n_genes, markers",
@@ -28,7 +28,7 @@ def vocabulary(
     from gest.training.vocabulary import fit_sections
 
     settings = read_config(config).get("vocabulary", {})
-    writable(out, ".npz")
+    check_writable(out, ".npz")
     if dry_run:
         log.info("%s would hold %s", out, plan_vocabulary(sections, settings))
         return

@@ -243,7 +243,7 @@ MISTAKES = {
         "(expected at least 1)",
     ),
     "no YAML": (None, "vocabulary good.h5ad --config broken.yaml --out o.npz", "cannot be read as YAML"),
-    "no keys": (None, "vocabulary good.h5ad --config list.yaml --out o.npz", "expected keys and values, got [300]"),
+    "no keys": (None, "vocabulary good.h5ad --config list.yaml --out o.npz", "expected keys and values, got a list"),
     "key of vocabulary": (
         None,
         "vocabulary good.h5ad --config vocabulary.yaml --out o.npz",

@@ -8,7 +8,7 @@ from typer import Option
 import gest
 from gest.baselines import registry
 from gest.cli.app import log, steps
-from gest.cli.fit_annotator import LabelledSections, Validation, annotation_settings
+from gest.cli.fit_annotator import LabelledSections, Validation, read_annotation_settings
 from gest.cli.options import ConfigFile, Device, Section, read_config
 
 
@@ -42,7 +42,7 @@ def learn_labels(
         seeds=range(n_seeds),
         pools=annotation.get("pools", POOLS),
         training_cells=annotation.get("training_cells"),
-        settings=annotation_settings(annotation),
+        settings=read_annotation_settings(annotation),
     )
 
 

@@ -33,7 +33,7 @@ def perturb_ischemia(
     from gest.sections import read_section
 
     settings = read_config(config)["perturbation"]
-    healthy = read_section(_file_of(settings["section"], table))
+    healthy = read_section(_find_file(settings["section"], table))
     trained = gest.load(model, expected=gest.GeST).to(device)
     core, profile = _read_reference(reference, settings, trained.vocabulary)
     result = experiment.perturb_ischemia(
@@ -80,7 +80,7 @@ def _read_reference(
     return core, average_profile(select_region(injured, regions["around"]), vocabulary.genes, vocabulary)
 
 
-def _file_of(section: str, tables: list[Path]) -> Path:
+def _find_file(section: str, tables: list[Path]) -> Path:
     """Find the file of a section by its upstream name."""
     import pandas as pd
 

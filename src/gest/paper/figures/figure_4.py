@@ -12,7 +12,7 @@ from gest.errors import UserError
 from gest.paper.reported import RUN, name_run
 from gest.paper.scores.paired_tests import section_means
 from gest.paper.tables.figure_4 import list_panels
-from gest.paper.tables.method_names import BOUND, COLOURS, CONTROLS, PAPER, named
+from gest.paper.tables.method_names import BOUND, COLOURS, CONTROLS, PAPER, add_names
 
 # The error between two uncorrelated z-scored signals.
 NO_CORRELATION = np.sqrt(2)
@@ -62,7 +62,7 @@ def draw_figure_4(
     _draw_slides(upper, scores, reported)
     axes = lower.subplots(1, len(slides), sharey=True, squeeze=False)[0]
     for ax, slide in zip(axes, slides, strict=True):
-        _draw_genes(ax, named(genes[genes["section"] == slide]))
+        _draw_genes(ax, add_names(genes[genes["section"] == slide]))
         ax.set_title(slide, fontsize=10)
     axes[0].set_title("d", loc="left", fontweight="bold")
     axes[0].set_ylabel(_label("rmse_z", "one"))
@@ -73,13 +73,13 @@ def draw_figure_4(
 
 def _draw_slides(figure: SubFigure, scores: pd.DataFrame, reported: pd.DataFrame) -> None:
     """Draw panels a to c: a metric and gene set each, averaged over slides."""
-    means = named(section_means(scores))
+    means = add_names(section_means(scores))
     panels = list_panels(scores)
     for letter, ax, (metric, gene_set) in zip("abc", figure.subplots(1, len(panels)), panels, strict=False):
         in_panel = means[(means["metric"] == metric) & (means["gene_set"] == gene_set)]
         _draw_bars(ax, in_panel.pivot(index="section", columns="name", values="value"), metric)  # noqa: PD010
         marks = reported[(reported["metric"] == metric) & (reported["gene_set"] == gene_set)]
-        _draw_reported(ax, named(marks))
+        _draw_reported(ax, add_names(marks))
         ax.set_ylabel(_label(metric, gene_set))
         ax.set_title(letter, loc="left", fontweight="bold")
     figure.legend(handles=_slide_legend(reported), loc="outside lower center", ncols=6, frameon=False, fontsize=9)

@@ -54,7 +54,7 @@ def represent(
     continued_steps
         Steps of `gest_continued`.
     limits
-        Method to the largest number of cells that it is given; larger sections are sub-sampled at random.
+        Method to the largest number of cells that it is given; larger sections are subsampled at random.
     organism
         Whose ligands and receptors NicheCompass reads.
 
@@ -155,13 +155,14 @@ def _represent_by_function(
 ) -> Representation:
     """Represent by a baseline of `gest.baselines.representations`: an embedding, or groups by level."""
     started = time.perf_counter()
-    made = registry.load_function(method)(section, seed=seed, levels=levels)
-    result = {"groups": made} if isinstance(made, Mapping) else {"embedding": made}
+    represent_section = registry.load_function(method)
+    embedding_or_groups = represent_section(section, seed=seed, levels=levels)
+    key = "groups" if isinstance(embedding_or_groups, Mapping) else "embedding"
     return Representation(
         method=method.name,
         seed=seed,
         seconds=time.perf_counter() - started,
         peak_mb=peak_memory_mb(),
         version=gest_version(),
-        **result,
+        **{key: embedding_or_groups},
     )

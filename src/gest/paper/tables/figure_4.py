@@ -5,7 +5,7 @@ import pandas as pd
 from gest.paper.reported import RUN
 from gest.paper.scores.generation import METRICS
 from gest.paper.tables.markdown import format_score, lay_out, list_failures
-from gest.paper.tables.method_names import named
+from gest.paper.tables.method_names import add_names
 
 
 def list_panels(scores: pd.DataFrame) -> list[tuple[str, str]]:
@@ -30,7 +30,7 @@ def figure_4_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataF
         One row per metric, gene set and method, in the order of methods; the reference itself has no comparison.
     """
     keys = [key for key in comparisons if key in summary]
-    table = named(summary[summary["metric"].isin(METRICS)].merge(comparisons, how="left", on=keys))
+    table = add_names(summary[summary["metric"].isin(METRICS)].merge(comparisons, how="left", on=keys))
     reported = [key for key in table if key.startswith("later_") and not key.endswith("_sd")]
     ours = ["dataset", "metric", "gene_set", "method", "variant", "mean", "sd", "n_sections", "n_crops", "seeds"]
     tests = ["reference", "n_pairs", "median_difference", "p", "p_holm", "test"]
@@ -60,7 +60,7 @@ def figure_4_markdown(table: pd.DataFrame, *, run: str) -> str:
     )
     blocks = [title]
     for metric, gene_set in list_panels(table):
-        block = named(table[(table["metric"] == metric) & (table["gene_set"] == gene_set)])
+        block = add_names(table[(table["metric"] == metric) & (table["gene_set"] == gene_set)])
         heads = ["method", "mean ± sd", "sections", "crops", "seeds", "median difference", "n", "p", "p (Holm)"]
         rows = [[*heads, *(f"reported, {part.removeprefix('later_')}" for part in parts)]]
         for _, row in block.iterrows():

@@ -1,4 +1,4 @@
-"""Names, order and colours of all methods, the same in every table and figure."""
+"""Labels, order and colours of methods in tables and figures, from the registry."""
 
 from collections.abc import Iterable
 
@@ -9,14 +9,14 @@ from gest.baselines import registry
 # By method and variant, in the order of tables and figures. Figure A.1 alone draws the model without quantisation.
 NAMES = registry.labels("generation") | {("no_quantisation", "continuous"): "GeST, no quantisation"}
 ANNOTATION_NAMES = registry.labels("annotation")
-# By method, for the variants of GeST are sizes of its window.
+# By method alone: the variants of GeST are window sizes.
 CLUSTERING_NAMES = {method: label for (method, _), label in registry.labels("clustering").items()}
 
 PAPER = tuple(registry.labels("generation", kind="paper").values())
 CONTROLS = tuple(registry.labels("generation", kind="control").values())
 (BOUND,) = registry.labels("generation", kind="bound").values()
 
-# Okabe and Ito's colours, which colour-blind people tell apart; what is no method of the paper is grey.
+# Okabe and Ito's palette, safe for colour-blind readers; controls and methods without a colour are grey.
 COLOURS = dict.fromkeys(NAMES.values(), "0.45") | {
     "GeST": "#56B4E9",
     "GeST-W": "#0072B2",
@@ -27,20 +27,19 @@ COLOURS = dict.fromkeys(NAMES.values(), "0.45") | {
     "GeST-W, continued": "#D55E00",
     "GeST-W, continued, re-estimated": "#D55E00",
     "GeST, no quantisation": "#F0E442",
-    "mean of seen": "0.78",
-    "nearest seen": "0.78",
+    **dict.fromkeys(CONTROLS, "0.78"),
     BOUND: "white",
 }
 
 
-def named(table: pd.DataFrame) -> pd.DataFrame:
-    """Add the column `name`, the method's and variant's, as categories in order; rows keep their order."""
+def add_names(table: pd.DataFrame) -> pd.DataFrame:
+    """Add the column `name`: the label of each row's method and variant, as ordered categories."""
     names = [NAMES[pair] for pair in zip(table["method"], table["variant"], strict=True)]
     return table.assign(name=pd.Categorical(names, categories=list(NAMES.values()), ordered=True))
 
 
 def clustering_names(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return the names, in order, of methods and variants; of GeST's windows the largest one's alone."""
+    """Return the labels of methods and variants, in order; of several windows, only the largest."""
     largest: dict[str, str] = {}
     for method, variant in pairs:
         largest[method] = max(largest.get(method, variant), variant, key=_window)
@@ -48,5 +47,5 @@ def clustering_names(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], 
 
 
 def _window(variant: str) -> float:
-    """Window of a variant, µm; 0 for methods without."""
+    """Return the window size of a variant, µm; 0 for methods without."""
     return 0.0 if variant == "default" else float(variant)

@@ -6,7 +6,7 @@ from gest.paper.reported import name_run
 from gest.paper.scores.generation import keep_headline_metrics
 from gest.paper.scores.table import spread
 from gest.paper.tables.markdown import explain_brackets, explain_spread, format_score, lay_out, list_failures
-from gest.paper.tables.method_names import named
+from gest.paper.tables.method_names import add_names
 
 COLUMNS = (
     *("method", "variant", "dataset", "metric", "gene_set", "mean", "sd", "sd_over", "n", "seeds"),
@@ -28,7 +28,7 @@ def table_a1(summary: pd.DataFrame) -> pd.DataFrame:
         `COLUMNS`, by method in their order. `sd` is over the `n` units that `sd_over` names.
     """
     blocks = [spread(block)[0] for _, block in keep_headline_metrics(summary).groupby("dataset", sort=False)]
-    table = named(pd.concat(blocks)).sort_values("name", kind="stable")
+    table = add_names(pd.concat(blocks)).sort_values("name", kind="stable")
     return table.reindex(columns=list(COLUMNS)).reset_index(drop=True)
 
 
@@ -54,7 +54,7 @@ def table_a1_markdown(table: pd.DataFrame, *, run: str) -> str:
         columns += [(dataset, *measure) for measure in measures]
         units, seeds = explain_spread(block, single="one crop"), max(block["seeds"], key=len)
         notes += [f"{dataset}: {units}; seeds (model:prediction) {seeds}.", *list_failures(block)]
-    values = named(table).set_index(["name", "dataset", "metric", "gene_set"])
+    values = add_names(table).set_index(["name", "dataset", "metric", "gene_set"])
     rows = [["method", *map(" ".join, columns)]]
     for name in dict.fromkeys(values.index.get_level_values("name")):
         keys = [(name, *column) for column in columns]

@@ -24,7 +24,7 @@ def python(method):
 
 
 def runs(*methods):
-    """Mark a test of methods, to be skipped for those whose environment is not there."""
+    """Run a test for each method whose environment exists; skip the others."""
     return pytest.mark.parametrize(
         "method",
         [
@@ -34,18 +34,18 @@ def runs(*methods):
     )
 
 
-def run(method, place, **arrays):
-    given, made = place / "given.npz", place / "made.npz"
-    np.savez(given, **arrays)
-    command = [python(method), "-I", "-W", "ignore", SCRIPTS / f"{method}.py", given, made]
+def run(method, folder, **arrays):
+    inputs, outputs = folder / "inputs.npz", folder / "outputs.npz"
+    np.savez(inputs, **arrays)
+    command = [python(method), "-I", "-W", "ignore", SCRIPTS / f"{method}.py", inputs, outputs]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, cwd=place, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return dict(np.load(made))
+    return dict(np.load(outputs))
 
 
 def counts_of(groups, rng):
-    """Counts in which each of three groups has four genes of its own."""
+    """Return counts in which each of three groups has four marker genes."""
     counts = csr_matrix(rng.poisson(np.where(groups[:, None] == np.arange(N_GENES) // 4, 6, 0.5)).astype(np.float32))
     return counts, {name: getattr(counts, name) for name in ("data", "indices", "indptr")}
 
@@ -75,40 +75,40 @@ def test_every_package_is_pinned(name):
 def test_labels_of_other_sections_are_carried_over(method, tmp_path):
     rng = np.random.default_rng(0)
     groups, others = np.repeat([0, 1, 2], 60), rng.integers(3, size=90)
-    given = {"genes": [f"g{i}" for i in range(N_GENES)], "seeds": [0, 1], "folder": str(tmp_path / "models")}
+    shared = {"genes": [f"g{i}" for i in range(N_GENES)], "seeds": [0, 1], "folder": str(tmp_path / "models")}
     labels = np.char.add("layer ", groups.astype(str))
     labels[7] = "rare"  # one cell alone
     labels[groups == 2] = "Unknown"  # a label like any other
     names = np.array(["layer 0", "layer 1", "Unknown"])
     reference = {**counts_of(groups, rng)[1], "labels": labels, "sections": np.tile(["a", "b"], 90)}
-    fitted = run(method, tmp_path, **given, **reference)
+    fitted = run(method, tmp_path, **shared, **reference)
     assert sorted(fitted) == ["peak_mb", "seconds", "version"]
     assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["0", "1"]
 
     counts, _ = counts_of(others, rng)
     counts = csr_matrix(counts.toarray() * (np.arange(90) > 0)[:, None])  # the first cell has no counts
     test = {f"test_{name}": getattr(counts, name) for name in ("data", "indices", "indptr")}
-    made = run(method, tmp_path, **given, **test)
-    assert made["predicted"].shape == (2, 90)
-    assert made["seconds"].shape == (2,)
-    assert (made["seconds"] > 0).all()
-    assert 50 < made["peak_mb"] < 5000
-    assert str(made["version"]).split()[-1][0].isdigit()
-    assert set(made["predicted"].ravel()) <= set(labels)
-    right = made["predicted"] == names[others]
+    output = run(method, tmp_path, **shared, **test)
+    assert output["predicted"].shape == (2, 90)
+    assert output["seconds"].shape == (2,)
+    assert (output["seconds"] > 0).all()
+    assert 50 < output["peak_mb"] < 5000
+    assert str(output["version"]).split()[-1][0].isdigit()
+    assert set(output["predicted"].ravel()) <= set(labels)
+    right = output["predicted"] == names[others]
     assert right[:, 1:].mean() > 0.9
     np.testing.assert_array_equal(
-        run(method, tmp_path, **{**given, "seeds": [1]}, **test)["predicted"][0], made["predicted"][1]
+        run(method, tmp_path, **{**shared, "seeds": [1]}, **test)["predicted"][0], output["predicted"][1]
     )
 
 
 @runs("scanvi", "celltypist")
-def test_a_single_label_is_all_there_is(method, tmp_path):
+def test_a_single_label_is_given_to_every_cell(method, tmp_path):
     counts, arrays = counts_of(np.zeros(20), np.random.default_rng(0))
-    given = {"genes": [f"g{i}" for i in range(N_GENES)], "seeds": [0], "folder": str(tmp_path / "models")}
-    run(method, tmp_path, **given, **arrays, labels=np.repeat("façade", 20), sections=np.repeat("a", 20))
+    shared = {"genes": [f"g{i}" for i in range(N_GENES)], "seeds": [0], "folder": str(tmp_path / "models")}
+    run(method, tmp_path, **shared, **arrays, labels=np.repeat("façade", 20), sections=np.repeat("a", 20))
     test = {f"test_{name}": getattr(counts[:5], name) for name in ("data", "indices", "indptr")}
-    assert run(method, tmp_path, **given, **test)["predicted"].tolist() == [["façade"] * 5]
+    assert run(method, tmp_path, **shared, **test)["predicted"].tolist() == [["façade"] * 5]
 
 
 @runs("nichecompass")
@@ -116,18 +116,18 @@ def test_niches_come_out_of_the_latent_space(method, tmp_path):
     rng = np.random.default_rng(0)
     xy = rng.random((150, 2)) * 1000
     groups = (xy[:, 0] // 334).astype(int)
-    given = {
+    arrays = {
         **counts_of(groups, rng)[1],
         **{"genes": [f"g{i}" for i in range(N_GENES)], "xy": xy, "ligands": ["g0", "g0", "g4"]},
         **{"receptors": ["g1", "g2", "g5"]},
     }
-    made = run(method, tmp_path, **given, seeds=[0, 1])
-    assert made["embedding"].shape == (2, 150, 2 + 100)  # of two ligands, and new ones
-    assert made["embedding"].dtype == np.float32
-    assert made["seconds"].shape == (2,)
-    for embedding in made["embedding"]:
+    output = run(method, tmp_path, **arrays, seeds=[0, 1])
+    assert output["embedding"].shape == (2, 150, 2 + 100)  # of two ligands, and de novo ones
+    assert output["embedding"].dtype == np.float32
+    assert output["seconds"].shape == (2,)
+    for embedding in output["embedding"]:
         centres = np.stack([embedding[groups == group].mean(axis=0) for group in range(3)])
         nearest = np.linalg.norm(embedding[:, None] - centres, axis=2).argmin(axis=1)
         assert (nearest == groups).mean() > 0.8
-    assert (made["embedding"][0] != made["embedding"][1]).any()
-    np.testing.assert_array_equal(run(method, tmp_path, **given, seeds=[1])["embedding"][0], made["embedding"][1])
+    assert (output["embedding"][0] != output["embedding"][1]).any()
+    np.testing.assert_array_equal(run(method, tmp_path, **arrays, seeds=[1])["embedding"][0], output["embedding"][1])

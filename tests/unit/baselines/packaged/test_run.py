@@ -29,18 +29,18 @@ def python(tmp_path, monkeypatch):
 def test_arrays_go_both_ways_through_the_methods_environment(python):
     python(
         "spatial",
-        f"#!{sys.executable}\nimport os, sys\nimport numpy as np\nscript, given, made = sys.argv[-3:]\n"
+        f"#!{sys.executable}\nimport os, sys\nimport numpy as np\nscript, arrays, output = sys.argv[-3:]\n"
         "threads = [os.environ[name] for name in os.environ if name.endswith('_NUM_THREADS')]\n"
-        "np.savez(made, script=script, options=sys.argv[1:-3], threads=threads, **np.load(given))\n",
+        "np.savez(output, script=script, options=sys.argv[1:-3], threads=threads, **np.load(arrays))\n",
     )
-    given = {"xy": np.array([[0.5, 2.0]]), "genes": np.array(["Sox2", "Tbr1"]), "k": 3}
-    made = run_packaged("spagcn", **given)
-    for name, array in given.items():
-        np.testing.assert_array_equal(made.pop(name), array)
-    assert made.pop("script") == str(Path(packaged.__file__).with_name("spagcn.py"))
-    assert made.pop("options").tolist() == ["-I", "-W", "ignore"]
-    assert set(made.pop("threads").tolist()) == {"1"}
-    assert not made
+    arrays = {"xy": np.array([[0.5, 2.0]]), "genes": np.array(["Sox2", "Tbr1"]), "k": 3}
+    output = run_packaged("spagcn", **arrays)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(output.pop(name), array)
+    assert output.pop("script") == str(Path(packaged.__file__).with_name("spagcn.py"))
+    assert output.pop("options").tolist() == ["-I", "-W", "ignore"]
+    assert set(output.pop("threads").tolist()) == {"1"}
+    assert not output
 
 
 def test_the_peak_of_memory_is_the_methods_own(python):

@@ -1,4 +1,4 @@
-"""The one contract of all methods of annotation: the same cells to learn from, a labelling per run."""
+"""All methods of annotation share one contract: the same training cells, one labelling per run."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ QUICK = Settings(steps=6, batch_size=8, validate_every=3)
 @pytest.fixture
 def paths(sections, tmp_path):
     """Two training sections, the second with few labels, and a test section that lacks five genes."""
-    made = []
+    written = []
     for i in range(3):
         section = sections[i % 2].copy()
         section.obs_names = [f"{i}_{name}" for name in section.obs_names]
@@ -34,26 +34,26 @@ def paths(sections, tmp_path):
             seen = section.obsm["spatial"][:, 0] < 200
             section.obs["region"] = section.obs["region"].astype(object).where(seen)
         write_section(section[:, 5:] if i == 2 else section, tmp_path / f"s{i}.h5ad")
-        made.append(tmp_path / f"s{i}.h5ad")
-    return made
+        written.append(tmp_path / f"s{i}.h5ad")
+    return written
 
 
 @pytest.fixture
 def packaged(monkeypatch):
-    """A package that gives every cell the label of the training cell with the nearest total; what it was given."""
+    """Stand in for packages: give each cell the label of the training cell with the nearest total; record the input."""
     calls = []
 
     def run(method, **arrays):
         calls.append({"method": method} | arrays)
         seeds = arrays["seeds"]
-        about = {"seconds": np.full(len(seeds), 2.0), "peak_mb": np.float64(50), "version": np.str_("Package 1.0")}
+        output = {"seconds": np.full(len(seeds), 2.0), "peak_mb": np.float64(50), "version": np.str_("Package 1.0")}
         file = f"{arrays['folder']}.npz"
         if "test_data" not in arrays:
             np.savez(file, labels=arrays["labels"], totals=_totals(arrays, ""))
-            return about
+            return output
         learnt = np.load(file)
         nearest = np.abs(_totals(arrays, "test_")[:, None] - learnt["totals"]).argmin(1)
-        return about | {"predicted": np.tile(learnt["labels"][nearest], (len(seeds), 1))}
+        return output | {"predicted": np.tile(learnt["labels"][nearest], (len(seeds), 1))}
 
     monkeypatch.setattr(annotation_packaged, "run_packaged", run)
     return calls
@@ -71,21 +71,21 @@ def test_every_method_keeps_the_contract(paths, model, vocabulary, packaged, tmp
     learnt = {"models": [model]} if method == "gest" else {"vocabulary": vocabulary}
     settings = {"seeds": range(2), "settings": QUICK, "training_cells": 100}
     fit(method, paths[:2], LEVELS, out=tmp_path / method, **learnt, **settings)
-    made = label(tmp_path / method, paths[2])
+    labellings = label(tmp_path / method, paths[2])
     variants = ["mean", "max"] if method == "gest" else ["default"]
     seeds = [0] if method == "majority" else [0, 1]
-    assert [(one.level, one.variant, one.seed) for one in made] == [
+    assert [(run.level, run.variant, run.seed) for run in labellings] == [
         (level, variant, seed) for level in LEVELS for variant in variants for seed in seeds
     ]
-    for one in made:
-        assert (one.method, one.status) == (method, "ok")
-        assert one.model_seed == (0 if method == "gest" else None)
-        assert len(one.labels) == 500
-        assert one.covered.all()
-        assert set(one.labels) <= set(gest.sections.read_section(paths[0]).obs[one.level])
-        assert one.seconds > 0
-        assert one.peak_mb > 0
-        assert one.version.split()[0] in ("gest", "Package")
+    for run in labellings:
+        assert (run.method, run.status) == (method, "ok")
+        assert run.model_seed == (0 if method == "gest" else None)
+        assert len(run.labels) == 500
+        assert run.covered.all()
+        assert set(run.labels) <= set(gest.sections.read_section(paths[0]).obs[run.level])
+        assert run.seconds > 0
+        assert run.peak_mb > 0
+        assert run.version.split()[0] in ("gest", "Package")
     assert not list(tmp_path.glob("*.partial"))
 
 
@@ -93,14 +93,16 @@ def test_all_methods_learn_from_the_same_cells(paths, model, vocabulary, package
     targets = []
     train = annotation_gest.train_annotator
     monkeypatch.setattr(
-        annotation_gest, "train_annotator", lambda given, *a, **k: targets.append(given) or train(given, *a, **k)
+        annotation_gest,
+        "train_annotator",
+        lambda sections, *a, **k: targets.append(sections) or train(sections, *a, **k),
     )
     settings = {"settings": QUICK, "training_cells": 120, "pools": ["mean"]}
     fit("gest", paths[:2], LEVELS, out=tmp_path / "g", models=[model], **settings)
     fit("scanvi", paths[:2], LEVELS, out=tmp_path / "s", vocabulary=vocabulary, **settings)
     read = [gest.sections.read_section(path) for path in paths[:2]]
-    for level, given, call in zip(LEVELS, targets, packaged, strict=True):
-        cells = [section.labels != "" for section in given]
+    for level, target, call in zip(LEVELS, targets, packaged, strict=True):
+        cells = [section.labels != "" for section in target]
         assert sum(mask.sum() for mask in cells) == 120
         assert all(section.obs[level][mask].notna().all() for section, mask in zip(read, cells, strict=True))
         counts = sp.vstack([section.X[mask] for section, mask in zip(read, cells, strict=True)])
@@ -153,11 +155,11 @@ def test_majority_is_the_commonest_label_of_all_cells_together(paths, tmp_path):
 
 def test_the_annotator_of_a_run_is_that_of_the_public_function(paths, model, tmp_path):
     fit("gest", paths[:2], ["region"], out=tmp_path / "g", models=[model], seeds=[3], pools=["max"], settings=QUICK)
-    (made,) = label(tmp_path / "g", paths[0])
+    (labellings,) = label(tmp_path / "g", paths[0])
     settings = {"steps": 6, "batch_size": 8, "validate_every": 3}
     annotator = gest.fit_annotator(paths[:2], model, label="region", pool="max", seed=3, **settings)
     expected = gest.annotate(gest.sections.read_section(paths[0]), annotator, seed=3).obs["gest_region"]
-    np.testing.assert_array_equal(made.labels, expected)
+    np.testing.assert_array_equal(labellings.labels, expected)
 
 
 def test_a_run_that_fails_says_why_and_leaves_the_others(paths, vocabulary, packaged, tmp_path, monkeypatch):
@@ -233,8 +235,8 @@ def test_verbs(paths, model, tmp_path, monkeypatch, verb):
     )
     verb(*learn, "--out", "gest")
     verb("paper", "label", paths[2], "--learnt", "gest", "--out", "labels.csv")
-    made, cells = read_labellings("labels.csv")
-    assert [one.column for one in made] == [f"max/{level}/0/{seed}" for level in labels for seed in (0, 1)]
+    labellings, cells = read_labellings("labels.csv")
+    assert [run.column for run in labellings] == [f"max/{level}/0/{seed}" for level in labels for seed in (0, 1)]
     assert list(cells) == list(result.obs_names)
 
 
@@ -250,9 +252,9 @@ def test_verbs(paths, model, tmp_path, monkeypatch, verb):
 def test_settings_that_cannot_be_are_refused(paths, model, tmp_path, capsys, annotation, sentence, name, verb):
     model.save(tmp_path / "model")
     (tmp_path / "c.json").write_text(json.dumps({"annotation": annotation, "labels": {"region": "region"}}))
-    about = {"fit-annotator": ("--label", "region"), "paper learn-labels": ("--method", "gest")}[name]
-    given = (*name.split(), paths[0], "--model", tmp_path / "model", "--config", tmp_path / "c.json", *about)
-    assert sentence in refused(verb, capsys, *given, "--out", tmp_path / "o")
+    options = {"fit-annotator": ("--label", "region"), "paper learn-labels": ("--method", "gest")}[name]
+    arguments = (*name.split(), paths[0], "--model", tmp_path / "model", "--config", tmp_path / "c.json", *options)
+    assert sentence in refused(verb, capsys, *arguments, "--out", tmp_path / "o")
     assert not (tmp_path / "o").exists()
 
 
@@ -280,5 +282,5 @@ def test_an_occupied_folder_is_refused_before_training(paths, model, tmp_path, m
 def refused(verb, capsys, *arguments):
     """Run a verb that must end in one sentence, and return it."""
     verb(*arguments, expect=2)
-    (told,) = capsys.readouterr().err.splitlines()
-    return told
+    (message,) = capsys.readouterr().err.splitlines()
+    return message

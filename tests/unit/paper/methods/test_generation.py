@@ -100,16 +100,16 @@ def test_parts_of_a_section_with_a_margin(sections):
 @pytest.mark.parametrize("method", registry.names("generation"))
 def test_every_method_keeps_the_contract(sections, model, vocabulary, crops, method):
     own = model if method.startswith("gest") else None
-    made = predict_crops(sections[0], crops, method, vocabulary=vocabulary, model=own, seed=1, continued_steps=3)
+    predicted = predict_crops(sections[0], crops, method, vocabulary=vocabulary, model=own, seed=1, continued_steps=3)
     cells = [sections[0].obs_names[crop.unseen(sections[0])] for crop in crops]
-    assert made.obs["cell"].tolist() == [cell for crop in cells for cell in crop]
-    assert made.obs["crop"].tolist() == [str(i) for i, crop in enumerate(cells) for _ in crop]
-    assert list(made.var_names) == list(vocabulary.genes)
-    assert set(made.layers) == ({"weighted", "picking", "codebook"} if own else {"default"})
-    assert all(np.isfinite(layer).all() and layer.dtype == np.float32 for layer in made.layers.values())
-    assert made.uns["gest"] == {"method": method}
-    assert (made.obs[["model_seed", "seed", "failed"]] == [0, 1, ""]).all(axis=None)
-    assert ((made.obs["round"] > 0) == method.startswith("gest")).all()
+    assert predicted.obs["cell"].tolist() == [cell for crop in cells for cell in crop]
+    assert predicted.obs["crop"].tolist() == [str(i) for i, crop in enumerate(cells) for _ in crop]
+    assert list(predicted.var_names) == list(vocabulary.genes)
+    assert set(predicted.layers) == ({"weighted", "picking", "codebook"} if own else {"default"})
+    assert all(np.isfinite(layer).all() and layer.dtype == np.float32 for layer in predicted.layers.values())
+    assert predicted.uns["gest"] == {"method": method}
+    assert (predicted.obs[["model_seed", "seed", "failed"]] == [0, 1, ""]).all(axis=None)
+    assert ((predicted.obs["round"] > 0) == method.startswith("gest")).all()
 
 
 @pytest.mark.parametrize("method", [m for m in registry.names("generation") if m != "true_metacells"])
@@ -142,10 +142,10 @@ def test_a_crop_that_fails_says_why_and_leaves_the_others(sections, model, vocab
         return generate(*arguments, **settings)
 
     monkeypatch.setattr(gest.paper.methods.generation, "generate_tokens", first_fails)
-    made = predict_crops(sections[0], crops, "gest", vocabulary=vocabulary, model=model)
+    predicted = predict_crops(sections[0], crops, "gest", vocabulary=vocabulary, model=model)
     truth = expression(sections[0], vocabulary)
     ranking = spatially_variable_genes(truth, sections[0].obsm["spatial"], vocabulary.genes)
-    scores = score_predictions(made, sections[0], truth, ranking, run="r", dataset="d", top=5)
+    scores = score_predictions(predicted, sections[0], truth, ranking, run="r", dataset="d", top=5)
     failed = scores[scores["crop"] == "0"]
     assert set(failed["status"]) == {"generate: 3 unseen cells lie too far"}
     assert failed["value"].isna().all()
@@ -154,9 +154,9 @@ def test_a_crop_that_fails_says_why_and_leaves_the_others(sections, model, vocab
 
 
 def test_true_metacells_are_the_bound(sections, vocabulary, crops):
-    made = predict_crops(sections[0], crops, "true_metacells", vocabulary=vocabulary)
-    truth = expression(sections[0], vocabulary)[sections[0].obs_names.get_indexer(made.obs["cell"])]
-    np.testing.assert_array_equal(made.layers["default"], vocabulary.expression[vocabulary.tokenize(truth)])
+    predicted = predict_crops(sections[0], crops, "true_metacells", vocabulary=vocabulary)
+    truth = expression(sections[0], vocabulary)[sections[0].obs_names.get_indexer(predicted.obs["cell"])]
+    np.testing.assert_array_equal(predicted.layers["default"], vocabulary.expression[vocabulary.tokenize(truth)])
 
 
 def test_user_errors(sections, vocabulary, crops):

@@ -1,4 +1,4 @@
-"""Labellings: kept without loss, as two tables of the same runs."""
+"""Labellings are kept without loss, as two tables of the same runs."""
 
 from dataclasses import replace
 
@@ -39,8 +39,8 @@ def test_what_is_written_reads_back_the_same(tmp_path):
     back, cells = read_labellings(tmp_path / "gest.csv")
     assert cells.tolist() == CELLS.tolist()
     assert len(back) == 3
-    for given, read in zip(RUNS, back, strict=True):
-        np.testing.assert_equal(vars(read), vars(given))
+    for written, read in zip(RUNS, back, strict=True):
+        np.testing.assert_equal(vars(read), vars(written))
     assert [run.model_seed for run in back] == [0, 0, None]
     assert back[0].covered.tolist() == [True, True, False]
     assert not back[2].covered.any()

@@ -1,4 +1,4 @@
-"""Ablations: what counts as converged, how variants are ordered, and what their tables and figures show."""
+"""Ablations: convergence, the ordering of variants, and their tables and figures."""
 
 import json
 
@@ -29,7 +29,7 @@ METRICS = [("rmse_z", "all"), ("rmse_z", "svg50"), ("spearman", "all")]
 
 
 def scores(means, *, run="toy", seeds=3, spread=0.001):
-    """Scores of variants: in every metric the mean given, and per seed a step of `spread`, on three crops."""
+    """Return scores of variants on three crops: their means in every metric, with a step of `spread` per seed."""
     rows = [
         {"variant": variant, "metric": metric, "gene_set": genes, "model_seed": seed, "crop": crop}
         | {"value": mean + spread * (seed - (seeds - 1) / 2) + 0.1 * (crop - 1)}
@@ -38,15 +38,15 @@ def scores(means, *, run="toy", seeds=3, spread=0.001):
         for seed in range(seeds)
         for crop in range(3)
     ]
-    about = {"run": run, "task": "ablation", "dataset": "mouse_brain", "section": "a", "method": "gest", "level": ""}
-    return pd.DataFrame(rows).assign(**about, seed=0, n=50, status="ok").astype({"crop": str})[list(COLUMNS)]
+    fields = {"run": run, "task": "ablation", "dataset": "mouse_brain", "section": "a", "method": "gest", "level": ""}
+    return pd.DataFrame(rows).assign(**fields, seed=0, n=50, status="ok").astype({"crop": str})[list(COLUMNS)]
 
 
 def trainings(variants, *, seeds=3, **columns):
-    about = {"layers": 8, "heads": 8, "width": 96, "window": 600.0, "parameters": 1_000_000, "training_cells": 5000}
-    about |= {"steps": 70, "target_cells": 9000, "cells_per_second": 500, "hours": 0.005, "device": "cpu"}
-    about |= {"kept_step": 70, "validation_loss": 1.5, "validation_metacell": 2.5, "loss": "cross-entropy"}
-    rows = [about | {"variant": name, "model_seed": seed} for name in variants for seed in range(seeds)]
+    fields = {"layers": 8, "heads": 8, "width": 96, "window": 600.0, "parameters": 1_000_000, "training_cells": 5000}
+    fields |= {"steps": 70, "target_cells": 9000, "cells_per_second": 500, "hours": 0.005, "device": "cpu"}
+    fields |= {"kept_step": 70, "validation_loss": 1.5, "validation_metacell": 2.5, "loss": "cross-entropy"}
+    rows = [fields | {"variant": name, "model_seed": seed} for name in variants for seed in range(seeds)]
     return pd.DataFrame(rows).assign(late_gain_percent=1.0, converged=True, **columns)
 
 
@@ -81,9 +81,9 @@ def test_seed_means_are_of_crops_then_sections():
     assert average_seeds(pd.concat([table, more]))["a", "rmse_z", "all", 0] == pytest.approx((1.0 + 1.1) / 2)
 
 
-def ordered(table, told, variant="other"):
+def ordered(table, trained, variant="other"):
     rows = (
-        order_variants(table, told, references={"other": "usual"})
+        order_variants(table, trained, references={"other": "usual"})
         .set_index(["variant", "metric", "gene_set"])
         .loc[variant]
     )
@@ -91,51 +91,51 @@ def ordered(table, told, variant="other"):
 
 
 def test_a_smaller_error_and_a_larger_correlation_are_better():
-    told = trainings(["usual", "other"])
-    assert ordered(scores({"usual": 1.0, "other": 1.1}), told) == [("worse", ""), ("better", "")]
-    assert ordered(scores({"usual": 1.0, "other": 0.9}), told) == [("better", ""), ("worse", "")]
+    trained = trainings(["usual", "other"])
+    assert ordered(scores({"usual": 1.0, "other": 1.1}), trained) == [("worse", ""), ("better", "")]
+    assert ordered(scores({"usual": 1.0, "other": 0.9}), trained) == [("better", ""), ("worse", "")]
 
 
 def test_orderings_are_undecided_where_they_must_be():
-    told, names = trainings(["usual", "other"]), ["usual", "other"]
+    trained, names = trainings(["usual", "other"]), ["usual", "other"]
     close = scores({"usual": 1.0, "other": 1.0015})
-    assert ordered(close, told) == [("undecided", "within the spread of the seeds")] * 2
-    assert ordered(scores({"usual": 1.0, "other": 1.0025}), told)[0] == ("worse", "")
+    assert ordered(close, trained) == [("undecided", "within the spread of the seeds")] * 2
+    assert ordered(scores({"usual": 1.0, "other": 1.0025}), trained)[0] == ("worse", "")
     far = scores({"usual": 1.0, "other": 2.0})
     assert ordered(scores({"usual": 1.0, "other": 2.0}, seeds=1), trainings(names, seeds=1))[0][1] == "one seed"
     for name in names:  # one seed of either
-        told = trainings(names)
-        told.loc[(told["variant"] == name) & (told["model_seed"] == 1), "converged"] = False
-        assert ordered(far, told) == [("undecided", f"not converged: {name}")] * 2
+        trained = trainings(names)
+        trained.loc[(trained["variant"] == name) & (trained["model_seed"] == 1), "converged"] = False
+        assert ordered(far, trained) == [("undecided", f"not converged: {name}")] * 2
 
 
 def test_variants_are_ordered_on_the_crops_that_both_predicted():
     """Without the hardest crop any variant looks better: what failed must not pay."""
-    told, table = trainings(["usual", "other"]), scores({"usual": 1.0, "other": 1.01})
+    trained, table = trainings(["usual", "other"]), scores({"usual": 1.0, "other": 1.01})
     lost = (table["variant"] == "other") & (table["crop"] == "2")  # the largest error of three
     one_seed = lost & (table["model_seed"] == 1)
     for failed in (lost, one_seed):
         part = table.assign(value=table["value"].mask(failed), status=table["status"].mask(failed, "unreachable"))
-        assert ordered(part, told)[0] == ("worse", "")
-        difference = order_variants(part, told, references={"other": "usual"})["difference"]
+        assert ordered(part, trained)[0] == ("worse", "")
+        difference = order_variants(part, trained, references={"other": "usual"})["difference"]
         np.testing.assert_allclose(difference, 0.01)
     nothing = table.assign(value=table["value"].mask(table["variant"] == "other"))
-    assert ordered(nothing, told) == [("undecided", "no crop that both predicted")] * 2
+    assert ordered(nothing, trained) == [("undecided", "no crop that both predicted")] * 2
 
 
 def test_the_table_says_so_where_variants_lack_crops(values):
     table = scores({"baseline": 1.3, "rotate": 1.2})
     lost = (table["variant"] == "rotate") & (table["crop"] == "2")
     part = table.assign(value=table["value"].mask(lost), status=table["status"].mask(lost, "unreachable"))
-    laid = []
-    for given in (table, part):
-        none, told = values[values["item"] == "ablation_extra"], trainings(["baseline", "rotate"])
+    texts = []
+    for available in (table, part):
+        none, trained = values[values["item"] == "ablation_extra"], trainings(["baseline", "rotate"])
         variants, references = ["baseline", "rotate"], {"rotate": "baseline"}
-        made = ablation_table(given, none, told, variants=variants, references=references)
-        laid.append(ablation_markdown(made, title="Further variants", run="toy", percent=5))
-    assert "Every variant is scored on the same 3 crops with 150 unseen cells." in laid[0]
-    assert "Every variant" not in laid[1]
-    assert "There are 3 crops with 150 unseen cells; some scores are missing for rotate. Two variants" in laid[1]
+        laid_out = ablation_table(available, none, trained, variants=variants, references=references)
+        texts.append(ablation_markdown(laid_out, title="Further variants", run="toy", percent=5))
+    assert "Every variant is scored on the same 3 crops with 150 unseen cells." in texts[0]
+    assert "Every variant" not in texts[1]
+    assert "There are 3 crops with 150 unseen cells; some scores are missing for rotate. Two variants" in texts[1]
 
 
 def test_one_prediction_of_a_model_stands_for_a_variant():
@@ -177,11 +177,11 @@ def table_4(values, run):
     constant = scores({"no_quantisation": 0.0}, run=run)
     constant = constant[(constant["metric"] == "rmse_z") & (constant["gene_set"] == "all")]
     cells, genes = (constant.assign(metric=f"constant_{of}") for of in ("prediction_cells", "predictions"))
-    told = trainings(means)
+    trained = trainings(means)
     return ablation_table(
         pd.concat([scores(means, run=run), cells.assign(value=2.0), genes.assign(value=0.0)]),
         values[values["item"] == "table_4"],
-        told,
+        trained,
         variants=list(means),
         references=dict.fromkeys(list(means)[1:], "window_600"),
     )
@@ -245,9 +245,9 @@ def test_every_table_of_variants_is_the_papers_or_further(values):
 
 
 def test_cost_is_of_one_seed():
-    told = trainings(["a", "b"])
-    told.loc[(told["variant"] == "b") & (told["model_seed"] == 2), ["hours", "converged"]] = [0.008, False]
-    cost = ablation_cost(told).set_index("variant")
+    trained = trainings(["a", "b"])
+    trained.loc[(trained["variant"] == "b") & (trained["model_seed"] == 2), ["hours", "converged"]] = [0.008, False]
+    cost = ablation_cost(trained).set_index("variant")
     assert cost.loc["b", "hours"] == pytest.approx(0.006)
     assert cost["converged"].tolist() == [True, False]
     assert cost["seeds"].tolist() == [3, 3]
@@ -255,10 +255,10 @@ def test_cost_is_of_one_seed():
 
 
 def test_scaling_takes_models_by_parameters_and_data_by_cells():
-    told = trainings(["l8h8", "l2h2", "data_half"])
-    told.loc[told["variant"] == "l2h2", "parameters"] = 300_000
-    told.loc[told["variant"] == "data_half", "training_cells"] = 2500
-    table = scaling_table(scores({"l8h8": 1.0, "l2h2": 1.1, "data_half": 1.2}), told)
+    trained = trainings(["l8h8", "l2h2", "data_half"])
+    trained.loc[trained["variant"] == "l2h2", "parameters"] = 300_000
+    trained.loc[trained["variant"] == "data_half", "training_cells"] = 2500
+    table = scaling_table(scores({"l8h8": 1.0, "l2h2": 1.1, "data_half": 1.2}), trained)
     by = table.groupby("by")["variant"].agg(set).to_dict()
     assert by == {"parameters": {"l8h8", "l2h2"}, "training_cells": {"l8h8", "data_half"}}
     figure = draw_scaling(table)
@@ -269,10 +269,10 @@ def test_scaling_takes_models_by_parameters_and_data_by_cells():
 
 def test_curves_show_every_seed_and_the_reference_where_losses_compare():
     log = pd.DataFrame({"cells": [10, 20], "validation_loss": [2.0, 1.0]})
-    told = trainings(["usual", "other", "no_quantisation"], seeds=2)
-    told.loc[told["variant"] == "no_quantisation", ["loss", "converged"]] = ["squared error", False]
+    trained = trainings(["usual", "other", "no_quantisation"], seeds=2)
+    trained.loc[trained["variant"] == "no_quantisation", ["loss", "converged"]] = ["squared error", False]
     logs = {name: [log, log + 1] for name in ("usual", "other", "no_quantisation")}
-    figure = draw_curves(logs, told, reference="usual")
+    figure = draw_curves(logs, trained, reference="usual")
     drawn = [ax for ax in figure.axes if ax.lines]
     assert [len(ax.lines) for ax in drawn] == [4, 4, 2]
     assert [ax.get_title().splitlines()[0] for ax in drawn][1:] == [

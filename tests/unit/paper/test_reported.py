@@ -20,7 +20,7 @@ def values():
 
 
 def value(values, column="value", **where):
-    """The one number of a place."""
+    """Return the only value with these fields."""
     for key, wanted in where.items():
         values = values[values[key] == wanted]
     assert len(values) == 1, values
@@ -166,8 +166,8 @@ def test_two_values_for_one_place_are_refused(values):
 
 
 def test_a_misspelt_key_is_named(tmp_path):
-    about = yaml.safe_load(PATH.read_text())
-    about["paper"]["items"]["table_2"]["rows"][3]["varient"] = "max"
-    (tmp_path / "values.yaml").write_text(yaml.safe_dump(about))
+    content = yaml.safe_load(PATH.read_text())
+    content["paper"]["items"]["table_2"]["rows"][3]["varient"] = "max"
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(UserError, match=r"paper\.items\.table_2: unknown key 'varient' \(choose from dataset"):
         read_paper_values(tmp_path / "values.yaml")

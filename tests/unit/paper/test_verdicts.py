@@ -1,4 +1,4 @@
-"""Verdicts on the paper's numbers: the rule against intervals worked out by SciPy, and what is found where."""
+"""Verdicts on the paper's numbers: the rule against SciPy's intervals, and the scores that belong to each number."""
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,12 @@ from gest.paper.tables.paper_comparison import paper_comparison_markdown
 from gest.paper.verdicts import compare_orders, compare_with_paper, explain_incomparable
 
 
-def scores(values, **about):
+def scores(values, **fields):
     """Scores of sections, one value each."""
     rows = [
         dict.fromkeys(COLUMNS, "")
         | {"run": "paper", "section": f"s{i}", "model_seed": 0, "seed": 0, "n": 50, "status": "ok", "value": value}
-        | about
+        | fields
         for i, value in enumerate(values)
     ]
     return pd.DataFrame(rows)[list(COLUMNS)]
@@ -34,7 +34,7 @@ def row(table, **where):
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict"),
+    ("numbers", "verdict"),
     [
         ([0.30, 0.40, 0.46], "undecided"),  # the interval is wider than 0.388
         ([0.32, 0.36, 0.42, 0.38, 0.35, 0.37], "reproduced"),
@@ -44,14 +44,14 @@ def row(table, **where):
         ([0.408], "differs"),
     ],
 )
-def test_verdict_follows_the_interval_of_the_mean(values, found, verdict):
-    table = compare_with_paper(values, scores(found, level="division", **NICHES))
+def test_verdict_follows_the_interval_of_the_mean(values, numbers, verdict):
+    table = compare_with_paper(values, scores(numbers, level="division", **NICHES))
     got = row(table, **TABLE_1)
-    assert got["ours"] == pytest.approx(np.mean(found))
-    if len(found) > 1:
-        interval = stats.t.interval(0.95, len(found) - 1, loc=np.mean(found), scale=stats.sem(found))
+    assert got["ours"] == pytest.approx(np.mean(numbers))
+    if len(numbers) > 1:
+        interval = stats.t.interval(0.95, len(numbers) - 1, loc=np.mean(numbers), scale=stats.sem(numbers))
         np.testing.assert_allclose([got["low"], got["high"]], interval)
-        assert (got["n"], got["n_of"]) == (len(found), "sections")
+        assert (got["n"], got["n_of"]) == (len(numbers), "sections")
     assert got["verdict"] == verdict
     assert (table["verdict"] == "missing").sum() == len(table) - 1 - (table["verdict"] == "not comparable").sum()
 
@@ -71,9 +71,9 @@ def test_what_failed_is_told_beside_the_verdict(values):
 
 def test_near_no_skill_rmse_is_not_taken_for_the_papers(values):
     """The paper's 1.347 and the 1.414 of a prediction that is constant differ by no more than 5 % of either."""
-    about = {"task": "generation", "dataset": "liver_cancer", "method": "mlp", "variant": "default", "gene_set": "all"}
+    fields = {"task": "generation", "dataset": "liver_cancer", "method": "mlp", "variant": "default", "gene_set": "all"}
     for ours, verdict in ((2**0.5, "differs"), (1.350, "reproduced")):
-        table = compare_with_paper(values, scores([ours], metric="rmse_z", crop="0", **about))
+        table = compare_with_paper(values, scores([ours], metric="rmse_z", crop="0", **fields))
         assert (
             row(table, item="table_a1", method="mlp", metric="rmse_z", gene_set="all", dataset="liver_cancer")[
                 "verdict"
@@ -96,25 +96,25 @@ def test_the_largest_window_is_table_1s_and_every_window_table_a2s(values):
 
 
 def test_a_part_of_the_brain_is_not_compared_with_the_whole(values):
-    about = {"task": "generation", "dataset": "mouse_brain", "method": "gp", "variant": "default", "gene_set": "all"}
-    table = compare_with_paper(values, scores([1.379, 1.38], metric="rmse_z", crop="0", **about))
+    fields = {"task": "generation", "dataset": "mouse_brain", "method": "gp", "variant": "default", "gene_set": "all"}
+    table = compare_with_paper(values, scores([1.379, 1.38], metric="rmse_z", crop="0", **fields))
     parts = table[table["part"] != ""]
     assert set(parts["verdict"]) == {"not comparable"}
     assert parts["ours"].isna().all()
 
 
 def test_variants_of_the_model_differ_by_their_seeds(values):
-    about = {"task": "ablation", "dataset": "mouse_brain", "method": "gest", "variant": "l4h4", "gene_set": "all"}
-    tidy = [scores([0.28 + 0.01 * s], metric="spearman", crop="0", **about).assign(model_seed=s) for s in range(3)]
+    fields = {"task": "ablation", "dataset": "mouse_brain", "method": "gest", "variant": "l4h4", "gene_set": "all"}
+    tidy = [scores([0.28 + 0.01 * s], metric="spearman", crop="0", **fields).assign(model_seed=s) for s in range(3)]
     got = row(compare_with_paper(values, pd.concat(tidy)), item="table_3", variant="l4h4", metric="spearman")
     assert (got["n"], got["n_of"], got["verdict"]) == (3, "seeds", "reproduced")
     assert got["sd"] == pytest.approx(0.01)
 
 
 def test_final_calls_are_percent_and_replicates_are_left_out(values):
-    about = {"task": "perturbation", "dataset": "stroke", "level": "all", "gene_set": "all", "seed": None, "n": 87}
+    fields = {"task": "perturbation", "dataset": "stroke", "level": "all", "gene_set": "all", "seed": None, "n": 87}
     final = [
-        scores([value], method=method, variant=variant, metric=metric, section="s", **about)
+        scores([value], method=method, variant=variant, metric=metric, section="s", **fields)
         for method, variant, metric, value in [
             ("gest", "roi/1", "accuracy", 61 / 87),
             ("gest", "roi/1", "accuracy_low", 0.6),
@@ -123,7 +123,7 @@ def test_final_calls_are_percent_and_replicates_are_left_out(values):
         ]
     ]
     replicate = scores(
-        [0.1], **about | {"method": "gest", "variant": "roi/1", "metric": "accuracy", "crop": "0", "seed": 0}
+        [0.1], **fields | {"method": "gest", "variant": "roi/1", "metric": "accuracy", "crop": "0", "seed": 0}
     )
     others = scores([0.3, 0.4], level="division", **NICHES)
     table = compare_with_paper(values, pd.concat([others, *final, replicate]))
@@ -148,8 +148,8 @@ def test_other_data_are_never_compared(values, run, simulated, why):
 
 
 def test_orders_of_methods(values):
-    found = {"graphst": 0.4, "stagate": 0.5, "raw": 0.1}
-    tidy = pd.concat([scores([x, x], **NICHES | {"method": name, "level": "division"}) for name, x in found.items()])
+    numbers = {"graphst": 0.4, "stagate": 0.5, "raw": 0.1}
+    tidy = pd.concat([scores([x, x], **NICHES | {"method": name, "level": "division"}) for name, x in numbers.items()])
     got = compare_orders(compare_with_paper(values, tidy)).iloc[0]
     # In the paper STAGATE 0.420, GraphST 0.388, Raw 0.183.
     assert (got["pairs"], got["alike"], got["paper_best"], got["our_best"]) == (

@@ -89,29 +89,25 @@ def perturb_ischemia(
         A placement has no cells or no surroundings; see `gest.tasks.perturbation.perturb.perturb` for the others.
     """
     first, *_ = seeds
-    record = _Record(reference)
+    (other_context,) = set(CONTEXTS) - {context}
+    record = _Record(reference, thresholds)
     regions = place_regions(np.asarray(section.obsm["spatial"]), seed=first, **roi)
     for placement, region in enumerate(regions):
         for seed in seeds:
             surroundings = Surroundings(section, model, roi=region, context=context, seed=seed)
             genes = select_changed_genes(degs, surroundings.genes, unchanged)
-            result = compare(surroundings, **genes, **thresholds)
-            record.add(surroundings, result, variant=name_variant(context, 1), placement=placement, seed=seed)
+            key = {"placement": placement, "seed": seed}
+            result = record.perturb(surroundings, genes, variant=name_variant(context, 1), **key)
             if seed != first:
                 continue
             for factor in sigmas:
-                other = compare(surroundings, **genes, sigma=factor * surroundings.half_diameter, **thresholds)
-                record.add(surroundings, other, variant=name_variant(context, factor), placement=placement, seed=seed)
-            (other_context,) = set(CONTEXTS) - {context}
+                sigma = factor * surroundings.half_diameter
+                record.perturb(surroundings, genes, variant=name_variant(context, factor), **key, sigma=sigma)
             wider = Surroundings(section, model, roi=region, context=other_context, seed=seed)
-            other = compare(wider, **genes, **thresholds)
-            record.add(wider, other, variant=name_variant(other_context, 1), placement=placement, seed=seed)
+            record.perturb(wider, genes, variant=name_variant(other_context, 1), **key)
             if placement == 0:
                 shown = _to_anndata(section, surroundings, result, reference)
-                record.add_controls(controls(surroundings, result, n_shuffles=0), seed=seed)
-                for repeat, shuffled in enumerate(_shuffle_names(genes, surroundings.genes, n=n_shuffles, seed=first)):
-                    other = compare(surroundings, **shuffled, **thresholds)
-                    record.add(surroundings, other, variant=SHUFFLED, placement=0, seed=repeat)
+                record.add_controls(surroundings, result, genes, n_shuffles=n_shuffles, seed=seed)
     return Ischemia(calls=record.calls, replicates=record.replicates, shown=shown)
 
 
@@ -167,29 +163,49 @@ def correlate(profiles: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 class _Record:
-    """Calls and replicates collected so far; `reference` as for `perturb_ischemia`."""
+    """Run perturbations, and collect their calls and replicates; arguments as for `perturb_ischemia`."""
 
-    def __init__(self, reference: tuple[np.ndarray, np.ndarray]) -> None:
+    def __init__(self, reference: tuple[np.ndarray, np.ndarray], thresholds: Mapping[str, float]) -> None:
         self._reference = reference
+        self._thresholds = thresholds
         self._calls: list[pd.DataFrame] = []
         self._replicates: list[dict[str, Any]] = []
 
-    def add(
-        self, surroundings: Surroundings, result: PerturbationResult, *, variant: str, placement: int, seed: int
-    ) -> None:
-        """Add one replicate."""
+    def perturb(
+        self,
+        surroundings: Surroundings,
+        genes: Mapping[str, Sequence[str]],
+        *,
+        variant: str,
+        placement: int,
+        seed: int,
+        sigma: float | None = None,
+    ) -> PerturbationResult:
+        """Run one replicate, with the default σ if none is given."""
+        result = compare(surroundings, **genes, sigma=sigma, **self._thresholds)
         key = {"variant": variant, "placement": placement, "seed": seed}
         self._calls.append(pd.DataFrame(key, index=result.deg.index).join(result.deg))
         x, y = surroundings.xy[surroundings.roi].mean(axis=0)
         means = {name: pearson.mean() for name, pearson in _correlate_both(result, self._reference).items()}
         # `key` comes last: for shuffled names the number of the repeat replaces the seed of generation.
         self._replicates.append({"x": x, "y": y, **result.summary, **means, "status": "ok"} | key)
+        return result
 
-    def add_controls(self, table: pd.DataFrame, *, seed: int) -> None:
-        """Add the controls of the first placement (`gest.tasks.perturbation.controls.controls`)."""
-        for row in table.to_dict("records"):
+    def add_controls(
+        self,
+        surroundings: Surroundings,
+        result: PerturbationResult,
+        genes: Mapping[str, Sequence[str]],
+        *,
+        n_shuffles: int,
+        seed: int,
+    ) -> None:
+        """Run the controls of the first placement: no change, a distant region, and other genes changed."""
+        for row in controls(surroundings, result, n_shuffles=0).to_dict("records"):
             variant = row["control"].replace(" ", "_")
             self._replicates.append({**row, "variant": variant, "placement": 0, "seed": seed})
+        for repeat, shuffled in enumerate(_shuffle_names(genes, surroundings.genes, n=n_shuffles, seed=seed)):
+            self.perturb(surroundings, shuffled, variant=SHUFFLED, placement=0, seed=repeat)
 
     @property
     def calls(self) -> pd.DataFrame:

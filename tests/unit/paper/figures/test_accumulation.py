@@ -1,4 +1,4 @@
-"""Figure A.1 and its table: errors by round, and panels that show what they were given."""
+"""Figure A.1 and its table: errors by round, and panels that show their inputs."""
 
 import matplotlib
 import numpy as np

@@ -1,4 +1,4 @@
-"""Figure 5 and Table A.3: what they show is what they were given."""
+"""Figure 5 and Table A.3 show their inputs."""
 
 from pathlib import Path
 
@@ -96,8 +96,8 @@ def inputs():
     calls = pd.DataFrame(rows).assign(log2_fold_change=0.1, changed="")
     core = pd.DataFrame({"gene": degs["gene"][:50], "call": "High"})
     keys = {"variant": "roi/1", "seed": 0, "model_seed": 0, "status": "ok", "n_surroundings": 9, "activated_fell": 0.0}
-    told = {"metacells_changed": 0.5, "pearson_control": 0.1, "pearson_perturbed": 0.2}
-    replicates = pd.DataFrame([{**keys, **told, "placement": p} for p in range(3)])
+    metrics = {"metacells_changed": 0.5, "pearson_control": 0.1, "pearson_perturbed": 0.2}
+    replicates = pd.DataFrame([{**keys, **metrics, "placement": p} for p in range(3)])
     replicates = replicates.assign(max_difference=np.nan, n_called=np.nan)
     return calls, replicates, core, degs
 

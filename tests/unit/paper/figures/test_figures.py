@@ -1,4 +1,4 @@
-"""The figures: do they show what they were given, and is the same figure saved as the same bytes?"""
+"""Figures show their inputs, and saving the same figure gives the same bytes."""
 
 import anndata as ad
 import matplotlib as mpl
@@ -32,8 +32,8 @@ def circles(ax):
 
 def places(ax, colour):
     """Return where an axes has dots of a colour."""
-    found = [drawn.get_offsets() for drawn in circles(ax) if tuple(drawn.get_facecolor()[0]) == to_rgba(colour)]
-    return np.concatenate(found)
+    offsets = [drawn.get_offsets() for drawn in circles(ax) if tuple(drawn.get_facecolor()[0]) == to_rgba(colour)]
+    return np.concatenate(offsets)
 
 
 def panels(figure):
@@ -167,22 +167,24 @@ def prediction(tmp_path, rng):
     )
     obs.index = obs.index.astype(str)
     layers = {name: rng.random((len(obs), 3)) for name in ("codebook", "picking", "weighted")}
-    made = ad.AnnData(obs=obs, var=pd.DataFrame(index=["x", "y", "z"]), layers=layers, uns={"gest": {"method": "gest"}})
-    made.write_h5ad(tmp_path / "gest.h5ad")
-    return tmp_path / "gest.h5ad", made
+    predicted = ad.AnnData(
+        obs=obs, var=pd.DataFrame(index=["x", "y", "z"]), layers=layers, uns={"gest": {"method": "gest"}}
+    )
+    predicted.write_h5ad(tmp_path / "gest.h5ad")
+    return tmp_path / "gest.h5ad", predicted
 
 
 def test_predictions_come_in_the_order_asked_for(prediction):
-    path, made = prediction
-    found = read_predictions([path], "1", ["a", "b"], ["z", "x"])
-    assert list(found) == ["GeST-W", "GeST"]
-    np.testing.assert_array_equal(found["GeST-W"], made.layers["weighted"][[3, 2]][:, [2, 0]])
-    np.testing.assert_array_equal(found["GeST"], made.layers["picking"][[3, 2]][:, [2, 0]])
+    path, predicted = prediction
+    read = read_predictions([path], "1", ["a", "b"], ["z", "x"])
+    assert list(read) == ["GeST-W", "GeST"]
+    np.testing.assert_array_equal(read["GeST-W"], predicted.layers["weighted"][[3, 2]][:, [2, 0]])
+    np.testing.assert_array_equal(read["GeST"], predicted.layers["picking"][[3, 2]][:, [2, 0]])
 
 
 def test_first_run_is_of_one_seed(prediction):
-    _, made = prediction
-    assert select_first_run(made).obs_names.tolist() == ["0", "1", "2", "3"]
+    _, predicted = prediction
+    assert select_first_run(predicted).obs_names.tolist() == ["0", "1", "2", "3"]
 
 
 # The model

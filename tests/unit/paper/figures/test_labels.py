@@ -1,4 +1,4 @@
-"""Figures A.6 and A.7: clusters wear the colours of the labels they match best, and titles the scores."""
+"""Figures A.6 and A.7: clusters have the colours of the labels they match best, and titles show the scores."""
 
 from dataclasses import replace
 from itertools import permutations
@@ -48,8 +48,8 @@ def truth_of(section):
 def test_matched_clusters_agree_with_as_many_cells_as_any_matching(rng):
     truth, clusters = rng.choice(list("abcd"), 200), rng.choice(list("wxyz"), 200)
     colours = dict(zip("abcd", PALETTE, strict=False))
-    found = match_colours(truth, clusters, colours)
-    agree = np.mean([found[cluster] == colours[label] for cluster, label in zip(clusters, truth, strict=True)])
+    result = match_colours(truth, clusters, colours)
+    agree = np.mean([result[cluster] == colours[label] for cluster, label in zip(clusters, truth, strict=True)])
     every = [
         np.mean([dict(zip("wxyz", o, strict=True))[c] == t for c, t in zip(clusters, truth, strict=True)])
         for o in permutations("abcd")
@@ -61,10 +61,10 @@ def test_clusters_that_no_label_is_left_for_are_grey():
     truth = np.array(["a", "a", "b", "b", "", ""])
     clusters = np.array(["0", "0", "1", "2", "3", ""], dtype=object)
     colours = {"a": "red", "b": "blue", "c": "green"}
-    found = match_colours(truth, clusters, colours)
-    assert found["0"] == "red"
-    assert sorted([found["1"], found["2"]]) == sorted(["blue", GREYS[0]])
-    assert found["3"] in GREYS  # it holds no labelled cell, so that it matches nothing
+    result = match_colours(truth, clusters, colours)
+    assert result["0"] == "red"
+    assert sorted([result["1"], result["2"]]) == sorted(["blue", GREYS[0]])
+    assert result["3"] in GREYS  # it holds no labelled cell, so that it matches nothing
     assert match_colours(truth, np.full(6, "", dtype=object), colours) == {}
 
 
@@ -78,14 +78,14 @@ def test_a_perfect_clustering_looks_like_the_truth(section):
     names = {label: str(i) for i, label in enumerate(sorted(set(truth)))}
     perfect = run([names[label] for label in truth])
     figure = draw_labels(section, {"GraphST": perfect}, level="division", task="clustering", title="T")
-    true, found = faces(figure.axes[0]), faces(figure.axes[1])
+    true, result = faces(figure.axes[0]), faces(figure.axes[1])
     labelled = truth != ""
-    np.testing.assert_array_equal(true[labelled], found[labelled])
+    np.testing.assert_array_equal(true[labelled], result[labelled])
     assert set(true[~labelled]) == {to_hex(NO_LABEL)}
     assert len(set(true[labelled])) == len(set(truth)) - 1
     assert figure.axes[1].get_title() == "GraphST\nAMI 1.000"
     legend = {text.get_text() for text in figure.legends[0].get_texts()}
-    assert legend == {*truth[labelled], "no label", "cluster without a label"}  # the unlabelled cells' own cluster
+    assert legend == {*truth[labelled], "no label", "cluster without a label"}  # the cluster of the unlabelled cells
 
 
 def test_titles_have_the_scores_of_labelled_and_covered_cells(section, rng):
@@ -104,10 +104,10 @@ def test_annotated_labels_have_their_own_colours(section, rng):
     truth = truth_of(section)
     labels = rng.choice(["cortex", "nuclei", "ventricle"], 300)
     figure = draw_labels(section, {"scANVI": run(labels)}, level="division", task="annotation", title="T")
-    true, given = faces(figure.axes[0]), faces(figure.axes[1])
-    assert set(given[labels == "cortex"]) == set(true[truth == "cortex"])
-    assert len(set(given)) == 3
-    assert not set(given[labels == "ventricle"]) & set(true)
+    true, shown = faces(figure.axes[0]), faces(figure.axes[1])
+    assert set(shown[labels == "cortex"]) == set(true[truth == "cortex"])
+    assert len(set(shown)) == 3
+    assert not set(shown[labels == "ventricle"]) & set(true)
     labelled = truth != ""
     assert figure.axes[1].get_title() == f"scANVI\nmacro F1 {macro_f1(truth[labelled], labels[labelled]):.3f}"
 
@@ -131,18 +131,18 @@ def test_the_same_labels_give_the_same_bytes(section, rng, tmp_path):
 
 def test_first_runs_are_of_the_level_and_largest_window_in_order_of_names(section, tmp_path):
     cells = section.obs_names
-    own = [
+    gest_runs = [
         run(["0"] * 300, "gest", window, level=level, model_seed=0, seed=seed)
         for window in ("300", "1000")
         for level in ("region", "division")
         for seed in (4, 5)
     ]
     write_labellings([run(["1"] * 300, "raw")], cells, tmp_path / "raw.csv")
-    write_labellings(own, cells, tmp_path / "gest.csv")
+    write_labellings(gest_runs, cells, tmp_path / "gest.csv")
     paths = [tmp_path / "raw.csv", tmp_path / "gest.csv"]
-    found = read_first_runs(paths, section, level="division", names=clustering_names)
-    assert list(found) == ["GeST zero-shot", "Raw"]
-    gest = found["GeST zero-shot"]
+    result = read_first_runs(paths, section, level="division", names=clustering_names)
+    assert list(result) == ["GeST zero-shot", "Raw"]
+    gest = result["GeST zero-shot"]
     assert (gest.variant, gest.level, gest.seed) == ("1000", "division", 4)
     with pytest.raises(UserError, match=r"raw\.csv: its 300 cells are not the 299 cells"):
         read_first_runs(paths, section[1:], level="division", names=clustering_names)

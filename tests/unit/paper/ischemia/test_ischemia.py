@@ -36,14 +36,14 @@ ROI = {"centre": [0.5, 0.5], "radius_um": 80, "n": 2, "jitter_um": 60}
 def spots(tmp_path_factory):
     """Sections of the stroke file, and what was planted in them."""
     tissue = {"platform": "spots", "n_cells": 5000, "width_um": 2000, "height_um": 1800, "n_genes": 40, "seed": 1}
-    made = [simulate(name, donor=name, **tissue) for name in NAMES]
+    simulated = [simulate(name, donor=name, **tissue) for name in NAMES]
     path = tmp_path_factory.mktemp("stroke") / "stroke.h5"
-    stroke.write(path, made)
+    stroke.write(path, simulated)
     sections = [read(path, name=name, proximal_um=500) for name in NAMES]
-    return sections[:2], sections[2:], stroke.planted(made)
+    return sections[:2], sections[2:], stroke.planted(simulated)
 
 
-# --- what is known
+# --- reference data
 
 
 def test_the_shipped_genes_are_those_of_table_a3():
@@ -121,7 +121,7 @@ def test_a_region_that_is_nowhere_is_named(spots):
 
 
 def test_the_mean_profile_is_scanpys(spots, vocabulary):
-    """All genes shared: the model's own target sum. Half of them: their usual part of it."""
+    """Shared genes have the model's target sum if they are all of its genes, else their usual part of it."""
     area = select_region(spots[0], "PIA_P")
     for genes in (list(vocabulary.genes), [*vocabulary.genes[:20], *(f"other_{i}" for i in range(20))]):
         columns, profile = average_profile(area, genes, vocabulary)
@@ -140,14 +140,14 @@ def test_the_mean_profile_is_scanpys(spots, vocabulary):
 
 def test_placements_are_the_centre_and_places_near_it(rng):
     xy = rng.random((500, 2)) * (1000, 600) + (200, 50)
-    made = place_regions(xy, centre=[0.25, 0.5], radius_um=70, n=200, jitter_um=90, seed=3)
+    regions = place_regions(xy, centre=[0.25, 0.5], radius_um=70, n=200, jitter_um=90, seed=3)
     middle = xy.min(0) + 0.25 * np.ptp(xy[:, 0]) * np.array([1, 0]) + 0.5 * np.ptp(xy[:, 1]) * np.array([0, 1])
-    reach = np.array([np.hypot(roi.x - middle[0], roi.y - middle[1]) for roi in made])
+    reach = np.array([np.hypot(roi.x - middle[0], roi.y - middle[1]) for roi in regions])
     assert reach[0] == pytest.approx(0, abs=1e-9)
     assert reach.max() <= 90
     assert 0.4 < (reach[1:] < 90 / np.sqrt(2)).mean() < 0.6, "half of them in the inner half of the area"
-    assert {roi.radius for roi in made} == {70}
-    assert made == place_regions(xy, centre=[0.25, 0.5], radius_um=70, n=200, jitter_um=90, seed=3)
+    assert {roi.radius for roi in regions} == {70}
+    assert regions == place_regions(xy, centre=[0.25, 0.5], radius_um=70, n=200, jitter_um=90, seed=3)
 
 
 def test_correlations_are_pearsons(rng):
@@ -160,8 +160,8 @@ def test_correlations_are_pearsons(rng):
 def test_genes_that_are_shown_are_taken_out_of_the_changed_ones(caplog):
     degs = pd.DataFrame({"gene": list("abcdef"), "call": ["High", "High", "Low", "Low", "n.s.", "High"]})
     with caplog.at_level(logging.INFO):
-        made = select_changed_genes(degs, list("abcde"), unchanged=["b", "c", "e"])
-    assert made == {"activate": ["a"], "inhibit": ["d"]}
+        genes = select_changed_genes(degs, list("abcde"), unchanged=["b", "c", "e"])
+    assert genes == {"activate": ["a"], "inhibit": ["d"]}
     assert "b is High in the core, but is left unchanged" in caplog.text
     assert "c is Low" in caplog.text
     assert "e is" not in caplog.text
@@ -172,49 +172,49 @@ SETTINGS = {"degs": DEGS, "roi": ROI, "seeds": [4, 5], "sigmas": [0.5], "context
 
 
 @pytest.fixture
-def made(sections, model, rng):
+def ischemia(sections, model, rng):
     reference = np.arange(0, 40, 2), rng.random(20)
     return perturb_ischemia(sections[0], model, reference=reference, n_shuffles=2, unchanged=["gene_15"], **SETTINGS)
 
 
-def test_replicates_are_single_perturbations(sections, model, made):
+def test_replicates_are_single_perturbations(sections, model, ischemia):
     region = place_regions(sections[0].obsm["spatial"], seed=4, **ROI)[1]
     genes = {"activate": ["gene_1", "gene_4"], "inhibit": ["gene_8", "gene_12"]}
     key = ["variant", "placement", "seed"]
     for variant, other in (("roi/1", {}), ("roi/0.5", {"sigma": 40}), ("tissue/1", {"context": "tissue"})):
         alone = perturb(sections[0], model, roi=region, seed=4, **genes, **THRESHOLDS, **other)
-        own = made.calls.set_index(key).loc[[(variant, 1, 4)]]
-        pd.testing.assert_frame_equal(own[list(alone.deg)].reset_index(drop=True), alone.deg)
-        row = made.replicates.set_index(key).loc[[(variant, 1, 4)]].iloc[0]
+        replicate = ischemia.calls.set_index(key).loc[[(variant, 1, 4)]]
+        pd.testing.assert_frame_equal(replicate[list(alone.deg)].reset_index(drop=True), alone.deg)
+        row = ischemia.replicates.set_index(key).loc[[(variant, 1, 4)]].iloc[0]
         assert row["metacells_changed"] == alone.summary["metacells_changed"]
         assert row["n_surroundings"] == len(alone.surroundings)
     assert isinstance(region, Circle)
 
 
-def test_every_replicate_variant_and_control_is_there(made):
-    keys = Counter(made.replicates["variant"])
+def test_every_replicate_variant_and_control_is_there(ischemia):
+    keys = Counter(ischemia.replicates["variant"])
     assert keys == {
         **{"roi/1": 4, "roi/0.5": 2, "tissue/1": 2},
         **{"shuffled_names": 2, "nothing_changed": 1, "distant": 1},
     }
-    assert len(made.calls) == 40 * (4 + 2 + 2 + 2)
-    nothing = made.replicates.set_index("variant").loc["nothing_changed"]
+    assert len(ischemia.calls) == 40 * (4 + 2 + 2 + 2)
+    nothing = ischemia.replicates.set_index("variant").loc["nothing_changed"]
     assert nothing[["max_difference", "n_called", "metacells_changed"]].tolist() == [0, 0, 0]
-    shuffled = made.calls[made.calls["variant"] == "shuffled_names"]
+    shuffled = ischemia.calls[ischemia.calls["variant"] == "shuffled_names"]
     assert shuffled.groupby("seed")["changed"].agg(lambda c: Counter(c)[""]).tolist() == [36, 36]
     sets = shuffled[shuffled["changed"] != ""].groupby("seed")["gene"].agg(frozenset)
     assert sets.nunique() == 2
-    assert made.calls.query("variant == 'roi/1' and gene == 'gene_15'")["changed"].eq("").all()
+    assert ischemia.calls.query("variant == 'roi/1' and gene == 'gene_15'")["changed"].eq("").all()
 
 
-def test_the_cells_shown_are_the_first_replicates(sections, made):
-    shown = made.shown
-    own = made.calls.query("variant == 'roi/1' and placement == 0 and seed == 4")
+def test_the_cells_shown_are_the_first_replicates(sections, ischemia):
+    shown = ischemia.shown
+    replicate = ischemia.calls.query("variant == 'roi/1' and placement == 0 and seed == 4")
     change = (shown.layers["perturbed"].astype(float) - shown.layers["control"]).mean(0) / np.log(2)
-    np.testing.assert_allclose(own["log2_fold_change"], change, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(replicate["log2_fold_change"], change, rtol=1e-6, atol=1e-9)
     xy = sections[0][shown.obs_names].obsm["spatial"]
     assert (shown.obsm["spatial"] == xy).all()
-    row = made.replicates.query("variant == 'roi/1' and placement == 0 and seed == 4").iloc[0]
+    row = ischemia.replicates.query("variant == 'roi/1' and placement == 0 and seed == 4").iloc[0]
     assert row["pearson_perturbed"] == pytest.approx(shown.obs["pearson_perturbed"].mean())
     assert row["n_roi"] == len(shown.uns["roi"])
 
@@ -226,8 +226,8 @@ def calls_of(calls, changed=()):
     """One row per replicate and gene, of replicates by (placement, seed)."""
     rows = [
         {"variant": "roi/1", "model_seed": 0, "placement": p, "seed": s, "gene": gene, "call": call}
-        for (p, s), own in calls.items()
-        for gene, call in own.items()
+        for (p, s), genes in calls.items()
+        for gene, call in genes.items()
     ]
     table = pd.DataFrame(rows).assign(log2_fold_change=0.0)
     return table.assign(changed=np.where(table["gene"].isin(changed), "activated", ""))
@@ -243,9 +243,9 @@ TRUTH = pd.DataFrame({"gene": list("abcdx"), "truth": ["High", "Low", "Low", "n.
 
 
 def test_a_call_is_what_more_than_half_agree_on():
-    made = vote(calls_of(REPLICATES))
-    assert made["call"].to_dict() == {"a": "High", "b": "Low", "c": "n.s.", "d": "n.s.", "e": "n.s."}
-    assert made["support"].to_dict() == {"a": 0.75, "b": 0.75, "c": 0.0, "d": 0.75, "e": 0.5}
+    voted = vote(calls_of(REPLICATES))
+    assert voted["call"].to_dict() == {"a": "High", "b": "Low", "c": "n.s.", "d": "n.s.", "e": "n.s."}
+    assert voted["support"].to_dict() == {"a": 0.75, "b": 0.75, "c": 0.0, "d": 0.75, "e": 0.5}
 
 
 def test_metrics_by_hand():
@@ -259,7 +259,7 @@ def test_metrics_by_hand():
 
 def test_sets_of_genes():
     sets = split_truth(TRUTH, ["a", "x", "z"], calls_of({(0, 0): dict.fromkeys("abcd", "High")}, changed=["b"]))
-    assert {name: "".join(own.index) for name, own in sets.items()} == {
+    assert {name: "".join(genes.index) for name, genes in sets.items()} == {
         **{"all": "abcdx", "in_file": "ax", "in_panel": "abcd", "unchanged": "acd"}
     }
 
@@ -278,7 +278,7 @@ def scores():
     replicates[["activated_fell", "pearson_control", "pearson_perturbed"]] = np.nan
     fields = {"run": "toy", "dataset": "stroke", "section": "s"}
     calls = calls_of(REPLICATES)
-    other = calls_of({(0, n): own for n, own in enumerate(REPLICATES.values())}).assign(variant="shuffled_names")
+    other = calls_of({(0, n): genes for n, genes in enumerate(REPLICATES.values())}).assign(variant="shuffled_names")
     return score_calls(
         pd.concat([calls, other]), replicates.assign(model_seed=0), core, TRUTH, main="roi/1", fields=fields
     )
@@ -286,10 +286,10 @@ def scores():
 
 def test_scores_by_hand(scores):
     assert list(scores) == list(COLUMNS)
-    own = scores[(scores["gene_set"] == "all") & (scores["level"] == "all")]
+    overall = scores[(scores["gene_set"] == "all") & (scores["level"] == "all")]
 
     def value(method, metric="accuracy", crop="", seed=None):
-        rows = own[(own["method"] == method) & (own["metric"] == metric) & (own["crop"] == crop)]
+        rows = overall[(overall["method"] == method) & (overall["metric"] == metric) & (overall["crop"] == crop)]
         rows = rows[rows["seed"].isna()] if seed is None else rows[rows["seed"] == seed]
         return rows["value"].item()
 
@@ -307,7 +307,7 @@ def test_scores_by_hand(scores):
     assert value("random_sign", "accuracy_high") == binom.ppf(0.975, 4, 0.5) / 4
     assert value("shuffled_names") == 0.5
     assert value("shuffled_names", "accuracy_low") == pytest.approx(np.quantile([0.5, 0.75, 0.25, 0.5], 0.025))
-    # The vote deals out High, Low and three n.s.: a gene in five has a given call.
+    # The vote has one High, one Low and three n.s.: by chance one gene in five has the right call.
     assert value("shuffled_calls") == pytest.approx(3 / 4 / 5, abs=0.02)
     low = scores.query("method == 'ica_degs' and gene_set == 'all' and level == 'low' and metric == 'accuracy'")
     assert (low["value"].item(), low["n"].item()) == (0.5, 2)
@@ -348,11 +348,11 @@ def test_the_command_writes_what_can_be_scored(tmp_path, sections, spots, model,
     calls, replicates = read_calls([out / "calls.csv"]), pd.read_csv(out / "replicates.csv")
     core = pd.read_csv(out / "core.csv", keep_default_na=False)
     assert {path.name for path in out.iterdir()} == {"calls.csv", "core.csv", "replicates.csv", "cells.h5ad"}
-    own = calls[calls["variant"] == "roi/1"].query("placement == 0").set_index("gene")["changed"]
+    changed = calls[calls["variant"] == "roi/1"].query("placement == 0").set_index("gene")["changed"]
     expected = core.set_index("gene")["call"].map({"High": "activated", "Low": "inhibited", "n.s.": ""})
     expected[["gene_1", "gene_2"]] = ""
-    assert own.to_dict() == expected[own.index].to_dict()
-    assert set(own) == {"activated", "inhibited", ""}
+    assert changed.to_dict() == expected[changed.index].to_dict()
+    assert set(changed) == {"activated", "inhibited", ""}
     assert ad.read_h5ad(out / "cells.h5ad").n_obs == replicates["n_surroundings"].iloc[0]
     degs = pd.DataFrame({"gene": ["gene_3", "gene_5"], "truth": ["High", "Low"], "note": ""})
     fields = {"run": "toy", "dataset": "stroke", "section": "s0"}
@@ -361,7 +361,7 @@ def test_the_command_writes_what_can_be_scored(tmp_path, sections, spots, model,
 
 def test_a_section_of_another_name_is_refused(tmp_path, capsys, sections, spots, model, verb):
     verb(*arguments(tmp_path, sections, spots, model, section="s9"), expect=2)
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(said) == 1
-    assert "perturbation.section: unknown section 's9' (choose one of the 1 sections s0 to s0)" in said[0]
+    messages = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(messages) == 1
+    assert "perturbation.section: unknown section 's9' (choose one of the 1 sections s0 to s0)" in messages[0]
     assert not (tmp_path / "out").exists()

@@ -55,8 +55,8 @@ def f1_by_counting(truth, labels):
     scores = []
     for label in sorted(set(truth)):
         hits = sum(t == label == y for t, y in zip(truth, labels, strict=True))
-        given, there = list(labels).count(label), list(truth).count(label)
-        scores.append(2 * hits / (given + there))
+        n_given, n_true = list(labels).count(label), list(truth).count(label)
+        scores.append(2 * hits / (n_given + n_true))
     return np.mean(scores)
 
 

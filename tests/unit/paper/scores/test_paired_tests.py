@@ -26,8 +26,8 @@ def scores(value, *, sections, methods=METHODS, crops=("0",), seeds=(0,), metric
 
 
 def row(table, method, variant="default"):
-    [found] = table[(table["method"] == method) & (table["variant"] == variant)].to_dict("records")
-    return found
+    [tested] = table[(table["method"] == method) & (table["variant"] == variant)].to_dict("records")
+    return tested
 
 
 @pytest.fixture
@@ -43,10 +43,10 @@ def test_a_comparison_is_scipys_signed_rank_test_of_the_sections_means(noisy):
     means = noisy.pivot_table(index="section", columns=["method", "variant"], values="value", aggfunc="mean")
     for method, variant in METHODS[1:]:
         ours, theirs = means[method, variant], means["gest", "weighted"]
-        found = row(table, method, variant)
-        assert found["n_pairs"] == 20
-        assert found["median_difference"] == pytest.approx(np.median(ours - theirs), abs=1e-12)
-        assert found["p"] == pytest.approx(stats.wilcoxon(ours, theirs, alternative="two-sided").pvalue, rel=1e-12)
+        tested = row(table, method, variant)
+        assert tested["n_pairs"] == 20
+        assert tested["median_difference"] == pytest.approx(np.median(ours - theirs), abs=1e-12)
+        assert tested["p"] == pytest.approx(stats.wilcoxon(ours, theirs, alternative="two-sided").pvalue, rel=1e-12)
 
 
 def test_holm_by_hand(noisy):
@@ -82,9 +82,9 @@ def test_differences_of_zero_do_not_count_as_sections():
 def test_a_method_without_p_does_not_count_in_the_correction():
     table = scores(lambda m, s, *_: s + (m[0] == "gp") * (1 + s / 100), sections=8)
     table.loc[(table["method"] == "mlp") & (table["section"] > "s02"), "value"] = np.nan
-    found = compare(table)
-    assert row(found, "mlp")["n_pairs"] == 3
-    assert row(found, "gp")["p_holm"] == row(found, "gp")["p"] == pytest.approx(2 / 2**8)
+    tested = compare(table)
+    assert row(tested, "mlp")["n_pairs"] == 3
+    assert row(tested, "gp")["p_holm"] == row(tested, "gp")["p"] == pytest.approx(2 / 2**8)
 
 
 def test_crops_that_one_method_failed_on_leave_both():

@@ -1,4 +1,4 @@
-"""Moran's I against scanpy and its formula; what is asked of SOMDE; the ranking and its top."""
+"""Moran's I against its formula, the inputs of SOMDE, the ranking and its top genes."""
 
 import sys
 from types import SimpleNamespace
@@ -85,7 +85,7 @@ def counts(section):
 
 @pytest.fixture
 def stand_in(tmp_path, monkeypatch):
-    """Stand-in for the environment's Python: it keeps what it is given, and finds i² % 7 for the i-th gene."""
+    """Stand-in for the environment's Python: it keeps its input, and returns i² % 7 for the i-th gene."""
     python = tmp_path / ".venvs" / "somde" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(
@@ -101,7 +101,7 @@ def stand_in(tmp_path, monkeypatch):
 
 def test_somde_is_given_counts_and_ranks_by_their_likelihood(section, counts, stand_in):
     _, xy, genes = section
-    counts[:, [0, 4]] = [[0, 2]]  # constant ones are not asked about
+    counts[:, [0, 4]] = [[0, 2]]  # constant ones are not passed on
     ranking = svg.spatially_variable_genes(csr_matrix(counts), xy, genes, method="somde")
     given = np.load(stand_in / "given.npz")
     np.testing.assert_array_equal(
@@ -118,8 +118,8 @@ def test_somde_is_given_counts_and_ranks_by_their_likelihood(section, counts, st
 def test_a_section_gives_somde_the_vocabularys_genes(section, counts, stand_in):
     _, xy, genes = section
     adata = ad.AnnData(csr_matrix(counts), var=pd.DataFrame(index=genes), obsm={"spatial": xy})
-    words = SimpleNamespace(genes=np.array(["g5", "absent", "g2"]))
-    ranking = svg.rank_section(adata, words, method="somde")
+    vocabulary = SimpleNamespace(genes=np.array(["g5", "absent", "g2"]))
+    ranking = svg.rank_section(adata, vocabulary, method="somde")
     given = np.load(stand_in / "given.npz")
     np.testing.assert_array_equal(
         csr_matrix((given["data"], given["indices"], given["indptr"]), shape=(2, 300)).toarray(), counts[:, [5, 2]].T
@@ -130,7 +130,7 @@ def test_a_section_gives_somde_the_vocabularys_genes(section, counts, stand_in):
 def test_somdes_mistakes_are_named(section, counts, tmp_path, monkeypatch):
     expression, xy, genes = section
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"make it with `snakemake \.venvs/somde`"):
+    with pytest.raises(UserError, match=r"create it with `snakemake \.venvs/somde`"):
         svg.spatially_variable_genes(counts, xy, genes, method="somde")
     with pytest.raises(UserError, match=r"179 cells is too small for SOMDE.*morans_i"):
         svg.spatially_variable_genes(counts[:179], xy[:179], genes, method="somde")

@@ -1,4 +1,4 @@
-"""Tables 1, 2 and A.2: their numbers are the scores' own, laid beside the paper's where its run is shown."""
+"""Tables 1, 2 and A.2: their numbers are those of the scores, beside the paper's in its own run."""
 
 from itertools import product
 
@@ -76,9 +76,9 @@ def test_table_1_has_every_method_at_every_level_in_the_papers_order(first):
 
 def test_table_1_averages_seeds_within_a_section_before_sections(clustering, first):
     [row] = first.query("cells == 'all' and level == 'division' and method == 'stagate'").to_dict("records")
-    own = clustering.query("metric == 'ami' and crop == '' and level == 'division' and method == 'stagate'")
-    by_section = own.groupby("section")["value"].mean()
-    by_seed = own.groupby("seed")["value"].mean()
+    selected = clustering.query("metric == 'ami' and crop == '' and level == 'division' and method == 'stagate'")
+    by_section = selected.groupby("section")["value"].mean()
+    by_seed = selected.groupby("seed")["value"].mean()
     assert row["mean"] == pytest.approx(by_section.mean())
     assert (row["sd"], row["sd_over"], row["n"]) == (pytest.approx(by_section.std(ddof=1)), "sections", 4)
     assert row["sd_seeds"] == pytest.approx(by_seed.std(ddof=1))
@@ -87,8 +87,8 @@ def test_table_1_averages_seeds_within_a_section_before_sections(clustering, fir
 
 def test_the_cells_that_all_cover_have_rows_of_their_own(clustering, first):
     [row] = first.query("cells == 'shared' and level == 'region' and method == 'gest'").to_dict("records")
-    own = clustering.query("crop == 'shared' and level == 'region' and method == 'gest' and variant == '600'")
-    assert row["mean"] == pytest.approx(own["value"].mean())
+    selected = clustering.query("crop == 'shared' and level == 'region' and method == 'gest' and variant == '600'")
+    assert row["mean"] == pytest.approx(selected["value"].mean())
     assert np.isnan(row["paper"])
 
 
@@ -101,13 +101,13 @@ def test_table_1_reads_at_a_glance(first):
     assert "[0.470]" in cells(text, "GeST-FT (transductive)")[1]
     assert "Packaged methods run on one thread of a CPU, GeST on all threads of its job or on a GPU" in text
     assert "[" not in cells(text, "shuffled labels")[1]
-    for said in (
+    for sentence in (
         "over 4 sections",
         "Table A.2 prints 0.501",
         "In brackets",
         "clustering by leiden; GeST sees windows of 600",
     ):
-        assert said in text
+        assert sentence in text
     assert "every method covers" not in text  # as none leaves out a cell
     assert "declared" not in text
     assert len({len(line) for line in text.splitlines() if line.startswith("|")}) == 1
@@ -131,17 +131,17 @@ def test_what_is_left_out_or_fails_stands_below(clustering, values):
 
 
 def test_methods_are_compared_on_the_sections_that_all_scored(values):
-    given = scores("toy", CLUSTERING, "ami", sections=2)
-    fail(given, (given["method"] == "graphst") & (given["section"] == "S1"), "out of memory")
-    fail(given, given["method"] == "stagate", "never ran")
-    lone = (given["method"] == "raw") & (given["seed"] == 0) & (given["section"] == "S0")
-    fail(given, lone, "one seed alone")
-    table = table_1(given, values, runs(CLUSTERING))
+    simulated = scores("toy", CLUSTERING, "ami", sections=2)
+    fail(simulated, (simulated["method"] == "graphst") & (simulated["section"] == "S1"), "out of memory")
+    fail(simulated, simulated["method"] == "stagate", "never ran")
+    lone = (simulated["method"] == "raw") & (simulated["seed"] == 0) & (simulated["section"] == "S0")
+    fail(simulated, lone, "one seed alone")
+    table = table_1(simulated, values, runs(CLUSTERING))
     shown = table.set_index(["cells", "level", "method"])
     assert shown.loc[("all", "division", "graphst"), ["n_sections", "sections", "coverage"]].tolist() == [1, 2, 0.5]
-    own = given.query("section == 'S0' and crop == 'shared' and level == 'division' and status == 'ok'")
+    selected = simulated.query("section == 'S0' and crop == 'shared' and level == 'division' and status == 'ok'")
     for method, variant in (("gest", "600"), ("graphst", "default"), ("raw", "default")):
-        expected = own[(own["method"] == method) & (own["variant"] == variant)]["value"].mean()
+        expected = selected[(selected["method"] == method) & (selected["variant"] == variant)]["value"].mean()
         assert shown.loc[("shared", "division", method), "mean"] == pytest.approx(expected)
     text = table_1_markdown(table, run="toy", algorithm=LEIDEN, microns=NONE)
     before, heading = text.split("on the sections and cells that every method scored")
@@ -151,11 +151,11 @@ def test_methods_are_compared_on_the_sections_that_all_scored(values):
     assert cells(text, "GraphST")[5:7] == ["50.0%", "1/2, 1/2"]
     assert cells(text, "SpaGCN")[5:7] == ["100.0%", "2/2, 2/2"]
     assert "a section on which a method failed is left out, and so is a method that failed on all" in text
-    fail(given, (given["method"] == "spagcn") & (given["section"] == "S0"), "out of memory")
-    text = table_1_markdown(table_1(given, values, runs(CLUSTERING)), run="toy", algorithm=LEIDEN, microns=NONE)
+    fail(simulated, (simulated["method"] == "spagcn") & (simulated["section"] == "S0"), "out of memory")
+    text = table_1_markdown(table_1(simulated, values, runs(CLUSTERING)), run="toy", algorithm=LEIDEN, microns=NONE)
     assert "mouse_brain: no section was scored by every method" in text
-    given[["value", "status"]] = [np.nan, "no cell of the section has a label"]
-    table = table_1(given, values, runs(CLUSTERING))
+    simulated[["value", "status"]] = [np.nan, "no cell of the section has a label"]
+    table = table_1(simulated, values, runs(CLUSTERING))
     assert (table[["n_sections", "sections"]] == 0).all(axis=None)
     text = table_1_markdown(table, run="toy", algorithm=LEIDEN, microns=NONE)
     assert cells(text, "SpaGCN")[1:6] == ["–", "–", "–", "–", "–"]
@@ -172,8 +172,8 @@ def test_what_is_compared_and_timed_is_said(first, values):
 
 
 def test_nothing_of_another_run_is_compared(values):
-    given = scores("toy", CLUSTERING, "ami", sections=1)
-    table = table_1(given, values, runs(CLUSTERING))
+    simulated = scores("toy", CLUSTERING, "ami", sections=1)
+    table = table_1(simulated, values, runs(CLUSTERING))
     text = table_1_markdown(table, run="toy", algorithm=LEIDEN, microns=NONE)
     assert table["paper"].isna().all()
     assert "run toy, not the paper's data" in text
@@ -237,7 +237,7 @@ def test_table_2_has_every_method_beside_the_papers(values):
 
 def test_the_same_scores_give_the_same_text(clustering, values):
     texts = {
-        table_1_markdown(table_1(given, values, runs(CLUSTERING)), run="paper", algorithm=LEIDEN, microns=NONE)
-        for given in (clustering, clustering.copy())
+        table_1_markdown(table_1(simulated, values, runs(CLUSTERING)), run="paper", algorithm=LEIDEN, microns=NONE)
+        for simulated in (clustering, clustering.copy())
     }
     assert len(texts) == 1

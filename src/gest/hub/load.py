@@ -1,7 +1,7 @@
 """Load a model or an annotator from a folder, an archive, a url or the Hugging Face Hub."""
 
 import os
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from gest import model
 from gest.hub.locate import local_folder
@@ -12,7 +12,15 @@ from gest.tasks.annotation.annotator import Annotator, check_kind, read_annotato
 Model = TypeVar("Model", GeST, Annotator)
 
 
-def load(model_dir: str | os.PathLike, *, expected: type[Model] | None = None) -> Model:
+@overload
+def load(model_dir: str | os.PathLike) -> GeST | Annotator: ...
+
+
+@overload
+def load(model_dir: str | os.PathLike, *, expected: type[Model]) -> Model: ...
+
+
+def load(model_dir: str | os.PathLike, *, expected: type[Model] | None = None) -> GeST | Annotator:
     """Load a model or an annotator, on the CPU and in evaluation mode.
 
     Parameters

@@ -42,13 +42,13 @@ def local_folder(where: str | os.PathLike) -> Path:
     """
     address = urlsplit(str(where))
     if address.scheme == "hf":
-        folder = _from_hub(address.netloc + address.path)
+        folder = _fetch_from_hub(address.netloc + address.path)
     elif address.scheme in ("http", "https"):
-        return _from_web(str(where))
+        folder = _fetch_from_web(str(where))
     else:
         folder = Path(unquote(address.path)) if address.scheme == "file" else Path(where)
         if folder.is_file() and folder.name.endswith(ARCHIVES):
-            return _unpacked(folder)
+            folder = _unpack(folder)
     if (folder / SUMS).is_file():
         verify(folder)
     return folder
@@ -96,27 +96,28 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gest" / "models"
+def _cached_folder(sums: Path) -> Path:
+    """Return the folder of the cache that a model with this `SHA256SUMS` is kept in."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "gest" / "models" / sha256_of(sums)[:16]
 
 
-def _from_web(url: str) -> Path:
-    """Fetch an archive, or of a folder `SHA256SUMS` and all files that it lists."""
+def _fetch_from_web(url: str) -> Path:
+    """Fetch an archive, or of a folder `SHA256SUMS` and all files that it lists, into the cache."""
     with tempfile.TemporaryDirectory() as temporary:
         name = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
         if name.endswith(ARCHIVES):
             _fetch(url, Path(temporary, name))
-            return _unpacked(Path(temporary, name))
+            return _unpack(Path(temporary, name))
         base, sums = url.rstrip("/"), Path(temporary, SUMS)
         _fetch(f"{base}/{SUMS}", sums)
-        kept = _cache() / sha256_of(sums)[:16]
-        if not kept.is_dir():
-            with whole_folder(kept, SUMS) as folder:
+        cached = _cached_folder(sums)
+        if not cached.is_dir():
+            with whole_folder(cached, SUMS) as folder:
                 for file, digest in _read_sums(sums).items():
                     _fetch(f"{base}/{file}", folder / file, sha256=digest)
                 shutil.copy(sums, folder)
-    verify(kept)
-    return kept
+    return cached
 
 
 def _fetch(url: str, out: Path, sha256: str | None = None) -> None:
@@ -131,7 +132,7 @@ def _fetch(url: str, out: Path, sha256: str | None = None) -> None:
         ) from error
 
 
-def _unpacked(archive: Path) -> Path:
+def _unpack(archive: Path) -> Path:
     """Unpack the one model of an archive into the cache."""
     with tempfile.TemporaryDirectory() as temporary:
         try:
@@ -150,15 +151,14 @@ def _unpacked(archive: Path) -> Path:
                 "folder that `gest export` wrote."
             )
         verify(sums[0].parent)
-        kept = _cache() / sha256_of(sums[0])[:16]
-        if not kept.is_dir():
-            with whole_folder(kept, SUMS) as folder:
+        cached = _cached_folder(sums[0])
+        if not cached.is_dir():
+            with whole_folder(cached, SUMS) as folder:
                 shutil.copytree(sums[0].parent, folder, dirs_exist_ok=True)
-    verify(kept)
-    return kept
+    return cached
 
 
-def _from_hub(name: str) -> Path:
+def _fetch_from_hub(name: str) -> Path:
     """Fetch a repository of the Hugging Face Hub; its package keeps a cache."""
     try:
         from huggingface_hub import snapshot_download

@@ -125,7 +125,7 @@ def _mclust(embedding: NDArray[np.floating], n_clusters: int, seed: int) -> NDAr
         if finished.returncode:
             reason = (finished.stderr.strip().splitlines() or ["the model does not fit"])[-1]
             raise UserError(
-                f"clustering.algorithm: 'mclust' made no {n_clusters} clusters of {len(embedding)} cells in "
+                f"clustering.algorithm: 'mclust' could not make {n_clusters} clusters of {len(embedding)} cells in "
                 f"{embedding.shape[1]} dimensions ({reason}); choose leiden or kmeans."
             )
         return np.unique(np.loadtxt(clusters_file, dtype=int, ndmin=1), return_inverse=True)[1]

@@ -104,7 +104,7 @@ def test_mclust_reads_the_embedding_and_its_clusters_are_returned(rng, rscript):
             "#!/bin/sh\nexit 3\n",
             r"'mclust' is not installed in the R of .*Rscript; install it \(on Debian, `apt-get install r-base",
         ),
-        ("#!/bin/sh\nexit 4\n", r"made no 4 clusters of 180 cells in 8 dimensions \(the model does not fit\)"),
+        ("#!/bin/sh\nexit 4\n", r"could not make 4 clusters of 180 cells in 8 dimensions \(the model does not fit\)"),
         ("#!/bin/sh\necho some words >&2\necho Error: singular >&2\nexit 1\n", r"\(Error: singular\); choose leiden"),
     ],
 )

@@ -134,7 +134,8 @@ def _take_step(
         group["lr"] = settings.learning_rate * warmup_cosine(step, max(settings.steps // 10, 1), settings.steps)
     rows = np.random.default_rng((seed, step)).integers(len(targets.codes), size=settings.batch_size)
     niches, codes = targets.batch(rows, annotator.device)
-    with torch.autocast("cuda", torch.bfloat16) if annotator.device.type == "cuda" else nullcontext():
+    autocast = torch.autocast("cuda", torch.bfloat16) if annotator.device.type == "cuda" else nullcontext()
+    with autocast:
         logits = annotator(*niches)
     loss = functional.cross_entropy(logits.float(), codes, weight=weights)
     optimiser.zero_grad()

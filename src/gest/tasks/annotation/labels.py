@@ -85,7 +85,7 @@ def hold_out_blocks(
 ) -> tuple[list[LabelledSection], list[LabelledSection]]:
     """Hold out the labels of a tenth of all square blocks of the sections.
 
-    A block that holds the last cells of a class is not taken, but another one.
+    A block that holds all remaining cells of a class is passed over for another one.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def hold_out_blocks(
     Raises
     ------
     UserError
-        There are fewer than two blocks, or none that could be taken.
+        There are fewer than two blocks, or each holds all cells of a class.
     """
     blocks = _number_blocks(sections, side)
     labels = np.concatenate([section.labels for section in sections])

@@ -132,10 +132,9 @@ def _distant_cells(surroundings: Surroundings) -> np.ndarray:
 
     They are near one another, and at most as many as the region has.
     """
-    # They are seen, so none may be a reference (in the window of a generated cell) or in the window of one.
-    near = surroundings.in_windows_of(
-        surroundings.cells, widened=1.001
-    )  # a little more: rounding decides on the border
+    # They are seen, so none may be a reference (in the window of a generated cell) or in the window of one. Windows are
+    # widened a little, since rounding decides on their border.
+    near = surroundings.in_windows_of(surroundings.cells, widened=1.001)
     references = np.flatnonzero(near & surroundings.context_cells)
     near_references = surroundings.in_windows_of(references, widened=1.001)
     distant = np.flatnonzero(surroundings.has_counts & ~near & ~near_references)

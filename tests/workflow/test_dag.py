@@ -1,4 +1,4 @@
-"""What the workflow would do, and what it refuses, by dry runs on links to this checkout."""
+"""Jobs that the workflow plans and configurations that it refuses, in dry runs on links to this checkout."""
 
 import re
 import subprocess
@@ -26,14 +26,14 @@ def snakemake(folder, *arguments):
 
 
 def jobs(done):
-    """How many jobs of each rule a dry run lists."""
+    """Count the jobs of each rule that a dry run lists."""
     assert done.returncode == 0, done.stdout
     stats = done.stdout.rsplit("Job stats:", 1)[-1].split("\n\n")[0] if "Job stats:" in done.stdout else ""
     return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", stats, flags=re.M) if name != "total"}
 
 
 def refused(folder, config, *arguments):
-    """The one sentence that a configuration is refused with."""
+    """Return the output of a run whose configuration is refused."""
     (folder / "mine.yaml").write_text(yaml.safe_dump(config))
     done = snakemake(folder, "--dry-run", "--configfile", *arguments, "mine.yaml")
     assert done.returncode != 0
@@ -42,7 +42,7 @@ def refused(folder, config, *arguments):
 
 
 def own_dataset():
-    """The four lines that the configuration's README shows."""
+    """Return the four-line example of config/README.md."""
     text = (ROOT / "config" / "README.md").read_text()
     block = re.search(r"```yaml\n(.*?)```", text, flags=re.S).group(1)
     assert len(block.splitlines()) == 4
@@ -61,7 +61,7 @@ def paper():
 
 
 def ablations(default, without=()):
-    """Variants that are trained, and their jobs: those of the tables that are made but other names of the default."""
+    """Return the variants that are trained, and their jobs; variants equal to the default are trained as `baseline`."""
     ablation = paper()["ablation"]
     listed = {name for table, names in ablation["tables"].items() if table not in without for name in names}
     models = listed - {*default, "picking"}
@@ -77,7 +77,7 @@ def ablations(default, without=()):
 
 
 def labelling(tested, *, clustering, annotation):
-    """Jobs that label the cells of so many sections, by so many methods."""
+    """Count the jobs that label the cells of test sections, given the number of methods of each task."""
     return {
         "represent": tested * clustering,
         "cluster": tested * clustering,
@@ -123,7 +123,7 @@ def test_toy_goes_through_all_five_datasets(folder):
 
 
 def test_the_papers_run_lists_every_job_without_any_data(folder):
-    """The counts of the paper: 147 and 66 sections of the brains, 21 of the liver, 1 of Stereo-seq, 8 of the stroke."""
+    """Sections of the paper: 147 and 66 of the brains, 21 of the liver, 1 of Stereo-seq, 8 of the stroke data."""
     done = snakemake(folder, "--dry-run", "all")
     tested, n_methods = 66 + 1 + 1, len(paper()["generation"]["methods"])
     models, ablation = ablations({"l8h8", "window_600"})
@@ -170,9 +170,9 @@ def test_own_data_in_four_lines(folder):
 
 
 def test_what_is_scored_is_not_learnt_from(folder):
-    """The files that the paper's trainings read."""
-    said = snakemake(folder, "--dry-run", "--printshellcmds", "all").stdout
-    trainings = re.findall(r"gest (?:pretrain|vocabulary) (.*)", said)
+    """Trainings of the paper's run read no test section, and validation sections only to validate."""
+    output = snakemake(folder, "--dry-run", "--printshellcmds", "all").stdout
+    trainings = re.findall(r"gest (?:pretrain|vocabulary) (.*)", output)
     assert len(trainings) == 6 + 3 + 19 * 3
     for command in trainings:
         read = set(re.findall(r"sections/([^/]+)\.h5ad", command.split("--validation")[0]))
@@ -195,16 +195,16 @@ def test_what_is_scored_is_not_learnt_from(folder):
 
 
 def test_missing_data_says_where_to_name_them(folder):
-    said = refused(folder, own_dataset())
-    assert "datasets.brain.path: data/brain.h5ad not found" in said
-    assert "data_dir" in said
+    output = refused(folder, own_dataset())
+    assert "datasets.brain.path: data/brain.h5ad not found" in output
+    assert "data_dir" in output
 
 
 def test_misspelt_key_is_named(folder):
-    said = refused(folder, {"pretraining": {"step": 5}})
-    assert "Configuration, pretraining: " in said
-    assert "'step' was unexpected" in said
-    assert "steps, target_cells, batch_size" in said
+    output = refused(folder, {"pretraining": {"step": 5}})
+    assert "Configuration, pretraining: " in output
+    assert "'step' was unexpected" in output
+    assert "steps, target_cells, batch_size" in output
 
 
 def test_every_table_and_figure_is_a_target_with_a_description(folder):
@@ -234,25 +234,25 @@ def test_table_4_lists_its_own_jobs_alone(folder):
 
 
 def test_a_variant_is_trained_once_whatever_its_names(folder):
-    """The default is Table 3's l8h8, Table 4's window_600 and Table A.4's baseline; in the toy it is l2h2."""
+    """l8h8, window_600 and baseline are one model of the paper's run; in the toy run, l2h2 and baseline are."""
     for arguments, names in (([], {"l8h8", "window_600"}), (["--profile", "toy"], {"l2h2"})):
-        said = snakemake(folder, "--dry-run", "table_3", "table_4", "table_a4", *arguments).stdout
-        variants = set(re.findall(r"Pre-training the variant (\w+) ", said))
+        output = snakemake(folder, "--dry-run", "table_3", "table_4", "table_a4", *arguments).stdout
+        variants = set(re.findall(r"Pre-training the variant (\w+) ", output))
         assert "baseline" in variants
         assert not names & variants
 
 
 def test_data_of_a_third_are_among_those_of_a_half(folder):
-    said = snakemake(folder, "--dry-run", "--printshellcmds", "table_3").stdout
+    output = snakemake(folder, "--dry-run", "--printshellcmds", "table_3").stdout
     read = {
         (share, seed): set(re.findall(r"sections/(mouse1_\d+)\.h5ad", line))
-        for line in said.splitlines()
+        for line in output.splitlines()
         for share, seed in re.findall(r"ablation/data_(\w+)/model-s(\d)", line)
         if "gest pretrain" in line
     }
     assert len(read) == 2 * 3
     assert all(read["third", seed] < read["half", seed] for seed in "012")
-    assert read["half", "0"] != read["half", "1"], "every seed draws anew"
+    assert read["half", "0"] != read["half", "1"], "every seed draws other sections"
 
 
 def test_a_run_without_the_ablations_dataset_says_so(folder):
@@ -263,8 +263,8 @@ def test_a_run_without_the_ablations_dataset_says_so(folder):
     assert "Traceback" not in done.stdout
 
 
-def test_what_gest_computes_has_a_gpu_on_the_cluster():
-    """Every rule that runs a model, and what shares a job with one."""
+def test_jobs_of_gest_request_a_gpu_on_the_cluster():
+    """Rules that run a model, and rules grouped with one."""
     rules = [path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk")]
     trainings = {"pretrain", *(name for text in rules for name in re.findall(r"rule pretrain as (\w+) with", text))}
     of_model = r"(?:models=lambda w|learnt=lambda w|model=\"|annotators=)"
@@ -281,9 +281,9 @@ def test_what_gest_computes_has_a_gpu_on_the_cluster():
 
 def test_short_jobs_of_one_dataset_are_one_job_on_the_cluster(folder):
     (folder / "slurm").symlink_to(ROOT / "profiles" / "slurm")
-    said = snakemake(folder, "--profile", "slurm", "--dry-run", "all").stdout
+    output = snakemake(folder, "--profile", "slurm", "--dry-run", "all").stdout
     for rule in ("crops", "spatially_variable_genes"):
-        groups = [re.findall(rf"log in .*/{rule}/(\w+)/", text) for text in re.split(r"Group job .*\n", said)[1:]]
+        groups = [re.findall(rf"log in .*/{rule}/(\w+)/", text) for text in re.split(r"Group job .*\n", output)[1:]]
         assert sorted(len(datasets) for datasets in groups if datasets) == [1, 1, 3, *[8] * 8], rule
         assert all(len(set(datasets)) <= 1 for datasets in groups), "the files of one may be missing"
 
@@ -296,20 +296,20 @@ def test_documents_name_files_that_the_toy_makes(folder):
 
 
 def test_a_missing_file_without_url_says_what_to_place(folder):
-    """No url is known of the liver's files: the job tells a person where to find them and where to put them."""
+    """The liver files have no URL: the error says where to find them and where to put them."""
     done = snakemake(
         folder, "--cores", "1", "results/paper/upstream/liver_cancer/HCC-1L/filtered_feature_bc_matrix.h5.json"
     )
     assert done.returncode != 0
-    said = (folder / "logs/paper/download/liver_cancer/HCC-1L/filtered_feature_bc_matrix.h5.log").read_text()
-    assert "lifeome.net" in said
-    assert "data/liver_cancer/HCC-1L/filtered_feature_bc_matrix.h5" in said
-    assert "Traceback" not in said
-    assert len(said.strip().splitlines()) == 1
+    output = (folder / "logs/paper/download/liver_cancer/HCC-1L/filtered_feature_bc_matrix.h5.log").read_text()
+    assert "lifeome.net" in output
+    assert "data/liver_cancer/HCC-1L/filtered_feature_bc_matrix.h5" in output
+    assert "Traceback" not in output
+    assert len(output.strip().splitlines()) == 1
 
 
 def test_a_changed_key_remakes_what_read_it(folder):
-    """Files stand in for results, so that nothing needs to be computed."""
+    """Empty files replace results, so that nothing is computed."""
     summary = snakemake(folder, "--profile", "toy", "--summary").stdout
     for name in re.findall(r"^(results/\S+)\t", summary, flags=re.M):
         path = folder / name

@@ -1,4 +1,4 @@
-"""The run on the paper's data is set as the paper says, and the package's defaults are those of config/config.yaml."""
+"""config/config.yaml has the paper's settings, and the package's defaults equal them."""
 
 import inspect
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Isolated environments: made by the workflow, proven, kept in a cache by their pins; and SOMDE in its own."""
+"""Isolated environments: created and checked by the workflow, cached by their pins; and SOMDE in its environment."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.workflow
 
 @pytest.fixture(scope="module", autouse=True)
 def cache(tmp_path_factory):
-    """An empty cache of environments in the place of the user's."""
+    """Replace the user's cache of environments by an empty one."""
     with pytest.MonkeyPatch.context() as patched:
         folder = tmp_path_factory.mktemp("cache")
         patched.setenv("XDG_CACHE_HOME", str(folder))
@@ -41,12 +41,12 @@ def started(folder, *arguments, **settings):
 
 def snakemake(folder, *arguments, **settings):
     process = started(folder, *arguments, **settings)
-    said, _ = process.communicate()
-    return subprocess.CompletedProcess(process.args, process.returncode, said)
+    output, _ = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, output)
 
 
 def linked(folder):
-    """A folder like this checkout, with pins of its own."""
+    """Make a folder like this checkout, whose pins can be edited."""
     folder.mkdir(exist_ok=True)
     for name in ("Snakefile", "config", "profiles", "toy"):
         (folder / name).symlink_to(ROOT / name)
@@ -56,7 +56,7 @@ def linked(folder):
 
 
 def clone(folder, pins="# small\n", check="import sys\nassert sys.prefix != sys.base_prefix, 'this is no venv'\n"):
-    """Such a folder, with one more environment."""
+    """Make such a folder with one more environment."""
     linked(folder)
     (folder / "envs" / "small.txt").write_text(pins)
     (folder / "envs" / "small.check.py").write_text(check)
@@ -65,17 +65,17 @@ def clone(folder, pins="# small\n", check="import sys\nassert sys.prefix != sys.
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory):
-    """Two clones that ask for the same environment at the same time, and what their runs say."""
+    """Two clones that need the same environment at the same time, and the output of their runs."""
     folders = [clone(tmp_path_factory.mktemp(name)) for name in ("first", "second")]
     processes = [started(folder, ".venvs/small") for folder in folders]
-    said = [process.communicate()[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
-    return folders, said
+    output = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], output
+    return folders, output
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """SOMDE's environment, made beside an nvcc and a CUDA that somoclu's build would find and fail with."""
+    """SOMDE's environment, created where somoclu's build would find a broken nvcc and CUDA."""
     folder, cuda = linked(tmp_path_factory.mktemp("built")), tmp_path_factory.mktemp("cuda")
     for name in ("bin", "include", "lib"):
         (cuda / name).mkdir()
@@ -107,13 +107,13 @@ def test_an_environment_is_remade_when_its_pins_or_its_check_change(built):
     for name in ("somde.txt", "somde.check.py"):
         text = (built / "envs" / name).read_text()
         (built / "envs" / name).write_text(text + "# changed\n")
-        said = snakemake(built, "--dry-run", ".venvs/somde").stdout
-        assert "environment 1" in " ".join(said.split())
+        output = snakemake(built, "--dry-run", ".venvs/somde").stdout
+        assert "environment 1" in " ".join(output.split())
         (built / "envs" / name).write_text(text)
 
 
 def test_all_runs_share_an_environment(built):
-    """What another run made stands, though its log and benchmark are not this run's."""
+    """An environment that another run created is current, although that run has its log and benchmark."""
     done = snakemake(built, "--dry-run", ".venvs/somde", "--configfile", "config/toy.yaml")
     assert "Nothing to be done" in done.stdout
 
@@ -150,9 +150,9 @@ def test_a_broken_environment_leaves_nothing_and_says_why(tmp_path, cache, pins,
 
 
 def test_one_is_made_where_two_are_asked_for(twins, cache):
-    folders, said = twins
+    folders, output = twins
     links = [folder / ".venvs" / "small" for folder in folders]
-    assert sorted("small: install packages" in text for text in said) == [False, True]
+    assert sorted("small: install packages" in text for text in output) == [False, True]
     assert links[0].is_symlink()
     assert links[0].resolve() == links[1].resolve()
     assert links[0].resolve().parent == cache
@@ -184,7 +184,7 @@ def test_other_pins_make_another(twins, cache):
 
 @pytest.mark.parametrize("part", ["pyvenv.cfg", "bin/python", ""])
 def test_a_broken_one_is_made_again(twins, tmp_path, part):
-    """And so is one that somebody cleared out of the cache, also where a link to it stands."""
+    """So is one that was removed from the cache, even where a link to it remains."""
     whole = (twins[0][0] / ".venvs" / "small").resolve()
     if part:
         (whole / part).unlink()
@@ -210,7 +210,7 @@ def test_a_check_that_no_build_passes_leaves_others_theirs(twins, tmp_path, cach
 
 
 def test_the_check_finds_a_missing_extension(built):
-    """As after somoclu's silent failure, when there is no _somoclu_wrap to be imported."""
+    """After a silent failure of somoclu's build, _somoclu_wrap cannot be imported."""
     code = "import runpy, sys; sys.modules['_somoclu_wrap'] = None; runpy.run_path('envs/somde.check.py')"
     command = [built / ".venvs" / "somde" / "bin" / "python", "-I", "-c", code]
     done = subprocess.run(command, cwd=built, text=True, capture_output=True, check=False)
@@ -244,7 +244,7 @@ def test_same_bytes_twice(isolated, section):
 
 
 def test_counts_that_somde_cannot_stabilise_are_named(isolated, capfd):
-    """Counts that vary less than by chance have no over-dispersion, and so no logarithm."""
+    """Counts that vary less than by chance have no over-dispersion, and hence no logarithm."""
     rng = np.random.default_rng(0)
     even = np.column_stack([rng.binomial(200, 0.99, 2000), rng.poisson(0.2, (2000, 20))]).astype(np.float32)
     with pytest.raises(UserError, match="see its output above"):

@@ -1,4 +1,4 @@
-"""Figure 4 and its table: do they show the scores they were given, and what is reported only where it belongs?"""
+"""Figure 4 and its table show the scores, and the paper's values only in the paper's run."""
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ def reported(values):
 
 @pytest.fixture
 def drawn(generated, reported):
-    """Scores, and the figure that is drawn of them."""
+    """Return scores and their figure."""
 
     def draw(run="paper", slides=("slide 0", "slide 5"), **about):
         table = generated(run, **about)
@@ -51,7 +51,7 @@ def drawn(generated, reported):
 
 @pytest.fixture
 def tabled(generated, reported):
-    """Scores, and the table that is made of them."""
+    """Return scores and their table."""
 
     def make(run, **about):
         table = generated(run, **about)

@@ -1,4 +1,4 @@
-"""The report of a run in a real browser: is every item on it, does every link work, is nothing asked of the network?"""
+"""The report of a run in a real browser shows every item, every link works, and the network is not used."""
 
 import json
 import re
@@ -32,7 +32,7 @@ LISTEN = """<script>
 const trouble = [];
 addEventListener("error", event => trouble.push(event.message || `${event.target.tagName} not loaded`), true);
 addEventListener("unhandledrejection", event => trouble.push(String(event.reason)));
-console.error = (...said) => trouble.push(said.join(" "));
+console.error = (...output) => trouble.push(output.join(" "));
 </script>"""
 # Clicks on everything, and leaves what was seen as the whole page.
 WALK = """<script>
@@ -81,13 +81,13 @@ addEventListener("load", () => walk().catch(error => { document.title = `failed:
 
 pytestmark = [
     pytest.mark.workflow,
-    pytest.mark.skipif(CHROMIUM is None, reason="REPORT NOT OPENED: there is no chromium (apt-get install chromium)"),
+    pytest.mark.skipif(CHROMIUM is None, reason="REPORT NOT OPENED: chromium not found (apt-get install chromium)"),
 ]
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory, values):
-    """The report of a toy run whose files are stand-ins, but for the front page, which is what the rule writes."""
+    """Return the report of a toy run with placeholder files; only the front page is as the rule writes it."""
     folder = tmp_path_factory.mktemp("run")
     for name in ("Snakefile", "workflow", "config", "profiles", "envs", "toy"):
         (folder / name).symlink_to(ROOT / name)
@@ -115,14 +115,14 @@ def report(tmp_path_factory, values):
     text = paper_comparison_markdown(compare_with_paper(values, values, why_not=why_not), run="toy", why_not=why_not)
     write_text(text, tables / "paper_comparison.md", tables / "paper_comparison.html")
     snakemake("--touch", "--forceall")
-    said = snakemake("--report", "report.html")
-    assert not re.search("WARNING/|ERROR/", said), said
+    output = snakemake("--report", "report.html")
+    assert not re.search("WARNING/|ERROR/", output), output
     return folder / "report.html"
 
 
 @pytest.fixture(scope="module")
 def seen(report):
-    """What a browser shows that clicks on everything."""
+    """Return what a browser shows when everything is clicked."""
     walked = report.with_name("walked.html")
     start, _, end = report.read_text().rpartition("</body>")
     walked.write_text(start.replace("<head>", "<head>" + LISTEN, 1) + WALK + "</body>" + end)
@@ -135,7 +135,7 @@ def seen(report):
 
 @pytest.fixture(scope="module")
 def results(report):
-    """Every result that the report holds: its path, and what is known of it."""
+    """Return the results in the report, by path."""
     return json.loads(re.search(r"var results = (\{.*\});", report.read_text())[1])
 
 

@@ -1,4 +1,4 @@
-"""What the profile for Slurm sends, to commands that stand in for Slurm's and never finish a job."""
+"""Jobs that the Slurm profile submits, to substitutes of Slurm's commands that never finish a job."""
 
 import re
 import subprocess
@@ -37,7 +37,7 @@ rule job:
 
 
 def test_long_jobs_run_side_by_side_and_none_asks_for_more_than_the_longest(tmp_path, monkeypatch):
-    """`resources` caps every job; Snakemake would also take it for what all running jobs have together."""
+    """`resources` caps every job; by default Snakemake would also read it as the total of all running jobs."""
     (tmp_path / "bin").mkdir()
     for name, script in SLURM.items():
         (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
@@ -60,7 +60,7 @@ def test_long_jobs_run_side_by_side_and_none_asks_for_more_than_the_longest(tmp_
 
 
 def test_no_group_of_jobs_asks_for_more_than_the_longest():
-    """Snakemake caps jobs, not the sum of a group's, one after the other."""
+    """Snakemake caps single jobs, not the sum of a group, whose jobs run one after the other."""
     rules = "".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
     groups = {}
     for name, group in PROFILE["groups"].items():

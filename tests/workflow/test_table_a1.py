@@ -1,4 +1,4 @@
-"""Table A.1: is it tidy, and does it show the paper's values only where the data are the paper's?"""
+"""Table A.1 is tidy, and shows the paper's values only in the paper's run."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ def cells(text, name):
 
 @pytest.fixture
 def a1(generated, values):
-    """Table A.1 of five crops of liver cancer and of one of Stereo-seq."""
+    """Make Table A.1 of five crops of liver cancer and one of Stereo-seq."""
 
     def make(run):
         liver = generated(run, dataset="liver_cancer", slides=1, top="svg50")

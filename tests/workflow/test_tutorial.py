@@ -1,4 +1,4 @@
-"""The tutorial runs as it stands."""
+"""The commands and the Python of the tutorial run as printed."""
 
 import os
 import re
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.workflow
 
 
 def blocks():
-    """The commands and the Python of the page, in their order."""
+    """Return the kind and text of every block of code, in order."""
     found = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "docs" / "tutorial.md").read_text(), flags=re.M | re.S)
     assert {kind for kind, _ in found} == {"bash", "python"}
     return found

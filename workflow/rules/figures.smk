@@ -33,7 +33,7 @@ rule figure_4:
     """Figure 4: unseen cells, errors and correlations per section and gene, with paired tests."""
     input:
         scores="<results>/scores/generation.csv",
-        genes=lambda _: run.generation.gene_scores(run.items.datasets_of("figure_4")),
+        genes=lambda _: run.generation.gene_scores(run.items.required_datasets("figure_4")),
         paper=PAPER_VALUES,
     output:
         png=report(
@@ -61,7 +61,7 @@ rule figure_4:
         runtime=growing(20),
     params:
         run=config["run"],
-        datasets=lambda _: run.items.datasets_of("figure_4"),
+        datasets=lambda _: run.items.required_datasets("figure_4"),
         slides=config["figure_4"]["slides"],
     message:
         "Figure 4, errors per slide and gene: {output.png}; log in {log}"
@@ -93,7 +93,7 @@ rule figure_5:
         runtime=growing(20),
     params:
         run=config["run"],
-        datasets=lambda _: run.items.datasets_of("figure_5"),
+        datasets=lambda _: run.items.required_datasets("figure_5"),
         shown=config["perturbation"]["shown"],
         around=config["perturbation"]["regions"]["around"],
         main=lambda _: run.perturbation.main_variant(),
@@ -133,7 +133,7 @@ rule figure_a1:
         runtime=growing(240),
     params:
         run=config["run"],
-        datasets=lambda _: run.items.datasets_of("figure_a1"),
+        datasets=lambda _: run.items.required_datasets("figure_a1"),
         gene=config["figure_a1"]["gene"],
         seen=config["figure_a1"]["seen"],
     message:

@@ -57,7 +57,7 @@ rule table_1:
         runtime=growing(20),
     params:
         run=config["run"],
-        datasets=lambda _: run.items.datasets_of("table_1"),
+        datasets=lambda _: run.items.required_datasets("table_1"),
         algorithm=lambda _: run.items.settings("table_1", "clustering", "algorithm"),
         microns=lambda _: run.items.settings("table_1", "microns_per_unit"),
     message:
@@ -92,7 +92,7 @@ rule table_2:
         runtime=growing(20),
     params:
         run=config["run"],
-        datasets=lambda _: run.items.datasets_of("table_2"),
+        datasets=lambda _: run.items.required_datasets("table_2"),
         microns=lambda _: run.items.settings("table_2", "microns_per_unit"),
     message:
         "Table 2, annotation: {output.table}; log in {log}"
@@ -188,7 +188,7 @@ rule table_a1:
         runtime=growing(10),
     params:
         run=config["run"],
-        datasets=lambda _: run.items.datasets_of("table_a1"),
+        datasets=lambda _: run.items.required_datasets("table_a1"),
     message:
         "Table A.1, liver cancer and Stereo-seq: {output.table}; log in {log}"
     script:
@@ -220,7 +220,7 @@ rule table_a2:
         runtime=growing(20),
     params:
         run=config["run"],
-        datasets=lambda _: run.items.datasets_of("table_a2"),
+        datasets=lambda _: run.items.required_datasets("table_a2"),
         algorithm=lambda _: run.items.settings("table_a2", "clustering", "algorithm"),
         microns=lambda _: run.items.settings("table_a2", "microns_per_unit"),
     message:
@@ -257,7 +257,7 @@ rule table_a3:
         runtime=growing(20),
     params:
         run=config["run"],
-        datasets=lambda _: run.items.datasets_of("table_a3"),
+        datasets=lambda _: run.items.required_datasets("table_a3"),
         reference=config["perturbation"]["reference"],
         section=config["perturbation"]["section"],
         main=lambda _: run.perturbation.main_variant(),

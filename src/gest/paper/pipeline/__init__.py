@@ -1,4 +1,4 @@
-"""List the files and jobs that follow from a configuration: everything that the workflow's rules compute.
+"""Compute the files and parameters of the workflow's rules from a configuration.
 
 The Snakefile adds defaults to the configuration (`configuration`) and makes a `Run` of it, which checks it (`checks`).
 A `Run` has a part for each kind of rule (`upstream`, `sections`, `generation`, `labelling`, `perturbation`, `ablation`)

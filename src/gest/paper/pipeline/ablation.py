@@ -1,4 +1,4 @@
-"""Ablations: the variants of the model, which of them are the same training, and their files."""
+"""Ablations: variants of the model, the trainings that serve them, their files."""
 
 import random
 from copy import deepcopy
@@ -18,10 +18,10 @@ class Ablation(Part):
 
     generation: Generation
 
-    def on(self) -> list[str]:
-        """Return the dataset of the ablations, in a list; an empty list where the run cannot make them."""
+    def selected_datasets(self) -> list[str]:
+        """List the dataset of the ablations; none where the run cannot make them."""
         configured = self.config["ablation"]["dataset"]
-        able = [name for name in self.generation.on() if configured in (name, None)][:1]
+        able = [name for name in self.generation.selected_datasets() if configured in (name, None)][:1]
         for name in able:
             if not for_ablation(self.datasets[name])["sections"]["validation"]:
                 raise UserError(
@@ -32,7 +32,9 @@ class Ablation(Part):
 
     def tables(self) -> list[str]:
         """List the tables of variants that this run makes."""
-        return [table for table, variants in self.config["ablation"]["tables"].items() if variants and self.on()]
+        if not any(self.config["ablation"]["tables"].values()) or not self.selected_datasets():
+            return []
+        return [table for table, variants in self.config["ablation"]["tables"].items() if variants]
 
     def settings(self, dataset: str, stage: str, variant: str) -> dict[str, Any]:
         """Return the settings that one stage of a variant reads."""
@@ -46,7 +48,7 @@ class Ablation(Part):
         return settings
 
     def trained_as(self, dataset: str, variant: str) -> str:
-        """Return the first variant with the same training: the same settings and share of the sections."""
+        """Return the first variant with the same settings and share of the sections."""
 
         def training(name: str) -> tuple:
             share = self.config["ablation"]["variants"][name].get("share", 1)
@@ -55,7 +57,10 @@ class Ablation(Part):
         return next(name for name in self.config["ablation"]["variants"] if training(name) == training(variant))
 
     def variants(self, *tables: str) -> list[tuple[str, str, str, str]]:
-        """List the variants of some tables, or of all: name, the training that serves it, mode, and its reference."""
+        """List the variants of some tables, or of all tables.
+
+        Each with its name, the variant trained for it, its mode of prediction and the variant it is compared with.
+        """
         dataset = self._dataset()
         variants = self.config["ablation"]["variants"]
         listed = [name for table in tables or self.tables() for name in self.config["ablation"]["tables"][table]]
@@ -82,7 +87,7 @@ class Ablation(Part):
         return [f"<results>/{dataset}/ablation/{variant}/model-s{seed}" for seed in self.config["ablation"]["seeds"]]
 
     def train_sections(self, dataset: str, variant: str, model_seed: str) -> list[str]:
-        """Return the train sections of a variant: all, or its share of them, drawn by the model's seed."""
+        """Return a variant's train sections: all, or a share drawn by the model's seed."""
         names = self.datasets[dataset]["sections"]["train"]
         shuffled = random.Random(f"{self.config['seed']}/{model_seed}").sample(names, len(names))
         share = self.config["ablation"]["variants"][variant].get("share", 1)
@@ -95,18 +100,18 @@ class Ablation(Part):
         return [section_file(dataset, name) for name in names]
 
     def vocabulary(self, dataset: str, variant: str) -> str:
-        """Return the vocabulary of a variant: the dataset's, unless the variant changes its settings."""
+        """Return a variant's vocabulary: the dataset's, unless the variant changes it."""
         if self.settings(dataset, "vocabulary", variant) == stage_settings(self.datasets[dataset], "vocabulary"):
             return f"<results>/{dataset}/vocabulary.npz"
         return f"<results>/{dataset}/ablation/{variant}/vocabulary.npz"
 
     def _dataset(self) -> str:
         """Return the dataset of the ablations; refuse a run without it."""
-        datasets = self.on()
+        datasets = self.selected_datasets()
         if not datasets:
             raise UserError(
                 f"ablation.dataset: '{self.config['ablation']['dataset']}' is not a dataset of this run with train and "
-                f"test sections (choose from {', '.join(self.generation.on())})."
+                f"test sections (choose from {', '.join(self.generation.selected_datasets())})."
             )
         return datasets[0]
 

@@ -23,7 +23,10 @@ def check_schema(config: dict, schema: dict) -> None:
 
 
 def check_run_name(config: dict, paper_datasets: Mapping[str, dict]) -> None:
-    """Refuse the name 'paper' for a run on other data: its numbers would be compared with the paper's."""
+    """Refuse the name 'paper' for a run on other data.
+
+    The numbers of a run of this name are compared with the paper's.
+    """
     if config["run"] != "paper":
         return
     other = "fixtures" if config["fixtures"] else None
@@ -39,7 +42,7 @@ def check_run_name(config: dict, paper_datasets: Mapping[str, dict]) -> None:
 
 
 def check_tables(ablation: dict) -> None:
-    """Refuse a table of the ablations that lists an unknown variant, or one whose reference is missing from it."""
+    """Refuse a table with an unknown variant, or without the reference of a variant."""
     variants = ablation["variants"]
     for table, listed in ablation["tables"].items():
         for name in listed:
@@ -57,7 +60,7 @@ def check_tables(ablation: dict) -> None:
 
 
 def check_items(items: dict, datasets: Mapping[str, dict], paper_datasets: Mapping[str, dict]) -> None:
-    """Refuse a table or figure whose dataset is neither in this run nor among the paper's."""
+    """Refuse a table or figure of a dataset unknown to this run and to the paper's."""
     for item, listed in items.items():
         for dataset in [listed] if isinstance(listed, str) else listed or []:
             if dataset not in datasets and dataset not in paper_datasets:
@@ -68,7 +71,7 @@ def check_items(items: dict, datasets: Mapping[str, dict], paper_datasets: Mappi
 
 
 def check_generation(name: str, datasets: Mapping[str, dict]) -> None:
-    """Refuse to generate cells on a dataset that is unknown or lacks train or test sections."""
+    """Refuse generation on an unknown dataset, or without train and test sections."""
     if name not in datasets:
         raise UserError(
             f"Configuration, generation.datasets: unknown dataset '{name}' (choose from "
@@ -83,7 +86,7 @@ def check_generation(name: str, datasets: Mapping[str, dict]) -> None:
 
 
 def check_sections(name: str, dataset: dict) -> None:
-    """Refuse a section that has two roles, may share cells with a section of another role, or is unknown."""
+    """Refuse a section that is unknown, has two roles, or shares cells across roles."""
     sections = dataset["sections"]
     pairs = [("test", "train"), ("test", "validation"), ("validation", "train")]
     pairs += [("other", role) for role in ("train", "validation", "test")]
@@ -105,7 +108,10 @@ def check_sections(name: str, dataset: dict) -> None:
 
 
 def check_cut_names(datasets: Mapping[str, dict]) -> None:
-    """Refuse a cut section with the name of another dataset's whole section: rules tell them apart by name."""
+    """Refuse a cut section with the name of another dataset's whole section.
+
+    Rules tell cut and whole sections apart by name.
+    """
     for name, dataset in datasets.items():
         for section in dataset.get("cut", {}):
             for other, settings in datasets.items():
@@ -118,7 +124,7 @@ def check_cut_names(datasets: Mapping[str, dict]) -> None:
 
 
 def _check_parts(name: str, dataset: dict) -> None:
-    """Refuse a test section that may share cells with a train or validation section cut from the same one."""
+    """Refuse a test section that may share cells with a train or validation section."""
     cuts, sections = dataset.get("cut", {}), dataset["sections"]
     hidden = dataset["generation"]["crops"].get("polygon")
     for test in sections["test"]:
@@ -134,7 +140,10 @@ def _check_parts(name: str, dataset: dict) -> None:
 
 
 def _are_disjoint(test_cut: dict, train_cut: dict, hidden: list | None) -> bool:
-    """Whether two parts share no scored cell: two sides of one outline, or a whole with only the other part hidden."""
+    """Return whether two parts of one section share no scored cell.
+
+    They are two sides of one outline, or the train part is outside the polygon that the whole section is scored in.
+    """
     if test_cut and train_cut:
         return test_cut["polygon"] == train_cut["polygon"] and test_cut["keep"] != train_cut["keep"]
     return not test_cut and train_cut["keep"] == "outside" and train_cut["polygon"] == hidden

@@ -1,4 +1,4 @@
-"""Complete a configuration: defaults under it, and every dataset's settings in full."""
+"""Complete a configuration: add defaults, and resolve the settings of datasets."""
 
 import fnmatch
 import os
@@ -29,7 +29,7 @@ def read_yaml(*paths: str | os.PathLike) -> dict:
 
 
 def lay_over(config: dict, changes: Mapping[str, Any]) -> None:
-    """Change keys of a configuration in place; maps are merged, everything else is replaced."""
+    """Change a configuration in place: merge maps, replace everything else."""
     for key, value in changes.items():
         if isinstance(value, Mapping):
             if not isinstance(config.get(key), Mapping):
@@ -57,7 +57,7 @@ def data_folder(config: dict) -> Path:
 
 
 def resolve_datasets(config: dict) -> dict[str, dict]:
-    """Return every dataset's settings: those of the run, and the dataset's laid over them."""
+    """Return the settings of every dataset: the run's, with the dataset's over them."""
     datasets = {}
     for name, settings in config["datasets"].items():
         dataset = deepcopy({key: config[key] for key in SHARED})
@@ -75,12 +75,15 @@ def resolve_datasets(config: dict) -> dict[str, dict]:
 
 
 def for_ablation(dataset: dict) -> dict:
-    """Return a dataset with the validation and test sections of the ablations, where it names such."""
+    """Return a dataset with the validation and test sections that ablations use."""
     return dataset | {"sections": dataset["sections"] | dataset.get("ablation", {})}
 
 
 def part_sections(part: str, settings: dict) -> list[str]:
-    """Name the sections of a part of the ABC Atlas by rank: their number is known, their upstream names are not."""
+    """Name the sections of a part of the ABC Atlas by rank.
+
+    Their number is known before the download, their upstream names are not.
+    """
     has_held_out = settings.get("held_out") is not None
     n_ranked = settings["sections"] - has_held_out
     ranked = [f"{part}_{rank:03d}" for rank in range(1, n_ranked + 1)]
@@ -88,7 +91,7 @@ def part_sections(part: str, settings: dict) -> list[str]:
 
 
 def _add_upstream(name: str, dataset: dict, config: dict) -> None:
-    """Add the path of a dataset's files, and what is known of them: sections, donors, expected shapes."""
+    """Add the path of a dataset's files, their sections, donors and expected totals."""
     folder = data_folder(config)
     known: dict[str, Any] = {}
     if dataset["source"] == "abc_atlas":
@@ -121,7 +124,10 @@ def _upstream_set(name: str, settings: dict, config: dict) -> dict:
 
 
 def _sections_by_role(name: str, dataset: dict) -> dict[str, list[str]]:
-    """List sections by role; a pattern stands for the known sections that match it and have no other role."""
+    """List sections by role.
+
+    A pattern stands for the known sections that match it and are named in no role.
+    """
     listed = {role: [str(section) for section in dataset["sections"].get(role, [])] for role in ROLES}
     named = {section for role in ROLES for section in listed[role] if "*" not in section}
     free = [section for section in dataset["known"] if section not in named]
@@ -140,5 +146,8 @@ def _sections_by_role(name: str, dataset: dict) -> dict[str, list[str]]:
 
 
 def _niche_windows(dataset: dict) -> list[int]:
-    """Return the sides of the niches to cluster: the configured ones below the training window, and that window."""
+    """Return the sides of the niches to cluster.
+
+    These are the configured ones below the training window, and the training window.
+    """
     return [side for side in dataset["clustering"]["windows"] if side < dataset["window"]] + [dataset["window"]]

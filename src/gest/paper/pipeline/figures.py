@@ -17,7 +17,7 @@ class Figures(Part):
     items: Items
 
     def files(self, item: str, *keys: str, role: str = "test") -> dict[str, str | list[str]]:
-        """Return files of a figure by key: of its dataset, and of the dataset's middle section in a role."""
+        """Return files of a figure's dataset, and of its middle section in a role, by key."""
         dataset = self._dataset(item)
         section = self._middle_section(dataset, role)
         generation = f"<results>/{dataset}/generation/{section}"
@@ -41,7 +41,7 @@ class Figures(Part):
         return value
 
     def figure_a1(self) -> dict[str, str | list[str]]:
-        """Return the files of Figure A.1: a section, its ranked genes, and two variants trained for equally long."""
+        """Return a section, its ranked genes, and two models trained for equally long."""
         dataset, seed = self._dataset("figure_a1"), self.config["ablation"]["seeds"][0]
         folder = f"<results>/{dataset}/ablation"
         ablation = self.items.ablation
@@ -51,7 +51,7 @@ class Figures(Part):
         }
 
     def labels(self, item: str) -> dict[str, str | list[str]]:
-        """Return the middle test section of a figure of labels, and its labels by every method."""
+        """Return a figure's middle test section, and its labels by every method."""
         dataset = self._dataset(item)
         section = self._middle_section(dataset, "test")
         labels = self.items.labelling.labels(TASKS[item], dataset, section)
@@ -62,7 +62,7 @@ class Figures(Part):
         return next(iter(self.setting(item, "labels")))
 
     def _dataset(self, item: str) -> str:
-        return self.items.datasets_of(item)[0]
+        return self.items.required_datasets(item)[0]
 
     def _middle_section(self, dataset: str, role: str) -> str:
         """Return the section that stands for all in a role: the outermost ones are small."""

@@ -12,8 +12,11 @@ from gest.paper.pipeline.part import Part
 class Generation(Part):
     """Methods that predict the expression of hidden cells on every test section."""
 
-    def on(self) -> list[str]:
-        """List the datasets to generate cells on: the configured ones, else all with train and test sections."""
+    def selected_datasets(self) -> list[str]:
+        """List the datasets to generate cells on.
+
+        The configured ones, or all with train and test sections.
+        """
         names = self.config["generation"]["datasets"]
         if names is None:
             names = [name for name, dataset in self.datasets.items() if _has_train_and_test(dataset)]
@@ -22,7 +25,7 @@ class Generation(Part):
         return names
 
     def learnt(self, dataset: str, method: str) -> list[str]:
-        """Return the files that a method predicts with: pre-trained models, or the vocabulary alone."""
+        """Return what a method predicts with: pre-trained models, or the vocabulary alone."""
         if self.learnt_option(method) == "model":
             return self.models(dataset)
         return [f"<results>/{dataset}/vocabulary.npz"]
@@ -32,16 +35,16 @@ class Generation(Part):
         return "model" if registry.method("generation", method).needs_model else "vocabulary"
 
     def svg_environment(self, dataset: str) -> str | list[str]:
-        """Return the environment of the method that ranks genes; nothing for one that needs none."""
+        """Return the environment of the method that ranks genes, if it needs one."""
         environment = registry.method("svg", self.datasets[dataset]["svg"]["method"]).environment
         return f".venvs/{environment}" if environment else []
 
     def scores(self) -> list[str]:
         """Return the scores of every method on every test section."""
-        return [f"{path}.csv" for path in self._by_method(self.on())]
+        return [f"{path}.csv" for path in self._by_method(self.selected_datasets())]
 
     def gene_scores(self, datasets: Iterable[str]) -> list[str]:
-        """Return the scores per gene of every method on every test section of these datasets."""
+        """Return the scores per gene of every method on the test sections of datasets."""
         return [f"{path}.genes.csv" for path in self._by_method(datasets)]
 
     def _by_method(self, datasets: Iterable[str]) -> list[str]:

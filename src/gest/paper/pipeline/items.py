@@ -1,4 +1,4 @@
-"""Tables and figures of the paper: the datasets of each, and which of them a run makes."""
+"""Tables and figures of the paper: their datasets, and those that a run makes."""
 
 import re
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Items(Part):
     perturbation: Perturbation
     ablation: Ablation
 
-    def on(self, item: str) -> list[str]:
+    def selected_datasets(self, item: str) -> list[str]:
         """List the datasets that an item is made of; none where the run cannot make it."""
         able = self._able(item)
         configured = self.config["paper_items"][item]
@@ -39,9 +39,9 @@ class Items(Part):
         wanted = [configured] if isinstance(configured, str) else configured
         return [dataset for dataset in wanted if dataset in able]
 
-    def datasets_of(self, item: str) -> list[str]:
-        """List the datasets that an item is made of; refuse an item that this run cannot make."""
-        datasets = self.on(item)
+    def required_datasets(self, item: str) -> list[str]:
+        """List the datasets of an item; refuse an item that this run cannot make."""
+        datasets = self.selected_datasets(item)
         if not datasets:
             raise UserError(
                 f"paper_items.{item}: no dataset of this run has the sections and labels that it needs (configured: "
@@ -51,32 +51,32 @@ class Items(Part):
 
     def settings(self, item: str, *keys: str) -> dict[str, Any]:
         """Return one setting of each dataset of an item, None where a dataset lacks it."""
-        values: dict[str, Any] = {name: self.datasets[name] for name in self.datasets_of(item)}
+        values: dict[str, Any] = {name: self.datasets[name] for name in self.required_datasets(item)}
         for key in keys:
             values = {name: value.get(key) for name, value in values.items()}
         return values
 
     def label_scores(self, item: str) -> list[str]:
         """Return the scores of an item of clustering or annotation."""
-        return self.labelling.scores(TASKS[item], self.datasets_of(item))
+        return self.labelling.scores(TASKS[item], self.required_datasets(item))
 
     def label_runs(self, item: str) -> list[str]:
         """Return the records of the runs of an item of clustering or annotation."""
-        return self.labelling.runs(TASKS[item], self.datasets_of(item))
+        return self.labelling.runs(TASKS[item], self.required_datasets(item))
 
     def perturbation_results(self, item: str, file: str) -> list[str]:
         """Return one file of the ischemia experiment, for each model."""
-        return self.perturbation.results(self.datasets_of(item)[0], file)
+        return self.perturbation.results(self.required_datasets(item)[0], file)
 
     def scores(self) -> list[str]:
         """Return every score of the run, as the tables of each task gather them."""
         gathering = {"clustering": "table_1", "annotation": "table_2", "perturbation": "table_a3"}
-        tasks = ["generation"] + [task for task, item in gathering.items() if self.on(item)]
+        tasks = ["generation"] + [task for task, item in gathering.items() if self.selected_datasets(item)]
         return [f"<results>/scores/{name}.csv" for name in tasks + self.ablation.tables()]
 
     def deliverables(self) -> list[str]:
         """Return every table and figure of the run."""
-        items = [item for item in self.config["paper_items"] if self.on(item)]
+        items = [item for item in self.config["paper_items"] if self.selected_datasets(item)]
         variants = self.ablation.tables()
         tables = ["sections", "generation", "paper_comparison"]
         tables += [item for item in items if item.startswith("table")] + variants
@@ -96,8 +96,8 @@ class Items(Part):
         rule_of
             Returns the rule of an item: its docstring, Snakefile, script and output.
         """
-        datasets = {"figure_2c": []} | {item: self.on(item) for item in self.config["paper_items"]}
-        datasets |= {table: self.ablation.on() for table in self.config["ablation"]["tables"]}
+        datasets = {"figure_2c": []} | {item: self.selected_datasets(item) for item in self.config["paper_items"]}
+        datasets |= {table: self.ablation.selected_datasets() for table in self.config["ablation"]["tables"]}
         rows = []
         for item, names in datasets.items():
             if not re.match("table|figure", item):
@@ -120,5 +120,5 @@ class Items(Part):
         """List the datasets that have what an item needs."""
         task = TASKS.get(item)
         if task == "perturbation":
-            return self.perturbation.on()
-        return self.labelling.on(task) if task else self.generation.on()
+            return self.perturbation.selected_datasets()
+        return self.labelling.selected_datasets(task) if task else self.generation.selected_datasets()

@@ -15,8 +15,11 @@ FOLDERS = {"clustering": "niches", "annotation": "annotation"}
 class Labelling(Part):
     """Methods of both tasks, their files and what their jobs need."""
 
-    def on(self, task: str) -> list[str]:
-        """List the datasets of a task: the configured ones, else all with labels, train and test sections."""
+    def selected_datasets(self, task: str) -> list[str]:
+        """List the datasets of a task.
+
+        The configured ones, or all with labels, train and test sections.
+        """
         able = []
         for name, dataset in self.datasets.items():
             if dataset.get("labels") and dataset["sections"]["train"] and dataset["sections"]["test"]:
@@ -69,7 +72,7 @@ class Labelling(Part):
         ]
 
     def runs(self, task: str, datasets: Iterable[str]) -> list[str]:
-        """Return the records of every method's runs on the test sections of these datasets."""
+        """Return the records of every method's runs on the test sections of datasets."""
         return [
             f"{stem}.runs.csv"
             for dataset in datasets

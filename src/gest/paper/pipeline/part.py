@@ -1,4 +1,4 @@
-"""Hold what every part of a run is a function of, and the paths that several parts name."""
+"""Hold what all parts of a run share: the configuration, and common paths."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -15,11 +15,11 @@ class Perturbation(Part):
     sections: Sections
     generation: Generation
 
-    def on(self) -> list[str]:
-        """List the datasets of the ABC Atlas that have a model, in a run that has the ischemia data."""
+    def selected_datasets(self) -> list[str]:
+        """List the atlases with a model; none in a run without the ischemia data."""
         if self.config["perturbation"]["reference"] not in self.datasets:
             return []
-        return [name for name in self.generation.on() if self.datasets[name]["source"] == "abc_atlas"]
+        return [name for name in self.generation.selected_datasets() if self.datasets[name]["source"] == "abc_atlas"]
 
     def reference_sections(self) -> list[str]:
         """Return the sections of injured and of sham tissue."""
@@ -34,11 +34,17 @@ class Perturbation(Part):
         return [f"<results>/{dataset}/perturbation/s{seed}/{file}" for seed in self.config["model_seeds"]]
 
     def main_variant(self) -> str:
-        """Name the main variant of the experiment: its context, and σ as a multiple of the region's radius."""
+        """Name the main variant of the experiment.
+
+        Its context, and σ as a multiple of the region's radius.
+        """
         return f"{self.config['perturbation']['context']}/1"
 
     def known_degs(self, fixtures: object) -> str | None:
-        """Return the table of genes known to be high or low around an infarct; None for the paper's own table."""
+        """Return the table of genes known to be high or low around an infarct.
+
+        None stands for the paper's table, which is part of the package.
+        """
         if self.config["perturbation"]["truth"]:
             return str(data_folder(self.config) / self.config["perturbation"]["truth"])
         return f"{fixtures}/pia_p_degs.csv" if self.config["fixtures"] else None

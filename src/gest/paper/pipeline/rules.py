@@ -1,4 +1,4 @@
-"""Serve rules: patterns of wildcards, options, memory, files beside the workflow, errors of one sentence."""
+"""Serve rules: wildcard patterns, options, resources, source files, short errors."""
 
 import os
 import re
@@ -26,7 +26,7 @@ def options(name: str, paths: Iterable[str]) -> list[str]:
 
 
 def growing(amount: int) -> Callable[..., int]:
-    """Return a resource function: `amount` at the first attempt, twice as much at the second, and so on."""
+    """Return a resource function: `amount` times the number of the attempt."""
 
     def resource(wildcards: Any, attempt: int) -> int:
         return amount * attempt
@@ -35,7 +35,7 @@ def growing(amount: int) -> Callable[..., int]:
 
 
 def node_launcher(resources: Any, threads: int) -> str:
-    """Return the srun that starts one task on each node of a job; nothing for a job on one node."""
+    """Return the srun that starts one task per node; nothing for a job on one node."""
     nodes = resources.get("nodes", 1)
     if nodes == 1:
         return ""
@@ -44,7 +44,7 @@ def node_launcher(resources: Any, threads: int) -> str:
 
 
 def source_file(cached: Any) -> Any:
-    """Return the file that `workflow.source_path` copied, where it is on this machine; else the copy.
+    """Return the original of a `workflow.source_path` if it is local, else the copy.
 
     The copy lies in a cache under a name that changes with every start. A file below the working directory is named
     relative to it, so that a moved checkout does not remake what was made of it.

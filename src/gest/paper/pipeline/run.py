@@ -59,7 +59,7 @@ class Run:
         self.variants = list(config["ablation"]["variants"])
 
     def stages(self) -> list[str]:
-        """List the stages whose settings are written to a file, those of variants as ``stage-variant``."""
+        """List the stages of the configuration, those of variants as ``stage-variant``."""
         stages = list(STAGES)
         for stage in ("pretraining", "vocabulary"):
             stages += [f"{stage}-{variant}" for variant in self.variants]

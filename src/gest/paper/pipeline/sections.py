@@ -11,7 +11,10 @@ class Sections(Part):
     """Sections of all datasets."""
 
     def atlas_parts(self) -> list[tuple[str, str, dict]]:
-        """List dataset, name and settings of every part of the ABC Atlas, whose sections one job reads together."""
+        """List dataset, name and settings of every part of the ABC Atlas.
+
+        One job reads all sections of a part.
+        """
         return [
             (name, part, settings)
             for name, dataset in self.datasets.items()
@@ -63,7 +66,10 @@ class Sections(Part):
         return [section_file(dataset, section) for dataset, section, _ in self.roles()]
 
     def expected_totals(self) -> dict[str, tuple[dict, list[str]]]:
-        """Return the totals stated upstream and the sections they cover, for datasets that are read in full."""
+        """Return the totals stated upstream, and the sections they cover.
+
+        Only for datasets that are read in full.
+        """
         totals = {}
         for name, dataset in self.datasets.items():
             upstream = set(dataset["known"]) - set(dataset.get("cut", {}))

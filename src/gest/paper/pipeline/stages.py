@@ -1,4 +1,4 @@
-"""List the settings that each stage reads: changing any other key does not invalidate the stage's results."""
+"""List the settings that each stage reads: other keys do not affect its results."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Upstream files: what is downloaded for which section, or simulated in the toy run."""
+"""Upstream files: downloaded for each section, or simulated in the toy run."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,10 @@ class Upstream(Part):
     sections: Sections
 
     def receipts(self, name: str, section: str = "") -> list[str]:
-        """Return the receipts of an upstream set's files, or of one of its samples: each file is there and verified."""
+        """Return the receipts of an upstream set's files, or of one of its samples.
+
+        A receipt states that a file is present and verified.
+        """
         files = self.config["upstream"][name]["files"]
         return [f"<results>/upstream/{name}/{file.replace('{sample}', section)}.json" for file in files]
 
@@ -34,7 +37,7 @@ class Upstream(Part):
         return settings["path"]
 
     def folder(self, name: str) -> str:
-        """Return the folder of an upstream set; it is no output, as Snakemake deletes the outputs of a failed job."""
+        """Return the folder of an upstream set."""
         return str(data_folder(self.config) / name)
 
     def page(self, name: str) -> str:
@@ -42,7 +45,10 @@ class Upstream(Part):
         return self.config["upstream"][name]["page"]
 
     def entry(self, name: str, file: str, *, fixtures: object) -> str:
-        """Return the description of an upstream file: JSON, or in the toy run the file that holds the JSON."""
+        """Return the entry of an upstream file in config/datasets.yaml, as JSON.
+
+        In the toy run it is the path of the simulated file's entry.
+        """
         if self.config["fixtures"]:
             return f"{fixtures}/{name}/{file}.entry.json"
         upstream = self.config["upstream"][name]
@@ -56,11 +62,11 @@ class Upstream(Part):
         )
 
     def fixtures(self) -> str | list[str]:
-        """Return the folder of the simulated files that the toy run downloads; nothing in other runs."""
+        """Return the folder of simulated files; nothing unless in the toy run."""
         return "<results>/fixtures" if self.config["fixtures"] else []
 
     def server(self, fixtures: object) -> str:
-        """Return the command that serves the simulated files to a download; nothing in other runs."""
+        """Return the command that serves simulated files; nothing unless in the toy run."""
         return f"python -m gest.testing.server {fixtures} --" if self.config["fixtures"] else ""
 
     def fixture_settings(self) -> str:

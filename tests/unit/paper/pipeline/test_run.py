@@ -81,21 +81,22 @@ def test_a_method_without_seeds_is_left_out(paper, make_run):
 
 
 def test_labels_are_scored_on_datasets_that_have_some(paper, make_run):
-    assert paper.labelling.on("clustering") == paper.labelling.on("annotation") == ["mouse_brain"]
+    for task in ("clustering", "annotation"):
+        assert paper.labelling.selected_datasets(task) == ["mouse_brain"]
     with pytest.raises(UserError, match=r"clustering.datasets: 'liver_cancer' is not a dataset with labels"):
-        make_run({"clustering": {"datasets": ["liver_cancer"]}}).labelling.on("clustering")
+        make_run({"clustering": {"datasets": ["liver_cancer"]}}).labelling.selected_datasets("clustering")
 
 
 def test_generation_needs_train_and_test_sections(paper, make_run, brain):
-    assert paper.generation.on() == ["mouse_brain", "liver_cancer", "stereo_seq"]
+    assert paper.generation.selected_datasets() == ["mouse_brain", "liver_cancer", "stereo_seq"]
     del brain["datasets"]["brain"]["sections"]["test"]
     with pytest.raises(UserError, match=r"no dataset has both train and test sections"):
-        make_run(brain).generation.on()
+        make_run(brain).generation.selected_datasets()
 
 
 def test_the_ischemia_experiment_needs_both_datasets(paper, make_run, brain):
-    assert paper.perturbation.on() == ["mouse_brain"]
-    assert make_run(brain).perturbation.on() == []
+    assert paper.perturbation.selected_datasets() == ["mouse_brain"]
+    assert make_run(brain).perturbation.selected_datasets() == []
     assert len(paper.perturbation.reference_sections()) == 8
     assert paper.perturbation.main_variant() == "roi/1"
 
@@ -156,13 +157,13 @@ def test_a_run_without_the_ablations_dataset_says_so(make_run, brain):
 
 
 def test_items_that_a_run_cannot_make_are_left_out(paper, make_run, brain):
-    assert paper.items.on("table_a1") == ["liver_cancer", "stereo_seq"]
+    assert paper.items.selected_datasets("table_a1") == ["liver_cancer", "stereo_seq"]
     run = make_run(brain)
     deliverables = [Path(path).stem for path in run.items.deliverables()]
     assert {"generation", "figure_2c", "figure_a2", "parameters"} <= set(deliverables)
     assert not {"table_1", "table_3", "figure_4", "figure_a1"} & set(deliverables)
     with pytest.raises(UserError, match=r"paper_items.table_1: no dataset of this run has the sections and labels"):
-        run.items.datasets_of("table_1")
+        run.items.required_datasets("table_1")
 
 
 def test_every_item_of_the_paper_is_made(paper):

@@ -1,4 +1,4 @@
-"""Small upstream files with the schemas of the real ones, written by the simulator, for the toy run and the tests."""
+"""Write small simulated upstream files with the schemas of the real ones, for the toy run and the tests."""
 
 import hashlib
 import json
@@ -12,30 +12,31 @@ from gest.data.sources.simulate import simulate
 from gest.testing import abc_atlas, stereo_seq, stroke, visium
 
 ADDRESS = "$GEST_FIXTURES"
-"""Stands for the address of the server (`gest.testing.server`)."""
+"""Placeholder of the server's address (`gest.testing.server`)."""
 PLANTED = "pia_p_degs.csv"
-"""What the injury of the stroke data does to genes around its core (`gest.testing.stroke.planted`)."""
+"""Table of the genes that the simulated injury changes around its core (`gest.testing.stroke.planted`)."""
 
 
 def write_upstream(folder: Path, config: Mapping[str, Any]) -> None:
-    """Write upstream files, and beside each what a registry would know of it (`FILE.entry.json`).
+    """Write upstream files, and beside each its entry in the registry (`FILE.entry.json`).
 
     Parameters
     ----------
     folder
-        One folder is made in it per upstream set.
+        One folder per upstream set is created in it.
     config
-        ``seed``; ``cells`` and ``spots``: keys of `gest.data.sources.simulate.simulate` for either platform; ``sets``: by
-        name the ``source`` that reads it, its ``files``, and its ``sections``, by name or (of an atlas) their number.
+        ``seed``; ``cells`` and ``spots``: keys of `gest.data.sources.simulate.simulate` for either platform; ``sets``:
+        per name, the ``source`` that reads it, its ``files``, and the names (of an atlas: the number) of its
+        ``sections``.
     """
-    for name, about in config["sets"].items():
-        WRITERS[about["source"]](folder / name, about, config)
+    for name, upstream_set in config["sets"].items():
+        WRITERS[upstream_set["source"]](folder / name, upstream_set, config)
         for path in sorted(path for path in (folder / name).rglob("*") if path.is_file()):
             url = f"{ADDRESS}/{path.relative_to(folder).as_posix()}"
             content = path.read_bytes()
             known = {"size": len(content), "md5": hashlib.md5(content, usedforsecurity=False).hexdigest()}
             entry = {"urls": [url], **known}
-            if about["source"] == "stroke":
+            if upstream_set["source"] == "stroke":
                 article = folder / "v2" / "articles" / name
                 article.parent.mkdir(parents=True)
                 files = [{"name": path.name, "download_url": url, "computed_md5": known["md5"], "size": known["size"]}]
@@ -45,36 +46,36 @@ def write_upstream(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def _tissue(platform: str, names: Sequence[str], config: Mapping[str, Any], donor: str | None = None) -> list[AnnData]:
-    """Sections spread evenly along the axis of one animal, or of an animal each."""
+    """Simulate sections spread evenly along the axis of one animal, or each of another animal."""
     settings = {"seed": config["seed"], "platform": platform} | config[platform]
     return [
         simulate(name, donor=donor or name, slice=(i + 0.5) / len(names), **settings) for i, name in enumerate(names)
     ]
 
 
-def _write_atlas(folder: Path, about: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    raw = next(file for file in about["files"] if file.endswith("-raw.h5ad"))
+def _write_atlas(folder: Path, upstream_set: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    raw = next(file for file in upstream_set["files"] if file.endswith("-raw.h5ad"))
     dataset = raw.removesuffix("-raw.h5ad")
     # Numbers with gaps, as upstream: three of the 150 sections imaged are missing there.
-    names = [f"{dataset}.{2 * i + 3:03d}" for i in range(about["sections"])]
+    names = [f"{dataset}.{2 * i + 3:03d}" for i in range(upstream_set["sections"])]
     abc_atlas.write(folder, _tissue("cells", names, config, donor=dataset), dataset=dataset)
 
 
-def _write_visium(folder: Path, about: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    for name, section in zip(about["sections"], _tissue("spots", about["sections"], config), strict=True):
+def _write_visium(folder: Path, upstream_set: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    for name, section in zip(upstream_set["sections"], _tissue("spots", upstream_set["sections"], config), strict=True):
         visium.write(folder / name, section)
 
 
-def _write_stereo_seq(folder: Path, about: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    (section,) = _tissue("cells", about["sections"], config)
-    stereo_seq.write(folder / about["files"][0], section)
+def _write_stereo_seq(folder: Path, upstream_set: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    (section,) = _tissue("cells", upstream_set["sections"], config)
+    stereo_seq.write(folder / upstream_set["files"][0], section)
 
 
-def _write_stroke(folder: Path, about: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    sections = _tissue("spots", about["sections"], config)
-    stroke.write(folder / about["files"][0], sections)
+def _write_stroke(folder: Path, upstream_set: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    sections = _tissue("spots", upstream_set["sections"], config)
+    stroke.write(folder / upstream_set["files"][0], sections)
     known = stroke.planted(sections)["around"]
-    # In the form of gest/paper/ischemia/pia_p_degs.csv, and beside the upstream folders: it is no upstream file.
+    # Formatted as gest/paper/ischemia/pia_p_degs.csv; it lies beside the upstream folders, for it is not upstream's.
     known[known != ""].rename_axis("gene").rename("truth").to_csv(folder.with_name(PLANTED))
 
 

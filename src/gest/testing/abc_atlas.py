@@ -1,4 +1,4 @@
-"""The five files of one mouse of the ABC Atlas, small and simulated, with the upstream's schema and its quirks."""
+"""Write the five files of one mouse of the ABC Atlas, small and simulated, with upstream's schema and quirks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from gest.data.sources.abc_atlas_tables import MIDLINE, TERMS
 
-_FAILED = 0.45  # cells of the matrix per cell of the metadata that did not pass quality control
+_FAILED = 0.45  # cells that failed quality control, per cell that passed
 _GENES_PER_CHUNK = 5
 
 
@@ -24,7 +24,7 @@ def write(folder: str | Path, sections: Sequence[ad.AnnData], *, dataset: str, s
     Parameters
     ----------
     folder
-        Where the files go; made if it is missing.
+        Folder to write to; created if missing.
     sections
         Simulated sections (µm) of the same genes, ``obs["section"]`` like "Zhuang-ABCA-1.003".
     dataset
@@ -53,7 +53,7 @@ def write(folder: str | Path, sections: Sequence[ad.AnnData], *, dataset: str, s
 
 
 def _labels(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Return cell labels: numbers of 128 bits, of 38 or 39 digits."""
+    """Draw cell labels: numbers of 128 bits, of 38 or 39 digits."""
     numbers = (int.from_bytes(rng.bytes(16), "big") for _ in range(n))
     return np.array([str(10**37 + number % (33 * 10**37)) for number in numbers], dtype=object)
 
@@ -61,7 +61,7 @@ def _labels(n: int, rng: np.random.Generator) -> np.ndarray:
 def _write_matrix(
     path: Path, cells: ad.AnnData, labels: np.ndarray, ensembl: list[str], rng: np.random.Generator
 ) -> None:
-    """Write the cells and those that did not pass, shuffled, as a dense matrix in chunks of a few genes."""
+    """Write all cells, shuffled, those that failed quality control included, as a dense matrix in narrow chunks."""
     source = np.append(np.arange(cells.n_obs), rng.choice(cells.n_obs, len(labels) - cells.n_obs))
     order = rng.permutation(len(labels))
     obs = pd.DataFrame(
@@ -100,7 +100,7 @@ def _write_metadata(path: Path, cells: ad.AnnData, labels: np.ndarray, dataset: 
 
 
 def _write_ccf(folder: Path, cells: ad.AnnData, labels: np.ndarray, rng: np.random.Generator) -> None:
-    """Write places and parcellations of the registered cells, and the acronyms of the parcellations."""
+    """Write coordinates and parcellations of the registered cells, and the acronyms of the parcellations."""
     division, region = cells.obs["division"].astype(str).to_numpy(), cells.obs["region"].astype(str).to_numpy()
     pairs = sorted(set(zip(division, region, strict=True)))
     terms = [("unassigned",) * 5, ("brain", *["brain-unassigned"] * 4)]
@@ -136,7 +136,7 @@ def _write_ccf(folder: Path, cells: ad.AnnData, labels: np.ndarray, rng: np.rand
 
 
 def _rank(cells: ad.AnnData) -> np.ndarray:
-    """Return the place of each cell's section in the order of the sections' numbers, from 0."""
+    """Rank each cell's section by the sections' numbers, from 0."""
     sections = cells.obs["section"].astype(str)
     ordered = sorted(set(sections), key=lambda label: int(label.rpartition(".")[2]))
     return sections.map({label: rank for rank, label in enumerate(ordered)}).to_numpy()

@@ -1,4 +1,4 @@
-"""The stroke study's HDF5 out of several sections of spots: all in one table, byte strings, transposed positions."""
+"""Write the stroke study's HDF5: several sections of spots in one table, byte strings, transposed positions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,19 +11,19 @@ import pandas as pd
 from gest.errors import UserError
 from gest.tasks.perturbation.differential import HIGH, LOW, NOT_SIGNIFICANT
 
-# The simulator's divisions under coarse names; the real file's set of labels is not listed anywhere.
+# Coarse names of the simulator's divisions; the real file's set of labels is not published.
 COARSE = {"cortex": "CTX", "nuclei": "TH", "fibre_tract": "WM", "interstitium": "HY"}
-INFARCT, PERIINFARCT = 0.2, 0.4  # radii of the core and of the area around it, in parts of the shorter extent
-FOLD = 4  # counts of a raised gene times this, of a lowered gene thinned to one in so many
+INFARCT, PERIINFARCT = 0.2, 0.4  # radii of the core and of the area around it, as shares of the shorter extent
+FOLD = 4  # factor of a raised gene's counts; a lowered gene's are thinned to one in four
 
 
 def planted(sections: Sequence[ad.AnnData]) -> pd.DataFrame:
-    """Say what an injury does to each gene, so that a perturbation of the core's genes has a known answer around it.
+    """Plan how an injury changes each gene, so that perturbing the core's genes has a known result around it.
 
-    The core lies in the cortex. There cells of the types that are common (a tenth of the spots) are lost, and those of
-    another type come, the one that most genes answer to. Their marker genes change in the core, and their neighbour
-    genes, which answer to the cells near by, in the area around it. Null and gradient genes answer to nothing near by
-    and stay; what becomes of the other genes around a core, which depend on mixes of types, is not planted.
+    The core lies in the cortex. There, cells of common types (a tenth of the spots or more) are lost, and cells of one
+    other type, to which most genes respond, appear. Marker genes of these types change in the core, and their neighbour
+    genes, which respond to nearby cells, in the area around it. Null and gradient genes do not respond to neighbours
+    and stay. The remaining genes depend on mixes of types, and nothing is planted for them.
 
     Parameters
     ----------
@@ -40,14 +40,14 @@ def planted(sections: Sequence[ad.AnnData]) -> pd.DataFrame:
     counted = pd.crosstab(var["cell_type"], var["kind"]).reindex(columns=["neighbour", "marker"], fill_value=0)
     counted = counted[counted["neighbour"] > 0]
     lost = counted.index.intersection(
-        cortex.astype(str).value_counts(normalize=True).loc[lambda part: part >= 0.1].index
+        cortex.astype(str).value_counts(normalize=True).loc[lambda share: share >= 0.1].index
     )
-    come = counted.drop(lost).sum(axis=1).nlargest(1).index
-    sign = np.select([var["cell_type"].isin(come), var["cell_type"].isin(lost)], [HIGH, LOW], "")
-    still = np.where(var["kind"].isin(["null", "gradient"]), NOT_SIGNIFICANT, "")
+    appearing = counted.drop(lost).sum(axis=1).nlargest(1).index
+    sign = np.select([var["cell_type"].isin(appearing), var["cell_type"].isin(lost)], [HIGH, LOW], "")
+    unchanged = np.where(var["kind"].isin(["null", "gradient"]), NOT_SIGNIFICANT, "")
     return pd.DataFrame(
         {
-            where: np.where(var["kind"] == kind, sign, still)
+            where: np.where(var["kind"] == kind, sign, unchanged)
             for where, kind in (("core", "marker"), ("around", "neighbour"))
         },
         index=var.index,
@@ -57,18 +57,18 @@ def planted(sections: Sequence[ad.AnnData]) -> pd.DataFrame:
 def write(path: str | Path, sections: Sequence[ad.AnnData], *, seed: int = 0) -> None:
     """Write all sections as one table, those of the injured (named PT...) before the others (Sham...).
 
-    Injured sections get a disc ICA within a ring PIA in the cortex, whose genes change as `planted` says. Barcodes
-    repeat between sections, as on slides.
-    ``Pos`` is in an arbitrary unit per section; ``3D_pos_PT`` and ``3D_pos_sham`` add the section's number as z.
+    Injured sections get a disc ICA within a ring PIA in the cortex, where genes change as `planted` plans. Barcodes
+    repeat between sections, as on slides. ``Pos`` is in an arbitrary unit per section; ``3D_pos_PT`` and
+    ``3D_pos_sham`` add the section's number as z.
 
     Parameters
     ----------
     path
-        The file; its folder is made if missing.
+        The file; its folder is created if missing.
     sections
-        Sections of spots over the same genes, with ``obs["division"]`` and ``var`` of the simulator; left as they are.
+        Simulated sections of spots over the same genes; not changed.
     seed
-        Decides unit and place of the infarct, and what is thinned.
+        Decides the units, the position of the infarct, and which counts are thinned.
 
     Raises
     ------
@@ -80,18 +80,18 @@ def write(path: str | Path, sections: Sequence[ad.AnnData], *, seed: int = 0) ->
     sections = sorted(sections, key=lambda section: not _name(section).startswith("PT"))
     genes = sections[0].var_names
     if any(not genes.equals(section.var_names) for section in sections):
-        raise UserError(f"{path}: the sections' genes differ, where one table holds them all; simulate them alike")
+        raise UserError(f"{path}: the sections' genes differ (expected the same in all); simulate them alike")
     rng = np.random.default_rng(seed)
     change = planted(sections)
     counts, labels, positions, injured = [], [], [], []
     for number, section in enumerate(sections):
         injured.append(_name(section).startswith("PT"))
         labels.append(_labels(section, injured[-1], rng))
-        counts.append(_injured(section, labels[-1], change, rng))
+        counts.append(_injure(section, labels[-1], change, rng))
         flat = section.obsm["spatial"] * rng.uniform(0.5, 5)
         positions.append(np.column_stack([flat, np.full(len(flat), float(number))]))
-    of_injured = [place for place, hurt in zip(positions, injured, strict=True) if hurt]
-    of_sham = [place for place, hurt in zip(positions, injured, strict=True) if not hurt]
+    of_injured = [xyz for xyz, is_injured in zip(positions, injured, strict=True) if is_injured]
+    of_sham = [xyz for xyz, is_injured in zip(positions, injured, strict=True) if not is_injured]
     arrays = {
         "X": np.concatenate(counts),
         "Gene": genes.to_numpy().astype("S"),
@@ -112,13 +112,13 @@ def _name(section: ad.AnnData) -> str:
 
 
 def _barcodes(n: int) -> np.ndarray:
-    """Return n different barcodes of 16 bases, the same for every section."""
+    """Make n different barcodes of 16 bases, the same for every section."""
     digits = np.arange(n)[:, None] >> np.arange(30, -2, -2) & 3
     return np.array(["".join(spot) + "-1" for spot in np.array(list("ACGT"))[digits]])
 
 
 def _labels(section: ad.AnnData, injured: bool, rng: np.random.Generator) -> np.ndarray:
-    """Return the coarse label of each spot (n,)."""
+    """Label each spot coarsely (n,)."""
     labels = section.obs["division"].astype(str).map(COARSE).to_numpy(dtype=object)
     if injured:
         xy = section.obsm["spatial"]
@@ -130,8 +130,8 @@ def _labels(section: ad.AnnData, injured: bool, rng: np.random.Generator) -> np.
     return labels
 
 
-def _injured(section: ad.AnnData, labels: np.ndarray, change: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
-    """Return the counts (n, T) of a section whose spots bear these labels (n,), where genes are `planted` to change."""
+def _injure(section: ad.AnnData, labels: np.ndarray, change: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
+    """Change the counts (n, T) of a section in the spots labelled ICA and PIA, as `planted` plans."""
     counts = section.X.toarray().astype(np.int32)
     for label, calls in (("ICA", change["core"]), ("PIA", change["around"])):
         raised, lowered = (np.ix_(labels == label, calls == call) for call in (HIGH, LOW))

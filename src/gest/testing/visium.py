@@ -1,4 +1,4 @@
-"""Space Ranger's folder of one Visium sample, out of a section of spots on the hexagonal grid."""
+"""Write Space Ranger's folder of one Visium sample from a section of spots on the hexagonal grid."""
 
 import gzip
 import io
@@ -14,7 +14,7 @@ from scipy.io import mmwrite
 from gest.data.sources.visium import COLUMN_UM, COLUMNS, H5, MTX, ROW_UM
 from gest.errors import UserError
 
-PIXELS_PER_UM = 1.37  # of a full-resolution image, so that pixels are never taken for µm
+PIXELS_PER_UM = 1.37  # of a full-resolution image; not 1, so that a test notices pixels taken for µm
 
 
 def write(
@@ -22,16 +22,16 @@ def write(
 ) -> None:
     """Write one sample as Space Ranger does: in-tissue spots in the matrix, the whole grid in the positions.
 
-    Barcodes belong to places of the grid, so they repeat between samples. One gene is added at the end: the symbol of
-    the first with an Ensembl id of its own, and the counts of the last.
+    Barcodes belong to positions on the grid, so they repeat between samples. One gene is added at the end: it has the
+    symbol of the first gene, a new Ensembl id, and the counts of the last gene.
 
     Parameters
     ----------
     folder
-        The sample's folder, made if missing.
+        The sample's folder; created if missing.
     section
-        n spots by T genes, counts. ``obs["array_row"]`` and ``obs["array_col"]`` place the spots, or else
-        ``obsm["spatial"]`` (n, 2) in µm on a grid of 100 µm pitch does. ``var["ensembl"]`` is kept if there.
+        n spots by T genes, counts. Positions are ``obs["array_row"]`` and ``obs["array_col"]``, or else
+        ``obsm["spatial"]`` (n, 2) in µm on a grid of 100 µm pitch. ``var["ensembl"]`` is kept if present.
     matrix
         "h5", or "mtx" for the folder of three gzipped files.
     positions
@@ -57,7 +57,7 @@ def write(
     else:
         _write_mtx(folder / MTX, counts, spots, symbols, ids)
 
-    # The grid reaches one row and one neighbour beyond the tissue.
+    # The grid extends one row and one neighbour beyond the tissue.
     rows, columns = np.mgrid[max(row.min() - 1, 0) : row.max() + 2, max(column.min() - 2, 0) : column.max() + 3]
     slide = (rows + columns) % 2 == 0
     rows, columns = rows[slide], columns[slide]
@@ -70,7 +70,7 @@ def write(
 
 
 def _grid(section: ad.AnnData) -> tuple[np.ndarray, np.ndarray]:
-    """Return row and column on the array of each spot; their sum is even."""
+    """Find row and column of each spot on the array; their sum is even."""
     if "array_row" in section.obs:
         return section.obs["array_row"].to_numpy(), section.obs["array_col"].to_numpy()
     xy = section.obsm["spatial"]
@@ -79,15 +79,15 @@ def _grid(section: ad.AnnData) -> tuple[np.ndarray, np.ndarray]:
     odd = (row + column) % 2
     if np.abs(exact - np.rint(exact)).max() > 0.01 or odd.min() != odd.max():
         raise UserError(
-            f"{section.obs['section'].iloc[0]}: the spots lie off the hexagonal grid of 100 µm, where Space Ranger's "
-            "folder needs them on it; take a section with the platform 'spots'"
+            f"{section.obs['section'].iloc[0]}: the spots lie off the hexagonal grid of 100 µm; "
+            "simulate the section with the platform 'spots'"
         )
     return row, column + odd
 
 
 def _barcodes(row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Return one barcode of 16 bases per place of the grid (m,), the same on every slide."""
-    # An odd factor makes this a permutation of all 16-base words: no two places share one.
+    """Make one barcode of 16 bases per position on the grid (m,), the same on every slide."""
+    # An odd factor makes this a permutation of all 16-base words, so barcodes are unique.
     word = (row * 1000 + column).astype(np.uint64) * np.uint64(2654435761) % np.uint64(4**16)
     bases = word[:, None] >> np.arange(0, 32, 2, dtype=np.uint64) & np.uint64(3)
     return np.array(["".join(spot) + "-1" for spot in np.array(list("ACGT"))[bases.astype(int)]])

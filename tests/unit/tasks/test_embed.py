@@ -93,5 +93,5 @@ def test_user_errors(sections, model, settings, sentence):
 def test_a_section_without_counts_is_refused(sections, model):
     empty = sections[0].copy()
     empty.X = None
-    with pytest.raises(UserError, match="X is missing, where counts are expected"):
+    with pytest.raises(UserError, match=r"X is missing \(expected counts\)"):
         gest.embed(empty, model)

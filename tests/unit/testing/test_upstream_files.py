@@ -90,8 +90,8 @@ def test_an_atlas_is_read_section_by_section(upstream, tmp_path, verb):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"expected": {"cells": 601}}, "there are 600 cells, where 601 are expected"),
-        ({"sections": 4}, "there are 3 sections in brain_section_label, where 4 are expected"),
+        ({"expected": {"cells": 601}}, "there are 600 cells (expected 601)"),
+        ({"sections": 4}, "brain_section_label names 3 sections (expected 4)"),
         ({"path": "nowhere"}, "nowhere"),
     ],
 )
@@ -126,5 +126,5 @@ def test_a_section_with_other_numbers_than_upstream_is_known_for(upstream, tmp_p
     (tmp_path / "config.json").write_text(json.dumps(settings))
     out = tmp_path / "section.h5ad"
     verb("paper", "import", "--dataset-config", tmp_path / "config.json", "--section", "HCC-1L", "--out", out, expect=2)
-    assert "cells, where 9 are expected" in capsys.readouterr().err
+    assert "cells (expected 9)" in capsys.readouterr().err
     assert not out.exists()

@@ -15,7 +15,7 @@ from gest.paper.tables.html import write_text
 from gest.paper.tables.markdown import lay_out_frame
 from gest.pl.save import save
 from gest.sections import read_section
-from gest.tasks.generation.rounds import aggregate, generate_tokens, seen_tokens
+from gest.tasks.generation.rounds import aggregate, generate_tokens, tokenize_seen
 from gest.utils.logs import log_to
 
 
@@ -49,8 +49,8 @@ column = list(vocabulary.genes).index(gene)
 line = xy[:, 1].max() - snakemake.params.seen * np.ptp(xy[:, 1])
 unseen = xy[:, 1] < line  # y points down: these cells are drawn above the line
 seen, hidden = truth[~unseen], truth[unseen].toarray()
-generated = generate_tokens(quantised, xy, seen_tokens(quantised, seen, unseen))
-unquantised = generate_tokens(continuous, xy, seen_tokens(continuous, seen, unseen))
+generated = generate_tokens(quantised, xy, tokenize_seen(quantised, seen, unseen))
+unquantised = generate_tokens(continuous, xy, tokenize_seen(continuous, seen, unseen))
 weighted = aggregate(generated.means, vocabulary.expression, "weighted")
 picking = aggregate(generated.means, vocabulary.expression, "picking")
 predictions = {

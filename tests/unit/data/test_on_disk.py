@@ -13,7 +13,7 @@ from gest.attention import spatial_mask
 from gest.data.on_disk import error_of_mean, on_disk
 from gest.data.tokenize import expression, tokenize
 from gest.errors import UserError
-from gest.tasks.generation.rounds import generate_tokens, seen_tokens
+from gest.tasks.generation.rounds import generate_tokens, tokenize_seen
 from gest.training.batches import Windows
 from gest.training.checkpoint import run_key
 from gest.training.objective import window_losses
@@ -236,7 +236,7 @@ def test_generation_equals_the_reference(model, held, rng):
     xy = rng.uniform((0, 0), (600, 60), (40, 2))
     unseen = xy[:, 0] > 300
     rows = held[0].expression[:40]
-    tokens = seen_tokens(model, rows[~unseen], unseen)
+    tokens = tokenize_seen(model, rows[~unseen], unseen)
     assert np.isnan(tokens[unseen]).all()
     made = generate_tokens(model, xy, tokens, seed=4)
     expected, rounds = rounds_of(model, xy, tokens, seed=4)

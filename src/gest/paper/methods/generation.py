@@ -19,7 +19,7 @@ from gest.data.tokenize import expression
 from gest.errors import UserError
 from gest.model import GeST
 from gest.paper.methods.crops import Crop
-from gest.tasks.generation.rounds import aggregate, generate_tokens, seen_tokens
+from gest.tasks.generation.rounds import aggregate, generate_tokens, tokenize_seen
 from gest.training.pretrain import finetune
 from gest.vocabulary import Vocabulary
 from gest.windows import Tokens
@@ -147,7 +147,7 @@ def _predict(
 def _predict_by_model(model: GeST, cells: Cells, unseen: np.ndarray, *, seed: int) -> Prediction:
     """Generate the unseen cells, and turn the probabilities of meta cells into expression in three ways."""
     known = cells.expression[~unseen]
-    tokens = seen_tokens(model, known, unseen)
+    tokens = tokenize_seen(model, known, unseen)
     generated = generate_tokens(model, cells.xy, tokens, seed=seed)
     if not model.quantised:
         return Prediction(layers={"continuous": generated.means}, rounds=generated.rounds)

@@ -9,7 +9,7 @@ import numpy as np
 from gest.errors import UserError
 from gest.model import GeST
 from gest.tasks.checks import check_batch_size
-from gest.tasks.generation.rounds import aggregate, check_seen, generate_tokens, seen_tokens
+from gest.tasks.generation.rounds import aggregate, check_seen, generate_tokens, tokenize_seen
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -75,7 +75,7 @@ def generate(
     read = read_for_model(adata, vocabulary, empty_cells="they are seen, but not used as context", seen=~hidden)
     used = hidden.copy()  # cells without counts are neither generated nor a context for others
     used[~hidden] = read.has_counts
-    tokens = seen_tokens(model, read.expression, hidden)
+    tokens = tokenize_seen(model, read.expression, hidden)
     generated = generate_tokens(model, read.xy[used], tokens[used], batch_size=batch_size, seed=seed)
     means = generated.means
     predicted = aggregate(means, vocabulary.expression, mode) if model.quantised else means

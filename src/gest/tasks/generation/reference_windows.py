@@ -24,7 +24,7 @@ class ReferenceWindow:
     """The unseen cells."""
 
 
-def reference_windows(
+def find_reference_windows(
     model: GeST, grid: Grid, seen: np.ndarray, *, seed: int, round_number: int
 ) -> list[ReferenceWindow]:
     """Find the seen cells with unseen cells in their windows (X_s of A.2).

@@ -9,7 +9,7 @@ import numpy as np
 
 from gest.errors import UserError
 from gest.model import GeST
-from gest.tasks.generation.reference_windows import estimate_targets, reference_windows
+from gest.tasks.generation.reference_windows import estimate_targets, find_reference_windows
 from gest.utils.progress import progress
 from gest.windows import Grid
 
@@ -32,7 +32,7 @@ class Generated:
     """(m,) how many reference windows gave an estimate."""
 
 
-def seen_tokens(model: GeST, known: csr_matrix, unseen: np.ndarray) -> np.ndarray:
+def tokenize_seen(model: GeST, known: csr_matrix, unseen: np.ndarray) -> np.ndarray:
     """Tokenise the seen cells of a section for `generate_tokens`.
 
     Parameters
@@ -76,7 +76,7 @@ def generate_tokens(
     xy
         (n, 2) µm.
     tokens
-        As `seen_tokens` returns them: (n,) meta cells, −1 where unseen, or (n, T) expression, NaN where unseen.
+        As `tokenize_seen` returns them: (n,) meta cells, −1 where unseen, or (n, T) expression, NaN where unseen.
     activity
         Name of the progress bar.
 
@@ -99,9 +99,9 @@ def generate_tokens(
     with progress(len(unseen), "cell", activity, leave=False) as bar:
         while not seen.all():
             round_number += 1
-            windows = reference_windows(model, grid, seen, seed=seed, round_number=round_number)
+            windows = find_reference_windows(model, grid, seen, seed=seed, round_number=round_number)
             if not windows:
-                raise UserError(_unreachable(xy, seen, model.config.window))
+                raise UserError(_describe_unreachable(xy, seen, model.config.window))
             for targets, estimate in estimate_targets(model, xy, tokens, windows, batch_size=batch_size or _BATCH):
                 means[row[targets]] += estimate
                 estimates[row[targets]] += 1
@@ -135,7 +135,7 @@ def check_seen(seen: np.ndarray) -> None:
         raise UserError("generate: no cell is unseen; mark those to generate.")
 
 
-def _unreachable(xy: np.ndarray, seen: np.ndarray, window: float) -> str:
+def _describe_unreachable(xy: np.ndarray, seen: np.ndarray, window: float) -> str:
     """Describe the unseen cells that lie in no window of a seen one."""
     lost = np.flatnonzero(~seen)
     return (

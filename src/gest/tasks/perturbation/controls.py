@@ -64,7 +64,7 @@ def controls(
     `n_called` genes High or Low; `status` says why a control could not be run.
     """
     nothing = _repeat(surroundings, result, activate=(), inhibit=())
-    rows = [{"control": "nothing changed"} | _outcome(nothing), _change_distant_cells(surroundings, result)]
+    rows = [{"control": "nothing changed"} | _summarise(nothing), _change_distant_cells(surroundings, result)]
     rng = np.random.default_rng(seed)
     for repeat in range(n_shuffles):
         shuffled = surroundings.genes[rng.permutation(len(surroundings.genes))]
@@ -75,10 +75,10 @@ def controls(
 
 def _change_distant_cells(surroundings: Surroundings, result: PerturbationResult) -> dict[str, Any]:
     """Run the control ``distant``."""
-    cells = _distant_cells(surroundings)
+    cells = _find_distant_cells(surroundings)
     if not len(cells):
         return {"control": "distant", "status": "the section is too small: every cell is within reach"}
-    activated, inhibited = _changed_genes(result)
+    activated, inhibited = _find_changed_genes(result)
     sigma, maximum = result.summary["sigma"], result.summary["maximum"]
     profiles, xy = surroundings.expression[cells].toarray(), surroundings.xy[cells]
     changed = change(profiles, xy, activated=activated, inhibited=inhibited, sigma=sigma, maximum=maximum)
@@ -98,17 +98,17 @@ def _change_distant_cells(surroundings: Surroundings, result: PerturbationResult
 
 def _change_other_genes(surroundings: Surroundings, result: PerturbationResult, shuffled: np.ndarray) -> dict[str, Any]:
     """Run the control ``shuffled names``: in place of gene i, change `shuffled[i]`."""
-    activated, inhibited = _changed_genes(result)
+    activated, inhibited = _find_changed_genes(result)
     other = _repeat(surroundings, result, activate=shuffled[activated], inhibit=shuffled[inhibited])
     unchanged = (result.deg["changed"] == "") & (other.deg["changed"] == "")
     calls, other_calls = result.deg.loc[unchanged, "call"], other.deg.loc[unchanged, "call"]
     frequencies, other_frequencies = (x.value_counts(normalize=True) for x in (calls, other_calls))
     chance = float(frequencies.mul(other_frequencies, fill_value=0).sum())
     agreement = float((calls == other_calls).mean())
-    return {"control": "shuffled names"} | _outcome(other) | {"agreement": agreement, "chance": chance}
+    return {"control": "shuffled names"} | _summarise(other) | {"agreement": agreement, "chance": chance}
 
 
-def _changed_genes(result: PerturbationResult) -> tuple[np.ndarray, np.ndarray]:
+def _find_changed_genes(result: PerturbationResult) -> tuple[np.ndarray, np.ndarray]:
     """Return the columns of the activated and of the inhibited genes."""
     changed = result.deg["changed"]
     return np.flatnonzero(changed == "activated"), np.flatnonzero(changed == "inhibited")
@@ -116,7 +116,7 @@ def _changed_genes(result: PerturbationResult) -> tuple[np.ndarray, np.ndarray]:
 
 def _repeat(surroundings: Surroundings, result: PerturbationResult, **changes: Any) -> PerturbationResult:
     """Repeat a perturbation with other settings of `compare`."""
-    activated, inhibited = _changed_genes(result)
+    activated, inhibited = _find_changed_genes(result)
     settings = {
         "activate": result.genes[activated],
         "inhibit": result.genes[inhibited],
@@ -127,7 +127,7 @@ def _repeat(surroundings: Surroundings, result: PerturbationResult, **changes: A
     return compare(surroundings, **settings | changes)
 
 
-def _distant_cells(surroundings: Surroundings) -> np.ndarray:
+def _find_distant_cells(surroundings: Surroundings) -> np.ndarray:
     """Find cells that no window of the generation holds: indices.
 
     They are near one another, and at most as many as the region has.
@@ -147,7 +147,7 @@ def _distant_cells(surroundings: Surroundings) -> np.ndarray:
     return np.sort(distant[order[: len(surroundings.roi)]])
 
 
-def _outcome(result: PerturbationResult) -> dict[str, Any]:
+def _summarise(result: PerturbationResult) -> dict[str, Any]:
     """Return what `controls` reports of a perturbation."""
     return {
         "n_cells": result.summary["n_roi"],

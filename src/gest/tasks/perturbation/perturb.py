@@ -181,7 +181,7 @@ def compare(
     table.loc[inhibited, "changed"] = "inhibited"
     table["fell"] = np.nan
     table.loc[activated, "fell"] = (changed < profiles)[:, activated].mean(0)
-    shift, metacells_changed = _shift(surroundings.model, profiles, changed)
+    shift, metacells_changed = _compute_shift(surroundings.model, profiles, changed)
     table["roi_log2_fold_change"] = shift.mean(0, dtype=np.float64) / np.log(2)
     summary = {
         "context": surroundings.context,
@@ -210,7 +210,7 @@ def compare(
     )
 
 
-def _shift(model: GeST, profiles: np.ndarray, changed: np.ndarray) -> tuple[np.ndarray, float]:
+def _compute_shift(model: GeST, profiles: np.ndarray, changed: np.ndarray) -> tuple[np.ndarray, float]:
     """Compute the change (r, T) that the model sees, and the share of changed meta cells."""
     vocabulary = model.vocabulary
     before, after = vocabulary.tokenize(profiles), vocabulary.tokenize(changed)

@@ -62,7 +62,7 @@ class Surroundings:
             raise UserError(f"ROI: none of the {inside.sum()} cells in {roi} has counts; move or widen it.")
         self.roi = np.flatnonzero(inside & self.has_counts)
         """(r,) indices of the region's cells."""
-        self.half_diameter = _half_diameter(roi, self.xy[self.roi])
+        self.half_diameter = _measure_half_diameter(roi, self.xy[self.roi])
         """µm."""
         self.grid = Grid(self.xy, model.config.window)
         around = self.in_windows_of(self.roi) & ~inside & self.has_counts
@@ -136,7 +136,7 @@ class Surroundings:
         return self.model.vocabulary.tokenize(profiles) if self.model.quantised else profiles.astype(np.float32)
 
 
-def _half_diameter(roi: ROI, xy: np.ndarray) -> float:
+def _measure_half_diameter(roi: ROI, xy: np.ndarray) -> float:
     """Return the radius of a circle, or the largest distance of cells from their mean, µm."""
     if isinstance(roi, Circle):
         return float(roi.radius)

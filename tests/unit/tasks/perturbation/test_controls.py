@@ -36,7 +36,7 @@ def test_the_distant_control_fails_within_reach(learnt, monkeypatch):
     model, section, _ = learnt
     around = Surroundings(section, model, roi=Circle(150, 150, 60), context="tissue")
     result = compare(around, activate=["gene_1"], inhibit=["gene_2", "gene_4"])
-    monkeypatch.setattr(perturb_controls, "_distant_cells", lambda around: around.roi)
+    monkeypatch.setattr(perturb_controls, "_find_distant_cells", lambda around: around.roi)
     assert controls(around, result, n_shuffles=0).set_index("control").loc["distant", "max_difference"] > 0
 
 
@@ -45,7 +45,7 @@ def test_distant_cells_are_in_no_window(learnt):
     xy = section.obsm["spatial"]
     for context, reach in (("roi", 150), ("tissue", 300)):
         around = Surroundings(section, model, roi=Circle(150, 150, 60), context=context)
-        far = perturb_controls._distant_cells(around)
+        far = perturb_controls._find_distant_cells(around)
         assert len(far) == len(around.roi)
         gap = np.abs(xy[far][:, None] - xy[around.cells]).max(2).min()
         assert gap > reach

@@ -65,7 +65,7 @@ def test_odd_length_is_refused():
 @pytest.mark.parametrize("scale", [1, 100])
 @pytest.mark.parametrize("learning", [True, False])
 def test_context_attention_is_equation_6_with_all_seen(learning, scale):
-    """Also by the fused kernel that is used where nothing is learnt."""
+    """Also by the fused kernel that is used without gradients."""
     torch.manual_seed(0)
     L, U = 7, 3
     q, k_own, v_own = (scale * torch.randn(3, 2, U, 4, dtype=torch.float64) for _ in range(3))
@@ -81,13 +81,13 @@ def test_context_attention_is_equation_6_with_all_seen(learning, scale):
             torch.testing.assert_close(out[b, :, u : u + 1], expected, rtol=0, atol=1e-12 * scale)
 
 
-def test_context_attention_can_be_learnt_through():
+def test_gradients_of_context_attention():
     q, k_own, v_own, k, v = (torch.randn(1, 2, 3, 4, dtype=torch.float64, requires_grad=True) for _ in range(5))
     assert torch.autograd.gradcheck(lambda *x: context_attention(*x, torch.tensor([2])), (q, k, v, k_own, v_own))
 
 
 def heads(*shapes, dtype=torch.float32):
-    """Queries, keys and values lie in memory as the model makes them: heads are inner."""
+    """Draw queries, keys and values in the memory layout of the model: heads are inner."""
     return [torch.randn(B, n, H, d).to(dtype).transpose(1, 2).requires_grad_() for B, H, n, d in shapes]
 
 
@@ -95,8 +95,8 @@ def in_double(tensors):
     return [x.detach().double().requires_grad_() for x in tensors]
 
 
-def check_close(found, expected, tolerance):
-    for a, b in zip(found, expected, strict=True):
+def check_close(actual, expected, tolerance):
+    for a, b in zip(actual, expected, strict=True):
         assert a.dtype != torch.float64
         assert float((a.double() - b).abs().max()) <= tolerance * max(1, float(b.abs().max()))
 
@@ -104,14 +104,14 @@ def check_close(found, expected, tolerance):
 @pytest.mark.parametrize("d", [1, 4, 6, 12, 16])
 @pytest.mark.parametrize("L", [1, 2, 3, 17, 64, 255, 256, 257, 600])
 def test_kernel_of_the_cpu(L, d):
-    """In float32, where sequences are shorter and longer than its blocks of keys, and heads no whole fours."""
+    """In float32, with sequences shorter and longer than a block of keys, and widths that are no multiple of 4."""
     torch.manual_seed(L)
-    given = heads(*[(2, 3, 2 * L, d)] * 3)
-    exact = in_double(given)
+    inputs = heads(*[(2, 3, 2 * L, d)] * 3)
+    exact = in_double(inputs)
     upstream = torch.randn(2, 3, 2 * L, d)
-    fast, slow = spatial_attention(*given), written_out(*exact, torch.tensor(equation_6_in_numpy(L)))
+    fast, slow = spatial_attention(*inputs), written_out(*exact, torch.tensor(equation_6_in_numpy(L)))
     check_close([fast.detach()], [slow.detach()], 2e-6)
-    check_close(torch.autograd.grad(fast, given, upstream), torch.autograd.grad(slow, exact, upstream.double()), 1e-5)
+    check_close(torch.autograd.grad(fast, inputs, upstream), torch.autograd.grad(slow, exact, upstream.double()), 1e-5)
 
 
 def equation_6_in_numpy(L: int) -> np.ndarray:
@@ -137,8 +137,8 @@ def test_the_streams_are_the_halves():
 def test_kernel_of_the_cpu_with_all_seen(seen):
     torch.manual_seed(1)
     U, L, d = 5, 300, 12
-    given = heads((2, 3, U, d), *[(2, 3, L, d)] * 2, *[(2, 3, U, d)] * 2)
-    exact = in_double(given)
+    inputs = heads((2, 3, U, d), *[(2, 3, L, d)] * 2, *[(2, 3, U, d)] * 2)
+    exact = in_double(inputs)
     q, k, v, k_own, v_own = exact
     mask = torch.cat(
         (
@@ -148,40 +148,39 @@ def test_kernel_of_the_cpu_with_all_seen(seen):
         -1,
     )
     slow = written_out(q, torch.cat((k, k_own), 2), torch.cat((v, v_own), 2), mask[:, None])
-    fast = context_attention(*given, torch.tensor(seen))
+    fast = context_attention(*inputs, torch.tensor(seen))
     upstream = torch.randn(2, 3, U, d)
     check_close([fast.detach()], [slow.detach()], 2e-6)
-    check_close(torch.autograd.grad(fast, given, upstream), torch.autograd.grad(slow, exact, upstream.double()), 1e-5)
+    check_close(torch.autograd.grad(fast, inputs, upstream), torch.autograd.grad(slow, exact, upstream.double()), 1e-5)
 
 
 def test_kernel_of_the_cpu_with_large_scores():
-    """Of every query all but a few probabilities are nothing, and no exponential is infinite."""
+    """Almost all probabilities of every query are 0, and no exponential is infinite."""
     torch.manual_seed(0)
-    given = heads(*[(1, 2, 600, 12)] * 3)
-    large = [100 * given[0], *given[1:]]
-    found = spatial_attention(*large)
+    inputs = heads(*[(1, 2, 600, 12)] * 3)
+    large = [100 * inputs[0], *inputs[1:]]
+    out = spatial_attention(*large)
     expected = written_out(*in_double(large), spatial_mask(300))
-    check_close([found.detach()], [expected.detach()], 1e-4)
-    assert all(torch.isfinite(g).all() for g in torch.autograd.grad(found.sum(), given))
+    check_close([out.detach()], [expected.detach()], 1e-4)
+    assert all(torch.isfinite(g).all() for g in torch.autograd.grad(out.sum(), inputs))
 
 
 @pytest.mark.parametrize("which", range(3))
-def test_what_is_not_a_number_stays_so(which):
-    given = [x.detach() for x in heads(*[(1, 1, 40, 12)] * 3)]
-    given[which][0, 0, 0, 0] = torch.nan  # the first cell, which all targets see
-    told = spatial_attention(*given).isnan().any(-1)[0, 0]
-    assert told[0]
-    assert told[20:].all() == (which > 0)
+def test_nan_is_passed_on(which):
+    inputs = [x.detach() for x in heads(*[(1, 1, 40, 12)] * 3)]
+    inputs[which][0, 0, 0, 0] = torch.nan  # the first cell, which all targets see
+    is_nan = spatial_attention(*inputs).isnan().any(-1)[0, 0]
+    assert is_nan[0]
+    assert is_nan[20:].all() == (which > 0)
 
 
 def test_half_precision_on_the_cpu():
     torch.manual_seed(0)
-    given = [x.detach() for x in heads(*[(1, 2, 80, 12)] * 3, dtype=torch.bfloat16)]
-    found = spatial_attention(*given)
-    assert found.dtype == torch.bfloat16
-    torch.testing.assert_close(
-        found.double(), written_out(*(x.double() for x in given), spatial_mask(40)), rtol=1e-2, atol=1e-2
-    )
+    inputs = [x.detach() for x in heads(*[(1, 2, 80, 12)] * 3, dtype=torch.bfloat16)]
+    out = spatial_attention(*inputs)
+    assert out.dtype == torch.bfloat16
+    expected = written_out(*(x.double() for x in inputs), spatial_mask(40))
+    torch.testing.assert_close(out.double(), expected, rtol=1e-2, atol=1e-2)
 
 
 THREADS = """
@@ -197,15 +196,15 @@ print(hash(b"".join(x.detach().numpy().tobytes() for x in (out, q.grad, k.grad, 
 """
 
 
-def test_threads_change_no_bit_and_stay_as_they_are():
-    told = {
+def test_the_number_of_threads_changes_no_bit_and_is_kept():
+    hashes = {
         n: subprocess.check_output(
             [sys.executable, "-c", THREADS, n], env=os.environ | {"PYTHONHASHSEED": "0"}, text=True
         )
         for n in ("1", "2", "7")
     }
-    assert len(set(told.values())) == 1, told
-    assert told["1"].strip()
+    assert len(set(hashes.values())) == 1, hashes
+    assert hashes["1"].strip()
 
 
 WITHOUT_NUMBA = """
@@ -220,22 +219,22 @@ torch.save((q, k, v, attention.spatial_attention(q, k, v)), sys.argv[1])
 """
 
 
-def test_without_numba_torch_does_it(tmp_path):
-    """As on a machine that has torch and numpy alone."""
-    path = tmp_path / "found.pt"
+def test_without_numba_torch_attends(tmp_path):
+    """As on a machine with torch and NumPy alone."""
+    path = tmp_path / "out.pt"
     subprocess.run([sys.executable, "-c", WITHOUT_NUMBA, str(path)], check=True)
-    *given, found = torch.load(path)
-    torch.testing.assert_close(found, spatial_attention(*given))
+    *inputs, out = torch.load(path)
+    torch.testing.assert_close(out, spatial_attention(*inputs))
 
 
 def test_a_forked_process_attends_as_its_parent_did():
-    """Numba's threads do not come along, and Numba would end a process that asks for them."""
+    """A fork has lost Numba's threads, and Numba would end a process that starts them again."""
     torch.manual_seed(0)
-    given = [torch.randn(3, 5, 60, 12) for _ in range(3)]
-    expected = spatial_attention(*given)
+    inputs = [torch.randn(3, 5, 60, 12) for _ in range(3)]
+    expected = spatial_attention(*inputs)
     fork = get_context("fork")
     queue = fork.SimpleQueue()
-    child = fork.Process(target=lambda: queue.put(spatial_attention(*given).numpy().tobytes()))
+    child = fork.Process(target=lambda: queue.put(spatial_attention(*inputs).numpy().tobytes()))
     child.start()
     child.join()
     assert child.exitcode == 0

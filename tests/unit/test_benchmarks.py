@@ -1,4 +1,4 @@
-"""The benchmarks: their reference is the model's mathematics, their arithmetic right, their page honest."""
+"""The benchmarks: their reference computes the same as the model, their arithmetic is right, their page complete."""
 
 import json
 import re
@@ -28,7 +28,7 @@ from gest.attention import spatial_attention
 from gest.tasks.generation.rounds import generate_tokens
 from gest.training.objective import window_losses
 
-ABOUT = {"device": "cpu", "processor": "p", "cores": 2, "threads": 2, "torch": "2"}
+MACHINE = {"device": "cpu", "processor": "p", "cores": 2, "threads": 2, "torch": "2"}
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def batch(model, rng):
 
 @pytest.fixture
 def trained(model):
-    """A model whose every weight matters: attention has learnt something."""
+    """A model in which every weight matters."""
     for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.3)
     return model
@@ -65,10 +65,10 @@ def test_attention_is_the_reference(dtype, tolerance):
     paths = (spatial_attention, reference.written_out, reference.dense_mask)
     outs = [attend(q, k, v) for attend in paths]
     fast, *slow = [[out, *torch.autograd.grad(out, (q, k, v), weights)] for out in outs]
-    assert all(reference.largest_error(fast, one) < tolerance for one in slow)
+    assert all(reference.largest_error(fast, outputs) < tolerance for outputs in slow)
 
 
-def test_another_attention_is_not_measured(trained, batch):
+def test_a_wrong_attention_is_not_measured(trained, batch):
     causal = torch.nn.functional.scaled_dot_product_attention
     wrong = reference.window_losses(trained, *batch, lambda q, k, v: causal(q, k, v, is_causal=True))
     error = reference.largest_error([window_losses(trained, *batch)], [wrong])
@@ -89,8 +89,8 @@ def test_operations_are_those_that_torch_counts(model, batch):
     mask = (
         2 * 3 * (2 * 2 * 16 * 16 * D) - (2 * 2 - 1) * n * 2 * 2 * D * 8 / 2
     )  # layers × windows × (2L)², less what is counted
-    ours = (own["cells"] + own["targets"]) / 3 + 2 * n * D**2
-    assert counter.get_total_flops() == ours + last_layer + mask + unfolded
+    counted = (own["cells"] + own["targets"]) / 3 + 2 * n * D**2
+    assert counter.get_total_flops() == counted + last_layer + mask + unfolded
     assert own["head"] == 3 * 2 * n * D * (D + K)
     assert own["codebook"] == 3 * 2 * 2 * K * T * D
 
@@ -99,29 +99,29 @@ def test_padding_is_counted(model):
     model.predict = lambda tokens, bins, n_seen, target_bins: torch.zeros(*target_bins.shape[:2], 20)
     counter = generation.Counter(model)
     counter(torch.zeros(2, 32), None, torch.tensor([20, 30]), torch.zeros(2, 32, 2))
-    made = generation.Generated(
+    generated = generation.Generated(
         means=np.zeros((3, 20)), rounds=np.ones(3), estimates=np.array([10, 15, 7])
     )  # 32 estimates
-    assert counter.waste(made) == pytest.approx(1 - (50 + 32) / 128)
+    assert counter.waste(generated) == pytest.approx(1 - (50 + 32) / 128)
 
 
-def test_little_is_padded(vocabulary):
+def test_padding_is_little(vocabulary):
     model = GeST({"window": 400, "model": {"layers": 1, "heads": 1, "width": 4}}, vocabulary)
     model.predict = lambda tokens, bins, n_seen, target_bins: torch.zeros(*target_bins.shape[:2], 20)
     counter = generation.Counter(model)
     xy, tokens = generation.section(generation.Case(400, 200, 1))
-    made = generate_tokens(model, xy, np.minimum(tokens, 19))
+    generated = generate_tokens(model, xy, np.minimum(tokens, 19))
     assert counter.windows > 400
-    assert 0 < counter.waste(made) < 0.15
+    assert 0 < counter.waste(generated) < 0.15
 
 
 @pytest.mark.parametrize("side", [200, 450, 900])
 def test_windows_of_a_hole(side, rng):
     width = side + 800
     xy = rng.random((round(full_run.DENSITY * width**2), 2)) * width - width / 2
-    reach = np.abs(xy).max(1)  # a square's points have the same
+    reach = np.abs(xy).max(1)  # equal for the points of a square
     counted, edge = 0, side / 2
-    while edge > 0:  # the seen cells within 300 µm of the hole, which then is smaller by as much
+    while edge > 0:  # the seen cells within 300 µm of the hole, which then shrinks by 300 µm
         counted += ((reach > edge) & (reach <= edge + 300)).sum()
         edge -= 300
     assert full_run.windows_of_hole(side) == pytest.approx(counted, rel=0.05)
@@ -129,9 +129,9 @@ def test_windows_of_a_hole(side, rng):
 
 def test_hours_of_the_full_run():
     paths = pd.DataFrame([{"path": "dense mask", "cells_per_s": 1.0}, {"path": "gest", "cells_per_s": 4000.0}])
-    on_gpu = pd.DataFrame([{"path": "gest", "cells_per_s": 1e6} | ABOUT | {"device": "H100"}])
-    stages = pd.DataFrame([{"stage": "tokenise", "cells_per_s": rate} | ABOUT for rate in (7.0, 1e5)])
-    tables = {"step": pd.concat([paths.assign(**ABOUT), on_gpu]), "growth": stages}
+    on_gpu = pd.DataFrame([{"path": "gest", "cells_per_s": 1e6} | MACHINE | {"device": "H100"}])
+    stages = pd.DataFrame([{"stage": "tokenise", "cells_per_s": rate} | MACHINE for rate in (7.0, 1e5)])
+    tables = {"step": pd.concat([paths.assign(**MACHINE), on_gpu]), "growth": stages}
     rows = {row["stage"]: row for row in full_run.hours(tables)}
     training = rows["pre-training"]
     assert training["cpu"] == pytest.approx(168e6 / 4000 / 3600)
@@ -157,8 +157,8 @@ def test_growth_scales_a_part_to_all():
 
 
 def test_the_loop_is_accounted_for():
-    # Steps of 90 ms, 10 ms around them; after every second step 500 ms of saving, in a run every 500th. Drawing takes
-    # 20 ms while a step runs, so that it is no part of what is around it.
+    # Steps take 90 ms, with 10 ms around them; saving takes 500 ms after every second step, in a real run after every
+    # 500th. Drawing takes 20 ms while a step runs, so it is not around the step.
     ended = np.cumsum([0.1, 0.1, 0.6, 0.1, 0.6, 0.1])
     seconds = {"step": [0.09] * 6, "windows": [0.02] * 6, "ended": list(ended)}
     parts = {row["part"]: row for row in loop.account(seconds, save_every=2)}
@@ -169,7 +169,7 @@ def test_the_loop_is_accounted_for():
     assert shares["windows, in a thread"] == pytest.approx(20 / 101)
 
 
-def test_turns_are_taken():
+def test_functions_are_timed_in_turn():
     order = []
     times = measuring.turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 2)
     assert order == ["a", "b"] * 3
@@ -177,11 +177,11 @@ def test_turns_are_taken():
     assert measuring.ratio(np.array([2.0, 6, 30]), np.array([1.0, 2, 3])) == (3, 2.5, 6.5)
 
 
-def test_a_part_tells_or_says_why_not(tmp_path):
+def test_a_part_returns_its_result_or_why_it_failed(tmp_path):
     script = tmp_path / "part.py"
     script.write_text("import sys, time, os\nexec(sys.argv[1])")
-    told = measuring.in_process(str(script), "print('noise'); print('{\"x\": 1}')")
-    assert told == {"status": "ok", "x": 1}
+    result = measuring.in_process(str(script), "print('noise'); print('{\"x\": 1}')")
+    assert result == {"status": "ok", "x": 1}
     assert measuring.in_process(str(script), "sys.exit(3)")["status"] == "failed (exit status 3)"
     assert measuring.in_process(str(script), "os.kill(os.getpid(), 9)")["status"] == "killed, as when memory runs out"
     stopped = measuring.in_process(str(script), "time.sleep(60)", limit=0.3)
@@ -189,19 +189,19 @@ def test_a_part_tells_or_says_why_not(tmp_path):
 
 
 def test_memory_is_what_the_work_needs():
-    """Though the allocator holds as much, freed by something earlier and not given back to the system."""
+    """Even if the allocator still holds as much memory, freed earlier but not returned to the system."""
 
     def work():
         np.ones(50_000_000, dtype=np.uint8)
 
-    np.ones(32_000_000, dtype=np.uint8)  # freed, it raises the size from which memory is taken by itself
+    np.ones(32_000_000, dtype=np.uint8)  # freeing it raises the size from which the allocator maps memory separately
     held = [np.ones(10_000_000, dtype=np.uint8) for _ in range(6)]
     del held
     assert measuring.extra_memory_mb(work, torch.device("cpu")) == pytest.approx(48, abs=6)
 
 
 def test_as_many_cells_are_predicted_as_the_windows_hold(rng, tmp_path):
-    """Squares of 600 µm in which a cell stands anywhere, out of a section of 735 µm: the share of the other cells."""
+    """Windows of 600 µm with a random cell anywhere in them, in a section of 735 µm."""
     cell, other = rng.random((2, 100_000, 2)) * (1000 / full_run.DENSITY) ** 0.5
     centre = cell + rng.uniform(-300, 300, (100_000, 2))
     share = (np.abs(other - centre) <= 300).all(1).mean()
@@ -215,8 +215,8 @@ def test_the_page_says_what_was_not_measured(tmp_path):
     assert "nan" not in empty
 
     row = {"L": 675, "path": "dense mask", "dtype": "float32", "ms": 123.4, "error": 2e-7, "error_float64": 1e-15}
-    row |= {"ratio": 2.2, "ratio_low": 2.1, "ratio_high": 2.4} | ABOUT
-    memory = [{"L": L, "path": "gest", "mb": L / 100, "status": "ok"} | ABOUT for L in (600, 1200, 2400)]
+    row |= {"ratio": 2.2, "ratio_low": 2.1, "ratio_high": 2.4} | MACHINE
+    memory = [{"L": L, "path": "gest", "mb": L / 100, "status": "ok"} | MACHINE for L in (600, 1200, 2400)]
     pd.DataFrame([row]).to_csv(tmp_path / "attention.csv", index=False)
     pd.DataFrame(memory).to_csv(tmp_path / "attention_memory.csv", index=False)
     tables = report.read(tmp_path)
@@ -231,7 +231,7 @@ def test_the_page_says_what_was_not_measured(tmp_path):
     assert first.rstrip().endswith("GPU: not measured.")
 
     shares = {"step": 0.9, "around it": 0.07, "saving and logging": 0.03, "windows, in a thread": 0.2}
-    tables["loop"] = pd.DataFrame([{"part": part, "ms": 1, "share": share} | ABOUT for part, share in shares.items()])
+    tables["loop"] = pd.DataFrame([{"part": part, "ms": 1, "share": share} | MACHINE for part, share in shares.items()])
     shown = report.page(tables)
     assert "Around the step: 10.0%; with the thread, as if it ran alone: 30.0%." in shown
     assert re.search(r"share of the loop around the step +\| ≤ 0\.05 +\| 0\.3 +\| no", shown)
@@ -242,25 +242,25 @@ def test_the_page_says_what_was_not_measured(tmp_path):
     assert "not measured" not in first
 
 
-def test_the_page_is_of_the_rows_that_are_kept():
+def test_the_page_is_written_from_the_kept_results():
     folder = Path(__file__).parents[2]
     tables = report.read(folder / "benchmarks" / "measured")
     assert (folder / "docs" / "performance.md").read_text() == report.page(tables)
 
 
-def test_parts_of_several_machines_are_told_apart():
-    one = {"processor": "p", "cores": 2, "threads": 2, "torch": "2", "device": "cpu"}
-    tables = {name: pd.DataFrame([one]) for name in ("loop", "step", "step_peak")}
+def test_parts_of_several_machines_are_listed_by_machine():
+    row = {"processor": "p", "cores": 2, "threads": 2, "torch": "2", "device": "cpu"}
+    tables = {name: pd.DataFrame([row]) for name in ("loop", "step", "step_peak")}
     assert report.machines(tables).splitlines()[2:] == ["- p, 2 cores, 2 threads, torch 2"]
-    tables["embedding"] = pd.DataFrame([one, one | {"device": "A800"}])
+    tables["embedding"] = pd.DataFrame([row, row | {"device": "A800"}])
     assert report.machines(tables).splitlines()[2:] == [
         "- p, 2 cores, 2 threads, torch 2: loop, step, embedding",
         "- p, 2 cores, 2 threads, torch 2, A800: embedding",
     ]
 
 
-def test_half_precision_is_left_out_where_the_processor_has_none(monkeypatch):
-    """PyTorch multiplies without kernels then: minutes for what takes milliseconds."""
+def test_half_precision_is_left_out_if_the_processor_has_none(monkeypatch):
+    """PyTorch then multiplies without kernels, which takes minutes in place of milliseconds."""
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     cpu = torch.device("cpu")
     paths = [row["path"] for row in embedding.measure(cpu, n_cells=24, repeats=1)]
@@ -270,7 +270,7 @@ def test_half_precision_is_left_out_where_the_processor_has_none(monkeypatch):
     assert measuring.has_bfloat16(torch.device("cuda"))
 
 
-def test_rows_of_methods_not_measured_again_stay(tmp_path):
+def test_rows_of_other_methods_are_kept(tmp_path):
     table = pd.DataFrame({"method": ["gest", "stagate", "stagate"], "cells": [1, 1, 3], "seconds": [1.0, 2.0, np.nan]})
     table.to_csv(tmp_path / "packaged.csv", index=False)
     assert packaged.rows_of_others(["stagate"], tmp_path / "packaged.csv") == [
@@ -280,7 +280,7 @@ def test_rows_of_methods_not_measured_again_stay(tmp_path):
 
 
 def test_where_memory_is_full():
-    """What grows as the square of the cells and takes 100 MB at 1,000 takes 10 GB at 10,000."""
+    """Memory that grows as the square of the cells is 100 MB at 1,000 and 10 GB at 10,000."""
     sizes = pd.DataFrame({"cells": [500, 1000, 3000, 10_000], "peak_mb": [90.0, 100.0, 900.0, np.nan]})
     sizes = sizes.assign(status=["ok"] * 3 + ["stopped after 30 minutes"], machine_mb=10_000.0)
     assert report.full(sizes) == "10,000"
@@ -288,19 +288,19 @@ def test_where_memory_is_full():
     assert report.full(sizes.assign(peak_mb=100.0)) == "not in sight"
 
 
-def test_figure_of_what_there_is():
+def test_the_figure_shows_what_was_measured():
     assert len(report.draw({}).axes) == 6
     assert all(ax.texts[0].get_text() == "not measured" for ax in report.draw({}).axes)
-    table = pd.DataFrame([{"path": "gest", "cells_per_s": 4000.0} | ABOUT])
+    table = pd.DataFrame([{"path": "gest", "cells_per_s": 4000.0} | MACHINE])
     ax = report.draw({"step": table}).axes[2]
     assert [bar.get_height() for bar in ax.patches] == [4000]
 
 
 def test_jobs_of_a_dry_run(tmp_path):
-    told = (
+    output = (
         "text\nJob stats:\njob      count\n------  -------\nscore        3\nlabel       12\ntotal       15\n\nmore\nx 4"
     )
-    assert dag.jobs(told) == {"score": 3, "label": 12}
+    assert dag.jobs(output) == {"score": 3, "label": 12}
     for path, taken in (("score/a/b.tsv", 1), ("score/a/c.tsv", 4), ("label.tsv", 7), ("other.tsv", 9)):
         file = tmp_path / "toy" / "benchmarks" / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -311,7 +311,7 @@ def test_jobs_of_a_dry_run(tmp_path):
 def test_sections_of_the_benchmark():
     xy, tokens = generation.section(generation.Case(window=100, side=50, holes=4))
     hidden = tokens < 0
-    assert json.dumps(generation.Case(100, 50, 4)) == "[100, 50, 4]"  # as it is handed to a process
+    assert json.dumps(generation.Case(100, 50, 4)) == "[100, 50, 4]"  # as it is passed to a process
     tiles = np.floor(xy[:, 0] / 250)
     assert len(np.unique(tiles[hidden])) == 4
     assert hidden.mean() == pytest.approx(50**2 / 250**2, abs=0.03)

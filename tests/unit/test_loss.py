@@ -1,4 +1,4 @@
-"""Eq. 8 to 10 against NumPy, and in the corners where probabilities underflow."""
+"""Eq. 8 to 10 against NumPy, also where probabilities underflow."""
 
 import numpy as np
 import pytest
@@ -48,16 +48,16 @@ def test_gradient(case):
     assert torch.autograd.gradcheck(lambda z: hierarchical_loss(z, targets[:6], levels), (logits,))
 
 
-def test_far_targets_beside_near_ones(case):
-    """Rows whose group is too unlikely for a plain sum take another way to the same loss and gradient."""
+def test_unlikely_targets_beside_likely_ones(case):
+    """Targets whose group is too unlikely for a plain sum have the same loss and gradient in log space."""
     logits, targets, levels = (torch.tensor(x) for x in case)
     logits[::3] *= 200
     losses, gradients = [], []
-    for given in (logits, logits.float()):
-        given = given.requires_grad_()
-        loss = hierarchical_loss(given, targets, levels)
+    for z in (logits, logits.float()):
+        z = z.requires_grad_()
+        loss = hierarchical_loss(z, targets, levels)
         losses.append(loss.item())
-        gradients.append(torch.autograd.grad(loss, given)[0].double())
+        gradients.append(torch.autograd.grad(loss, z)[0].double())
     own = [torch.where(labels != labels[targets][:, None], -torch.inf, logits).logsumexp(-1) for labels in levels]
     total = logits.logsumexp(-1)
     exact = torch.stack([total - x for x in (logits.gather(1, targets[:, None])[:, 0], *own)]).mean()
@@ -68,7 +68,7 @@ def test_far_targets_beside_near_ones(case):
 
 
 def test_no_underflow():
-    """A group whose probability is exp(-500), which no float32 holds, has loss 500 and a finite gradient."""
+    """A group whose probability is exp(-500), which underflows in float32, has loss 500 and a finite gradient."""
     logits = torch.zeros(1, 4).index_fill(1, torch.tensor([2, 3]), -500.0).requires_grad_()
     levels = torch.tensor([[0, 0, 1, 1]] * 3)
     loss = hierarchical_loss(logits, torch.tensor([2]), levels, (0, 1, 0, 0))

@@ -42,10 +42,10 @@ def test_known_values_of_rmse_z(pair):
     assert rmse_z(truth, np.ones_like(truth)).value == pytest.approx(np.sqrt(2))
 
 
-def test_rounding_noise_is_no_variation(pair):
+def test_rounding_noise_is_not_variation(pair):
     truth, _ = pair
     profile = truth.mean(axis=0)
-    # The noise follows the truth: a mistake in the tolerance would score it as a perfect prediction.
+    # The noise follows the truth: with a wrong tolerance it would score as a perfect prediction.
     noisy = (profile * (1 + 2e-7 * truth)).astype(np.float32)
     assert np.ptp(noisy, axis=0).max() > 0
     score = rmse_z(truth, noisy)
@@ -97,7 +97,7 @@ def test_constant_cells_are_counted(pair):
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (0, 5), (4, 0)])
-def test_where_nothing_can_be_scored_the_value_is_missing(shape):
+def test_without_anything_to_score_the_value_is_nan(shape):
     score = rmse_z(np.zeros(shape), np.zeros(shape))
     assert np.isnan(score.value)
     assert score.n == 0
@@ -107,7 +107,7 @@ def test_where_nothing_can_be_scored_the_value_is_missing(shape):
 
 
 @pytest.mark.parametrize("metric", [rmse_z, rmse_log, spearman, spearman_z])
-def test_mistakes_are_named(metric):
+def test_invalid_input_is_refused(metric):
     with pytest.raises(UserError, match="shape"):
         metric(np.zeros((3, 2)), np.zeros((2, 3)))
     with pytest.raises(UserError, match="finite"):

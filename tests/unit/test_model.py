@@ -1,4 +1,4 @@
-"""The decoder: its size, what may reach what, and Eq. 7 unfolded."""
+"""The decoder: its size, which token sees which, Eq. 7 unfolded, and the model directory."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_default_size_at_1122_genes(rng):
 
 
 @torch.no_grad()
-def test_output_i_sees_cells_up_to_i_and_the_place_of_i_plus_1(model):
+def test_output_i_sees_cells_up_to_i_and_the_position_of_i_plus_1(model):
     tokens, bins = window(model, 9)
     before = model(tokens, bins)
     assert before.shape == (1, 8, len(model.vocabulary))
@@ -35,7 +35,7 @@ def test_output_i_sees_cells_up_to_i_and_the_place_of_i_plus_1(model):
         moved = bins.clone()
         moved[0, cell] = (moved[0, cell] + 50) % 201
         changed = (model(tokens, moved) != before).any(-1)[0]
-        assert changed.tolist() == [i >= cell - 1 for i in range(8)]  # its place also the output that predicts it
+        assert changed.tolist() == [i >= cell - 1 for i in range(8)]  # its position also the output that predicts it
 
 
 @torch.no_grad()
@@ -47,14 +47,14 @@ def test_logits_are_equation_7(model):
 
 @torch.no_grad()
 def test_logits_have_all_digits_in_mixed_precision(model):
-    """Large ones too: a softmax knows but their differences."""
+    """Large ones too: a softmax depends on their differences alone."""
     h = torch.randn(50, 16, generator=torch.Generator().manual_seed(0))
     model.decode.bias.fill_(100 / model.codebook.sum(1).mean())  # logits of about 100
     with torch.autocast("cpu", torch.bfloat16):
-        given, last = model.logits(h), model.hidden(model.norm(h))
+        logits, last = model.logits(h), model.hidden(model.norm(h))
     exact = (last.double() @ model.decode.weight.double().T + model.decode.bias) @ model.codebook.double().T
     assert exact.mean() > 50
-    torch.testing.assert_close(given.double(), exact, rtol=0, atol=1e-3)
+    torch.testing.assert_close(logits.double(), exact, rtol=0, atol=1e-3)
 
 
 def test_codebook_is_fixed(model):
@@ -73,16 +73,16 @@ def test_starts_from_the_principal_components(vocabulary):
 
 
 @torch.no_grad()
-def test_without_spatial_information_no_place_matters(vocabulary, rng):
-    """Table A.4: the same cells in the same order, anywhere, give the same; with it they do not."""
+def test_without_spatial_information_positions_do_not_matter(vocabulary, rng):
+    """Table A.4: the same cells in the same order give the same output at any positions; else they do not."""
     tokens, bins = torch.arange(9)[None], torch.tensor(rng.integers(0, 201, (2, 1, 9, 2)))
     for spatial in (True, False):
         torch.manual_seed(0)
         model = GeST(TINY | {"model": TINY["model"] | {"spatial": spatial}}, vocabulary).eval()
-        here, there = (model(tokens, places) for places in bins)
+        here, there = (model(tokens, positions) for positions in bins)
         assert torch.equal(here, there) != spatial
         n_seen = torch.tensor([6])
-        here, there = (model.predict(tokens[:, :6], places[:, :6], n_seen, places[:, 6:]) for places in bins)
+        here, there = (model.predict(tokens[:, :6], positions[:, :6], n_seen, positions[:, 6:]) for positions in bins)
         assert torch.equal(here, there) != spatial
         assert (model.position_tokens(bins[0]) == 1).all() != spatial
 
@@ -96,10 +96,9 @@ def test_padding_changes_nothing(model):
 
 @torch.no_grad()
 def test_predict_is_the_forward_pass_for_the_next_cell(model):
-    """One target after all seen cells is what the training graph computes at its last place."""
+    """A target after all seen cells equals the last output of the training graph."""
     tokens, bins = window(model, 9)
-    seen, places = tokens[:, :8], bins[:, 8:]
-    alone = model.predict(seen, bins[:, :8], torch.tensor([8]), places)
+    alone = model.predict(tokens[:, :8], bins[:, :8], torch.tensor([8]), bins[:, 8:])
     torch.testing.assert_close(alone[:, 0], model(tokens, bins)[:, -1])
 
 
@@ -108,15 +107,15 @@ def test_targets_do_not_see_each_other(model):
     tokens, bins = window(model, 9)
     many = model.predict(tokens[:, :6], bins[:, :6], torch.tensor([6]), bins[:, 6:])
     for i in range(3):
-        one = model.predict(tokens[:, :6], bins[:, :6], torch.tensor([6]), bins[:, 6 + i : 7 + i])
-        torch.testing.assert_close(one[:, 0], many[:, i])
+        alone = model.predict(tokens[:, :6], bins[:, :6], torch.tensor([6]), bins[:, 6 + i : 7 + i])
+        torch.testing.assert_close(alone[:, 0], many[:, i])
 
 
 @torch.no_grad()
 def test_saved_and_loaded(model, tmp_path):
     model.metrics = {"loss": 1.5}
     model.save(tmp_path / "m")
-    model.save(tmp_path / "m")  # over an older one
+    model.save(tmp_path / "m")  # replaces the older one
     assert {p.name for p in (tmp_path / "m").iterdir()} == {
         "model.safetensors", "config.json", "vocabulary.npz", "metrics.json",
     }  # fmt: skip
@@ -137,7 +136,7 @@ def test_incomplete_directories(model, tmp_path):
         gest.load(tmp_path / "m")
 
 
-def test_saving_never_removes_what_is_no_model(model, tmp_path):
+def test_saving_never_removes_another_folder(model, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/precious.h5ad").touch()
     with pytest.raises(UserError, match=r"already exists without config\.json"):
@@ -184,7 +183,7 @@ def test_config_round_trip():
 
 
 def test_core_needs_torch_and_numpy_alone():
-    """The model runs on a bare GPU machine: importing it imports nothing of scanpy's world."""
+    """The model runs on a machine with torch alone: importing it imports no package of the scanpy ecosystem."""
     import subprocess
     import sys
 
@@ -192,5 +191,5 @@ def test_core_needs_torch_and_numpy_alone():
         "import sys, gest; assert 'torch' not in sys.modules; gest.GeST, gest.load, gest.pretrain, gest.generate; "
         "print([m for m in ('scanpy', 'anndata', 'pandas', 'scipy', 'sklearn', 'matplotlib') if m in sys.modules])"
     )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert shown.strip() == "[]"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "[]"

@@ -27,7 +27,7 @@ def test_equals_equation_12(dim):
     np.testing.assert_allclose(position.encode(torch.tensor(bins, dtype=torch.float64), dim), expected, atol=1e-13)
 
 
-def test_every_bin_has_its_own_code():
+def test_every_bin_has_a_distinct_encoding():
     bins = torch.stack(torch.meshgrid(torch.arange(201), torch.arange(201), indexing="ij"), -1).reshape(-1, 2)
     codes = position.encode(bins, 96)
     nearest = torch.cdist(codes[:2000], codes).fill_diagonal_(np.inf).min()

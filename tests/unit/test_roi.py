@@ -24,14 +24,14 @@ def grid():
     return AnnData(np.ones((len(xy), 2), np.float32), obs=obs, obsm={"spatial": xy})
 
 
-def test_circle_with_its_border(grid):
+def test_circle_includes_its_border(grid):
     x, y = grid.obsm["spatial"].T
     np.testing.assert_array_equal(cells_of(grid, Circle(50, 40, 20)), (x - 50) ** 2 + (y - 40) ** 2 <= 400)
     assert cells_of(grid, Circle(50, 40, 20)).sum() == 13
 
 
 @pytest.mark.parametrize("vertices", [[[0, 0], [60, 0], [0, 60]], [[0, 60], [60, 0], [0, 0]]])
-def test_polygon_with_its_border_whichever_way_it_turns(grid, vertices):
+def test_polygon_includes_its_border_in_either_direction(grid, vertices):
     x, y = grid.obsm["spatial"].T
     np.testing.assert_array_equal(cells_of(grid, Polygon(vertices)), x + y <= 60)
 

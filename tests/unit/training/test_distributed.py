@@ -24,23 +24,23 @@ CONFIG = TINY | {"pretraining": TINY["pretraining"] | {"steps": STEPS, "batch_si
 
 
 def together(size, work, folder):
-    """Run `work(rank)` in forked processes that are one group, as torchrun's are; what each returned."""
+    """Run `work(rank)` in forked processes that form a group, as torchrun's do; return their results."""
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     fork = get_context("fork")
     begin = fork.Event()
 
-    def one(rank):
+    def run(rank):
         begin.wait()
-        torch.set_num_threads(1)  # a fork has not the threads that OpenMP believes in
+        torch.set_num_threads(1)  # a fork has lost the threads that OpenMP counts on
         os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
         os.environ |= {"LOCAL_WORLD_SIZE": str(size), "TORCHELASTIC_USE_AGENT_STORE": "True"}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
         torch.save(work(rank), folder / f"{size}-{rank}")
 
-    processes = [fork.Process(target=one, args=(rank,)) for rank in range(size)]
+    processes = [fork.Process(target=run, args=(rank,)) for rank in range(size)]
     for process in processes:
         process.start()
-    begin.set()  # a fork made while the store answers another one would inherit its locks, and wait for ever
+    begin.set()  # a fork made while the store answers would inherit its locks and wait for ever
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0] * size
@@ -49,7 +49,7 @@ def together(size, work, folder):
 
 @pytest.fixture
 def recorded(tokens, vocabulary, tmp_path, monkeypatch):
-    """Train in so many processes, and tell of each its gradients of every step, its windows, the losses."""
+    """Train in several processes; return the gradients of every step and the windows of each, and the losses."""
 
     def train(size, config=CONFIG):
         windows, gradients = {}, []
@@ -89,15 +89,15 @@ def test_many_processes_train_as_one_does(recorded):
         assert sum(map(len, shares)) == len(windows), "no window is drawn twice"
         assert {key: window for share in shares for key, window in share.items()} == windows
         assert all(torch.equal(a, b) for a, b in pairwise(gradients)), "all processes make the same update"
-        # float32: the same numbers are added up in another order, and the weights drift apart by what that makes.
+        # float32: the same numbers are added up in another order, and the weights drift apart by the rounding.
         assert (gradients[0][0] - alone[0]).abs().max() < 1e-6
         torch.testing.assert_close(gradients[0], alone, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(shared_losses, losses, rtol=1e-5)
         assert np.array_equal(shared_cells, cells)
 
 
-def test_a_budget_is_met_to_the_cell_though_it_leaves_a_process_nothing(recorded):
-    """The last batch is cut to one target, which one process has: gradients are weighed by targets."""
+def test_target_cells_are_met_even_if_a_process_has_none_left(recorded):
+    """The last batch is cut to one target, which one process has: gradients are weighted by targets."""
     after = int(recorded(1)[3][3])
     config = CONFIG | {"pretraining": CONFIG["pretraining"] | {"target_cells": after + 1, "validate_every": 1}}
     (alone,), _, losses, _ = recorded(1, config)
@@ -109,7 +109,7 @@ def test_a_budget_is_met_to_the_cell_though_it_leaves_a_process_nothing(recorded
     np.testing.assert_allclose(shared_losses, losses, rtol=1e-5)
 
 
-def test_validation_is_shared_out(model, tokens, tmp_path):
+def test_processes_share_the_validation(model, tokens, tmp_path):
     def work(rank):
         with process_group() as group:
             return validate(model, tokens, seed=0, group=group)
@@ -119,21 +119,21 @@ def test_validation_is_shared_out(model, tokens, tmp_path):
 
 
 def test_a_signal_to_one_process_stops_all_at_the_same_step(tokens, vocabulary, tmp_path, monkeypatch):
-    """What they saved is gone on from in one process."""
+    """A single process resumes from their checkpoint."""
     arguments = {"out": tmp_path / "m", "state": tmp_path / "state"}
     draw = Windows.draw
 
-    def told(self, step, i):
+    def interrupted(self, step, i):
         if step == 6:
             os.kill(os.getpid(), signal.SIGUSR1)
         return draw(self, step, i)
 
     def work(rank):
         if rank == 1:
-            monkeypatch.setattr(Windows, "draw", told)
+            monkeypatch.setattr(Windows, "draw", interrupted)
         try:
             gest.pretrain(tokens, vocabulary, TINY, **arguments)
-        except (Interrupted, SystemExit) as error:  # the first to end tells, the others end without a word
+        except (Interrupted, SystemExit) as error:  # the first to end reports, the others end silently
             return str(error), getattr(error, "code", 75)
 
     ends = together(2, work, tmp_path)
@@ -168,7 +168,6 @@ def test_windows_that_are_not_finite_are_named(tokens, vocabulary, tmp_path, mon
             return str(error)
 
     for size in (1, 2):
-        told = [text for text in together(size, work, tmp_path) if text != "2"]
-        assert len(told) == 1
-        assert "loss is nan" in told[0]
-        assert "at step 3 (windows 2 of seed 5); nothing was updated" in told[0]
+        (message,) = (text for text in together(size, work, tmp_path) if text != "2")
+        assert "loss is nan" in message
+        assert "at step 3 (windows 2 of seed 5); nothing was updated" in message

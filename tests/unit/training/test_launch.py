@@ -1,4 +1,4 @@
-"""How many processes are started, by whom and where; what ends one of them ends the others."""
+"""How many processes are started, and where; processes end together."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def test_processes_that_do_not_match_the_gpus(monkeypatch, environment, gpus, as
         pass
 
 
-def test_gpus_that_cannot_be_used_are_told_of(monkeypatch):
+def test_gpus_that_cannot_be_used_give_a_warning(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setenv("SLURM_GPUS_ON_NODE", "1")
     with (
@@ -60,7 +60,7 @@ def test_a_process_without_windows_is_refused(tokens, vocabulary, tmp_path, monk
 
 
 def test_launch_takes_every_gpu_that_slurm_granted(monkeypatch):
-    """One launcher on each of two machines, which find each other where srun was called."""
+    """One launcher on each of two machines; they meet on the machine where srun was called."""
     from torch.distributed.launcher import api
 
     started = []
@@ -76,7 +76,7 @@ def test_launch_takes_every_gpu_that_slurm_granted(monkeypatch):
         launch(None)
     (config,) = started
     assert (config.min_nodes, config.max_nodes, config.nproc_per_node, config.max_restarts) == (2, 2, 4, 0)
-    assert 60 < config.shutdown_timeout < 120, "the profile has them told two minutes before their time is over"
+    assert 60 < config.shutdown_timeout < 120, "the profile sends the signal two minutes before the time limit"
     assert (config.rdzv_endpoint, config.rdzv_configs["rank"]) == ("10.0.0.7:15017", 1)
     assert os.environ["OMP_NUM_THREADS"] == "2"
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "8")
@@ -84,12 +84,12 @@ def test_launch_takes_every_gpu_that_slurm_granted(monkeypatch):
         launch(None)
     monkeypatch.setenv("WORLD_SIZE", "8")
     monkeypatch.delenv("GEST_LAUNCHER")
-    assert launch(8) is None, "it has been started"
+    assert launch(8) is None, "it is one of the processes already"
 
 
-def test_a_process_whose_launcher_was_killed_while_it_started_ends(monkeypatch):
+def test_a_process_ends_if_its_launcher_was_killed_during_the_start(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("GEST_LAUNCHER", str(os.getpid()))  # whoever is its parent, it is not itself
+    monkeypatch.setenv("GEST_LAUNCHER", str(os.getpid()))  # not its parent
     prctl = launching.ctypes.CDLL(None).prctl
     try:
         with pytest.raises(SystemExit, match="75"):

@@ -32,7 +32,7 @@ def same(a, b):
 
 
 def test_overfits_one_window(vocabulary, rng):
-    """The machinery learns: one window of random cells is learnt by heart, at all four levels."""
+    """Training works: one window of random cells is memorised at all four levels."""
     tokens = torch.tensor(rng.integers(0, len(vocabulary), (1, 24)))
     bins = torch.tensor(rng.integers(0, 201, (1, 24, 2)))
     model = GeST(TINY, vocabulary)
@@ -62,13 +62,13 @@ def test_whole_numbers_are_weights_of_levels(tokens, vocabulary, tmp_path):
     assert last[4] == last[5]
 
 
-def test_the_plan_is_told_before_the_training(tokens, vocabulary, tmp_path, capsys):
+def test_the_plan_is_printed_before_the_training(tokens, vocabulary, tmp_path, capsys):
     gest.pretrain(tokens[:1], vocabulary, TINY, validation=tokens[1:], out=tmp_path / "m")
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     n, held_out = len(tokens[0].xy), sum(len(section.xy) for section in tokens[1:])
-    assert f"pretrain: 12 steps, 4 windows of 300 µm per step; training sections: 1 ({n:,} cells)" in told
-    assert f"held out: {len(tokens) - 1} ({held_out:,} cells); " in told
-    assert told.index("processes: 1; state in") < told.index("training:")
+    assert f"pretrain: 12 steps, 4 windows of 300 µm per step; training sections: 1 ({n:,} cells)" in printed
+    assert f"held out: {len(tokens) - 1} ({held_out:,} cells); " in printed
+    assert printed.index("processes: 1; state in") < printed.index("training:")
 
 
 def test_same_seed_same_bytes(tokens, vocabulary, tmp_path):
@@ -104,7 +104,7 @@ def test_resumed_equals_uninterrupted(tokens, vocabulary, tmp_path, monkeypatch,
     logs = [
         [row.rsplit(",", 1)[0] for row in (tmp_path / n / "log.csv").read_text().splitlines()] for n in ("cut", "whole")
     ]
-    assert logs[0] == logs[1]  # but for the cells per second
+    assert logs[0] == logs[1]  # except for the cells per second
 
 
 def test_killed_process_resumes_to_the_same_bits(tokens, vocabulary, tmp_path):
@@ -155,7 +155,7 @@ def test_a_lost_model_comes_back_from_its_state(tokens, vocabulary, tmp_path):
     assert (tmp_path / "m/model.safetensors").read_bytes() == content
 
 
-def test_the_weights_kept_are_those_of_the_lowest_validation_loss(tokens, vocabulary, tmp_path):
+def test_the_weights_of_the_lowest_validation_loss_are_kept(tokens, vocabulary, tmp_path):
     config = TINY | {"pretraining": TINY["pretraining"] | {"steps": 40, "learning_rate": 0.3, "clip": 100.0}}
     model = gest.pretrain(tokens[:1], vocabulary, config, validation=tokens[1:], out=tmp_path / "m")
     rows = [line.split(",") for line in (tmp_path / "m/log.csv").read_text().splitlines()[1:]]
@@ -198,14 +198,14 @@ def test_non_finite_gradient_stops_before_the_update(tokens, vocabulary, tmp_pat
 
 
 def test_non_finite_validation_stops(tokens, vocabulary, tmp_path, monkeypatch):
-    """The first weights looked at would be kept for good: no loss is below NaN."""
+    """The first validated weights would be kept for ever: no loss is below NaN."""
     monkeypatch.setattr(loop, "validate", lambda *_, **__: (float("nan"), float("nan")))
     with pytest.raises(FloatingPointError, match="validation loss after step 4 is nan"):
         gest.pretrain(tokens[:1], vocabulary, TINY, validation=tokens[1:], out=tmp_path / "m")
     assert not (tmp_path / "m").exists()
 
 
-def test_a_folder_that_is_no_model_is_refused_before_training(tokens, vocabulary, tmp_path, monkeypatch):
+def test_another_folder_is_refused_before_training(tokens, vocabulary, tmp_path, monkeypatch):
     (tmp_path / "precious.txt").touch()
     monkeypatch.setattr(Windows, "batch", None)
     with pytest.raises(UserError, match=r"already exists without config\.json"):
@@ -213,7 +213,7 @@ def test_a_folder_that_is_no_model_is_refused_before_training(tokens, vocabulary
     assert (tmp_path / "precious.txt").exists()
 
 
-def test_other_gene_names_are_another_model(tokens, vocabulary):
+def test_other_gene_names_give_another_key(tokens, vocabulary):
     from dataclasses import replace
 
     renamed = replace(vocabulary, genes=np.array([f"ENS{i}" for i in range(len(vocabulary.genes))]))
@@ -229,7 +229,7 @@ def test_marginal_loss_is_that_of_the_frequencies(tokens, vocabulary):
     assert marginal_loss(tokens[:1], tokens[1:], vocabulary, config) == pytest.approx(expected.item())
 
 
-def test_log_and_throughput_are_there_while_it_trains(tokens, vocabulary, tmp_path, monkeypatch, capsys):
+def test_log_and_throughput_appear_during_training(tokens, vocabulary, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(reporting, "_FIRST_REPORT", 3)
     draw = Windows.batch
 
@@ -247,7 +247,7 @@ def test_log_and_throughput_are_there_while_it_trains(tokens, vocabulary, tmp_pa
 
 
 @pytest.mark.parametrize("error", [errno.ENOLCK, errno.ENOSYS])
-def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch, error):
+def test_a_file_system_without_locks_is_refused(tmp_path, monkeypatch, error):
     def unsupported(*_):
         raise OSError(error, "no locks")
 
@@ -256,7 +256,7 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch, error):
         pass
 
 
-def test_two_owners(tokens, vocabulary, tmp_path):
+def test_a_second_training_of_the_same_model_is_refused(tokens, vocabulary, tmp_path):
     config = gest.Config.of(TINY)
     key = checkpoint.run_key(config, tokens, [], vocabulary, 0)
     with (
@@ -266,7 +266,7 @@ def test_two_owners(tokens, vocabulary, tmp_path):
         gest.pretrain(tokens, vocabulary, config, out=tmp_path / "m", state=tmp_path / "state")
 
 
-def test_damaged_state_is_passed_over(tmp_path, capsys):
+def test_a_damaged_checkpoint_is_skipped(tmp_path, capsys):
     with checkpoint.Checkpoints(tmp_path) as states:
         assert states.newest() is None
         for step in (1, 2, 3):
@@ -278,7 +278,7 @@ def test_damaged_state_is_passed_over(tmp_path, capsys):
     assert "damaged" in capsys.readouterr().err
 
 
-def test_after_damaged_states_new_ones_are_kept(tmp_path):
+def test_after_damaged_checkpoints_new_ones_are_kept(tmp_path):
     with checkpoint.Checkpoints(tmp_path) as states:
         for step in (8, 9):
             states.save(step, {"step": step})
@@ -289,8 +289,8 @@ def test_after_damaged_states_new_ones_are_kept(tmp_path):
         assert states.newest() == {"step": 1}
 
 
-def test_disk_full_keeps_the_previous_state(tmp_path):
-    """A write that breaks off in the middle; the limit on the size of files stands for that of the disk."""
+def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path):
+    """A write that fails in the middle; a limit on the size of files stands in for a full disk."""
     _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with checkpoint.Checkpoints(tmp_path) as states:
         states.save(1, {"step": 1})
@@ -311,18 +311,18 @@ def test_a_signal_stops_after_the_step_and_nothing_is_lost(tokens, vocabulary, t
     whole = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "whole")
     before, draw, steps = {k: signal.getsignal(k) for k in (signal.SIGTERM, signal.SIGUSR1)}, Windows.batch, []
 
-    def told(*batch):
+    def interrupted(*batch):
         steps.append(len(steps) + 1)
         if len(steps) == 6:
             os.kill(os.getpid(), kind)
         return window_losses(*batch)
 
     with monkeypatch.context() as patched:
-        patched.setattr(step, "window_losses", told)
+        patched.setattr(step, "window_losses", interrupted)
         try:
             with pytest.raises(Interrupted, match=f"{kind.name} stopped it after step 6; its state is saved") as error:
                 gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "cut")
-            for again in before:  # a launcher's death is told once for each of its threads
+            for again in before:  # a launcher's death sends a signal for each of its threads
                 os.kill(os.getpid(), again)
         finally:
             for k, handler in before.items():
@@ -332,13 +332,12 @@ def test_a_signal_stops_after_the_step_and_nothing_is_lost(tokens, vocabulary, t
     drawn = []
     monkeypatch.setattr(Windows, "batch", lambda self, step, *rest: (drawn.append(step), draw(self, step, *rest))[1])
     resumed = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "cut")
-    assert {k: signal.getsignal(k) for k in before} == before, "a training that ends by itself leaves them as they were"
+    assert {k: signal.getsignal(k) for k in before} == before, "a training that ends by itself restores the handlers"
     assert drawn[0] == 7
     assert same(weights(resumed), weights(whole))
 
 
-def test_where_steps_are_long_states_are_saved_by_the_clock(tokens, vocabulary, tmp_path, monkeypatch):
-    """With the same weights at the end."""
+def test_long_steps_are_saved_by_the_clock_with_the_same_weights_at_the_end(tokens, vocabulary, tmp_path, monkeypatch):
     usual = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "usual")
     save, saved = checkpoint.Checkpoints.save, []
     monkeypatch.setattr(checkpoint, "_MAX_SECONDS", 0)
@@ -353,13 +352,13 @@ def test_where_steps_are_long_states_are_saved_by_the_clock(tokens, vocabulary, 
 def test_windows_are_a_function_of_seed_and_step(tokens):
     config = gest.Config.of(TINY)
     a, b = (Windows(tokens, config, seed=3) for _ in range(2))
-    b.batch(7, range(2), "cpu")  # what was drawn before does not matter
+    b.batch(7, range(2), "cpu")  # earlier draws do not matter
     for x, y in zip(a.batch(9, range(4), "cpu"), b.batch(9, range(4), "cpu"), strict=True):
         assert torch.equal(x, y)
     assert not torch.equal(a.batch(9, range(4), "cpu")[1], a.batch(10, range(4), "cpu")[1])
 
 
-def test_windows_are_thinned_in_training_alone(tokens, vocabulary):
+def test_windows_are_thinned_only_in_training(tokens, vocabulary):
     config = gest.Config.of(TINY | {"pretraining": {"thinning": 1.0}})
     whole, thinned = (Windows(tokens, config, seed=0, states=states) for states in (None, vocabulary.states()))
     sizes = np.array([[len(windows.draw(1, i)[0]) for windows in (whole, thinned)] for i in range(40)])
@@ -370,8 +369,8 @@ def test_windows_are_thinned_in_training_alone(tokens, vocabulary):
     assert validate(model, tokens, seed=0) == validate(plain, tokens, seed=0)
 
 
-def test_loss_counts_real_targets_alone(model, tokens):
-    """A batch's loss is the mean over targets of its windows run one by one."""
+def test_the_loss_ignores_padding(model, tokens):
+    """The loss of a batch is the mean over the targets of its windows run one by one."""
     windows = Windows(tokens, model.config, seed=0)
     batch, bins, lengths = windows.batch(1, range(3), torch.device("cpu"))
     singles = [
@@ -391,6 +390,6 @@ def test_finetune_leaves_the_model_alone_and_learns(model, tokens):
     assert tuned.config == model.config
 
 
-def test_no_cells(vocabulary, tmp_path):
+def test_sections_without_cells_are_refused(vocabulary, tmp_path):
     with pytest.raises(UserError, match="no section has two cells"):
         gest.pretrain([Tokens(np.zeros((1, 2)), np.zeros(1, int))], vocabulary, TINY, out=tmp_path / "m")

@@ -1,4 +1,4 @@
-"""A training that ends at a number of predicted cells: counted to the cell, in as many looks, resumable."""
+"""A training that ends at a number of target cells: exact, with equally many validations, resumable."""
 
 import pytest
 import torch
@@ -25,8 +25,8 @@ def rows(path):
 
 
 @pytest.mark.parametrize("window", [100, 300])
-def test_cells_counted_equal_the_budget(tokens, vocabulary, tmp_path, monkeypatch, window):
-    """By what the loss was taken over, whatever the size of the windows."""
+def test_exactly_target_cells_are_predicted(tokens, vocabulary, tmp_path, monkeypatch, window):
+    """As many targets enter the loss, for any size of windows."""
     losses, counted = training_step.window_losses, []
 
     def counting(model, tokens, bins, lengths):
@@ -65,7 +65,7 @@ def test_resumed_equals_uninterrupted(tokens, vocabulary, tmp_path, monkeypatch)
     )
 
 
-def test_last_batch_is_cut_to_the_cell():
+def test_the_last_batch_is_cut_exactly():
     schedule = Schedule(PretrainingConfig(target_cells=100))
     lengths = torch.tensor([11, 21, 6])
     assert schedule.trim(lengths, 0).tolist() == [11, 21, 6]
@@ -74,7 +74,7 @@ def test_last_batch_is_cut_to_the_cell():
     assert schedule.trim(lengths, 99).tolist() == [2, 1, 1]
 
 
-def test_rate_falls_with_the_cells():
+def test_the_rate_depends_on_cells_alone():
     schedule = Schedule(PretrainingConfig(target_cells=4000))
     assert schedule.rate(1, 50) == 0.5  # a fortieth is warm-up
     assert schedule.rate(4, 100) == 1
@@ -84,8 +84,8 @@ def test_rate_falls_with_the_cells():
     assert [steps.rate(step, 7) for step in range(1, 11)] == [warmup_cosine(step, 4, 10) for step in range(1, 11)]
 
 
-def test_key_is_as_it_was_without_a_budget(tokens, vocabulary):
-    """Trainings from before there was a budget, or a switch, are found again; with one it is another training."""
+def test_later_settings_change_the_key_only_if_they_are_used(tokens, vocabulary):
+    """Trainings from before `target_cells`, `quantised` and `spatial` existed are still found."""
     import hashlib
     import json
     from dataclasses import asdict
@@ -103,13 +103,13 @@ def test_key_is_as_it_was_without_a_budget(tokens, vocabulary):
     assert len(keys | {key}) == 3
 
 
-def test_continued_training_has_steps_alone(tokens, vocabulary, tmp_path):
+def test_continued_training_counts_steps(tokens, vocabulary, tmp_path):
     model = gest.pretrain(tokens[:1], vocabulary, budgeted(), out=tmp_path / "m")
     tuned = gest.finetune(tokens[1:], model, steps=3)
     assert tuned.metrics["continued_steps"] == 3
     assert tuned.config == model.config
 
 
-def test_a_negative_budget_is_refused():
+def test_negative_target_cells_are_refused():
     with pytest.raises(UserError, match=r"pretraining\.target_cells: -1 is out of range \(expected at least 0\)"):
         gest.Config.of({"pretraining": {"target_cells": -1}})

@@ -19,7 +19,14 @@ X_KINDS = ("counts", "normalised")
 
 
 def open_h5ad(path: str | Path, *, backed: bool = False) -> ad.AnnData:
-    """Open any ``.h5ad``, with `backed` leaving X on disk; raise UserError if it is missing or is not one."""
+    """Open any ``.h5ad``, with `backed` leaving X on disk; raise UserError if it is missing or cannot be read.
+
+    Examples
+    --------
+    >>> open_h5ad("no.h5ad")
+    Traceback (most recent call last):
+    gest.errors.UserError: no.h5ad: file not found (expected an .h5ad); check the path
+    """
     if not Path(path).is_file():
         raise UserError(f"{path}: file not found (expected an .h5ad); check the path")
     try:
@@ -128,7 +135,13 @@ def _check_unique_names(section: ad.AnnData, name: str) -> None:
 
 
 def read_matrix(section: ad.AnnData, name: str) -> sp.csr_matrix:
-    """Check X (n, T) and return it as CSR float32 without stored zeros; `validate` lists the errors."""
+    """Check X (n, T) and return it as CSR float32 without stored zeros; `validate` lists the errors.
+
+    Examples
+    --------
+    >>> read_matrix(ad.AnnData(np.array([[1, 0], [2, 3]])), "s1").data
+    array([1., 2., 3.], dtype=float32)
+    """
     kind = section.uns.get("gest", {}).get("x")
     if kind is not None and kind not in X_KINDS:
         raise UserError(f"{name}: x is '{kind}' (expected {' or '.join(X_KINDS)}); correct the `x` key")
@@ -162,7 +175,15 @@ def read_matrix(section: ad.AnnData, name: str) -> sp.csr_matrix:
 
 
 def read_coordinates(section: ad.AnnData, name: str) -> np.ndarray:
-    """Check obsm["spatial"] and return it as float64 (n, 2), µm; `validate` lists the errors."""
+    """Check obsm["spatial"] and return it as float64 (n, 2), µm; `validate` lists the errors.
+
+    Examples
+    --------
+    >>> adata = ad.AnnData(np.ones((2, 1)), obsm={"spatial": np.array([[0, 0], [20, 0]])})
+    >>> read_coordinates(adata, "s1")
+    array([[ 0.,  0.],
+           [20.,  0.]])
+    """
     if "spatial" not in section.obsm:
         raise UserError(
             f"{name}: obsm has no 'spatial' (it has {', '.join(section.obsm) or 'nothing'}) for coordinates in µm; "

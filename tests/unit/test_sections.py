@@ -1,4 +1,4 @@
-"""The section contract: what is cleaned, what is counted in a warning, and what is refused."""
+"""The section contract: cleaning, warnings with counts, refusals."""
 
 import re
 import warnings
@@ -79,16 +79,16 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD)
 @pytest.mark.filterwarnings("ignore:.*names are not unique")
-def test_bad_input_is_refused_in_one_sentence(case, tmp_path):
-    spoil, found, mend = BAD[case]
+def test_bad_input_is_refused_in_one_line(case, tmp_path):
+    spoil, problem, remedy = BAD[case]
     adata = section()
     spoil(adata)
     with pytest.raises(UserError) as error:
         validate(adata, name="lab/brain.h5ad")
     message = str(error.value)
     assert message.startswith("lab/brain.h5ad: ")
-    assert found in message
-    assert mend in message
+    assert problem in message
+    assert remedy in message
     assert "\n" not in message
     assert not re.search(r"\. [A-Z]", message)
     with pytest.raises(UserError):
@@ -122,7 +122,7 @@ def test_any_matrix_becomes_clean_csr_float32_and_the_input_stays(kind, dtype):
     assert adata.obsm["spatial"].dtype == np.float32
 
 
-def test_fractions_pass_where_they_are_declared():
+def test_fractions_are_allowed_where_declared():
     adata = section()
     set_x(adata, 0.69)
     adata.uns["gest"] = {"x": "normalised"}
@@ -139,14 +139,14 @@ def test_empty_cells_are_dropped_and_counted():
     assert clean.obsm["spatial"][:, 0].tolist() == [10, 20, 30, 50]
 
 
-def test_cells_in_the_same_place_are_kept_and_counted():
+def test_cells_at_the_same_position_are_kept_and_counted():
     adata = section()
     adata.obsm["spatial"][[1, 4]] = adata.obsm["spatial"][0]
     with pytest.warns(UserWarning, match="2 of 6 cells lie exactly on another"):
         assert validate(adata, name="s").n_obs == 6
 
 
-def test_a_sound_section_raises_no_warning():
+def test_a_valid_section_raises_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         validate(section(), name="s")

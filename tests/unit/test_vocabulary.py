@@ -95,7 +95,7 @@ def test_blocks_do_not_matter(expression, fitted, monkeypatch):
     np.testing.assert_array_equal(again.tokenize(expression), fitted.tokenize(expression))
 
 
-def test_no_more_components_or_labels_than_there_can_be(expression):
+def test_components_and_labels_are_capped_by_the_data(expression):
     small = Vocabulary.fit(expression[:, :5], n_metacells=4, n_components=50)
     assert small.pca.shape == (4, 4)
     assert small.levels.max() < 4
@@ -201,7 +201,7 @@ def test_files_are_not_held_together(sections, files, monkeypatch):
 
 @pytest.fixture(scope="session")
 def cloud() -> np.ndarray:
-    """20,000 points about 300 random places, more than 256 for each of 50 clusters."""
+    """20,000 points around 300 random centres, more than 256 for each of 50 clusters."""
     rng = np.random.default_rng(5)
     return (rng.normal(0, 2, (300, 10))[rng.integers(0, 300, 20_000)] + rng.normal(size=(20_000, 10))).astype(
         np.float32
@@ -215,7 +215,7 @@ def test_clusters_of_many_cells_are_as_tight_as_scikit_learns(cloud):
     assert ((cloud - centres[label]) ** 2).sum() < 1.01 * exact.inertia_
 
 
-def test_many_cells_become_a_vocabulary_too(cloud):
+def test_a_vocabulary_of_many_cells(cloud):
     fitted = Vocabulary.fit(cloud, n_metacells=50)
     assert fitted.sizes.sum() == len(cloud)
     points = (cloud - fitted.mean) @ fitted.components.T

@@ -59,10 +59,10 @@ def expression(section: AnnData, vocabulary: Vocabulary, columns: np.ndarray | N
     """
     if columns is None:
         columns = match_genes(section, vocabulary)
-    found = columns >= 0
-    if found.mean() < _FEWEST_SHARED:
+    shared = columns >= 0
+    if shared.mean() < _FEWEST_SHARED:
         raise UserError(
-            f"section: only {found.sum()} of the model's {len(found)} genes are in its var_names or var columns "
+            f"section: only {shared.sum()} of the model's {len(shared)} genes are in its var_names or var columns "
             f"(at least {_FEWEST_SHARED:.0%} are needed); {_why_so_few(_names(section, vocabulary), vocabulary.genes)}."
         )
     x = read_matrix(section, "section")
@@ -74,17 +74,17 @@ def expression(section: AnnData, vocabulary: Vocabulary, columns: np.ndarray | N
         layers = [name for name, layer in section.layers.items() if _integers(layer)] if wanted == "counts" else []
         remedy = f"copy layers['{layers[0]}'], which holds counts, to X" if layers else f"put {names[wanted]} in X"
         raise UserError(f"section: X holds {names[kind]}, but the model was trained on {names[wanted]}; {remedy}.")
-    x = sp.csc_matrix(x)[:, columns[found]]
+    x = sp.csc_matrix(x)[:, columns[shared]]
     if vocabulary.normalisation is not None:
-        x = normalise(x, {"target_sum": vocabulary.total_over(found)})
-    if found.all():
+        x = normalise(x, {"target_sum": vocabulary.total_over(shared)})
+    if shared.all():
         return sp.csr_matrix(x)
     warnings.warn(
-        f"{(~found).sum()} of the model's {len(found)} genes are not in the section; their training mean is used.",
+        f"{(~shared).sum()} of the model's {len(shared)} genes are not in the section; their training mean is used.",
         stacklevel=2,
     )
     filled = np.tile(vocabulary.mean, (section.n_obs, 1))
-    filled[:, found] = x.toarray()
+    filled[:, shared] = x.toarray()
     return sp.csr_matrix(filled)
 
 

@@ -1,4 +1,4 @@
-"""Every way in which a download goes wrong, on a loopback server; hashes are taken from the source by hashlib."""
+"""Downloads from a local server with all its faults; hashlib gives the expected hashes."""
 
 import builtins
 import errno
@@ -57,7 +57,7 @@ def get(entry, folder, name=NAME, **options):
 
 
 def refused_download(entry, folder, **options) -> str:
-    """The one sentence of the error; nothing is left that a later run would take for the file."""
+    """Return the message of the error; no file is left that a later run would take for the right one."""
     before = set(folder.rglob("*")) if folder.exists() else set()
     sentence = refused(lambda: get(entry, folder, **options), "snakemake all")
     new = {p for p in set(folder.rglob("*")) - before if p.is_file()}
@@ -96,7 +96,7 @@ def test_environment_variables_in_addresses(upstream, folder, monkeypatch):
     assert (folder / NAME).read_bytes() == CONTENT
 
 
-def test_gz_file_that_the_server_calls_encoded_is_not_unpacked(upstream, folder):
+def test_gz_file_that_the_server_declares_encoded_is_not_unpacked(upstream, folder):
     packed = gzip.compress(CONTENT[:1000], mtime=0)
     (upstream / "genes.tsv.gz").write_bytes(packed)
     with serve(upstream) as address:
@@ -104,7 +104,7 @@ def test_gz_file_that_the_server_calls_encoded_is_not_unpacked(upstream, folder)
     assert (folder / "genes.tsv.gz").read_bytes() == packed
 
 
-def test_dropped_connection_is_resumed_not_begun_anew(upstream, folder):
+def test_dropped_connection_is_resumed_not_restarted(upstream, folder):
     answers = []
     with serve(upstream, {NAME: ["drop"]}, answers) as address:
         assert get(entry(address), folder)["md5"] == MD5
@@ -113,7 +113,7 @@ def test_dropped_connection_is_resumed_not_begun_anew(upstream, folder):
     assert len(CONTENT) <= sum(a["bytes"] for a in answers) < len(CONTENT) + (1 << 18)
 
 
-def test_end_that_nothing_announced_is_compared_with_the_known_size(upstream, folder):
+def test_unannounced_length_is_compared_with_the_known_size(upstream, folder):
     answers = []
     with serve(upstream, {NAME: ["drop, no length"]}, answers) as address:
         get(entry(address), folder)
@@ -121,7 +121,7 @@ def test_end_that_nothing_announced_is_compared_with_the_known_size(upstream, fo
     assert (folder / NAME).read_bytes() == CONTENT
 
 
-def test_later_run_resumes_what_an_earlier_one_left(upstream, folder):
+def test_later_run_resumes_an_earlier_one(upstream, folder):
     answers = []
     with serve(upstream, {NAME: ["drop", 404]}, answers) as address:
         refused_download(entry(address), folder)
@@ -138,7 +138,7 @@ def test_progress_renews_the_attempts(upstream, folder):
 
 
 @pytest.mark.parametrize(("size", "statuses"), [(len(CONTENT), []), (None, [416])])
-def test_part_that_is_whole_already_costs_no_bytes(upstream, folder, size, statuses):
+def test_complete_part_is_not_fetched_again(upstream, folder, size, statuses):
     answers = []
     (folder / "atlas").mkdir(parents=True)
     (folder / (NAME + ".part")).write_bytes(CONTENT)
@@ -149,7 +149,7 @@ def test_part_that_is_whole_already_costs_no_bytes(upstream, folder, size, statu
 
 
 @pytest.mark.parametrize("size", [len(CONTENT), None])
-def test_part_that_is_too_long_or_of_other_bytes_is_begun_anew(upstream, folder, size):
+def test_part_that_is_too_long_or_of_other_bytes_is_fetched_again(upstream, folder, size):
     part = folder / (NAME + ".part")
     part.parent.mkdir(parents=True)
     for content in (CONTENT + b"more", b"other" * 1000):
@@ -209,7 +209,7 @@ def test_endless_stall_is_an_error(upstream, folder, monkeypatch):
         assert f"{address}/{NAME} stalled" in refused_download(entry(address), folder, timeout=(1, 0.05))
 
 
-def test_busy_server_is_asked_again(upstream, folder):
+def test_busy_server_is_retried(upstream, folder):
     answers = []
     with serve(upstream, {NAME: [503, 429]}, answers) as address:
         get(entry(address), folder)
@@ -231,7 +231,7 @@ def test_refusal_is_final(upstream, folder, status):
     assert len(answers) == 1
 
 
-def test_nobody_there(upstream, folder):
+def test_unreachable_server(upstream, folder):
     with serve(upstream) as address:
         pass
     sentence = refused_download(entry(address), folder)
@@ -273,7 +273,7 @@ def test_truncated_upstream_file(upstream, folder, known):
     assert f"announced 1000 bytes instead of {len(CONTENT)}" in sentence
 
 
-def test_empty_answer_is_no_file(upstream, folder):
+def test_empty_answer_is_refused(upstream, folder):
     (upstream / NAME).write_bytes(b"")
     with serve(upstream) as address:
         assert "has 0 bytes" in refused_download(entry(address, md5=None, size=None), folder)
@@ -303,7 +303,7 @@ def test_full_disk_says_how_much_is_missing_and_the_part_is_resumed(upstream, fo
     assert (folder / NAME).read_bytes() == CONTENT
 
 
-def test_folder_that_cannot_be_made(upstream, tmp_path):
+def test_folder_that_cannot_be_created(upstream, tmp_path):
     (tmp_path / "data").write_text("a file in the folder's place")
     with serve(upstream) as address, pytest.raises(UserError, match="cannot be written") as error:
         get(entry(address), tmp_path / "data")
@@ -470,7 +470,7 @@ def test_command_runs_beside_the_server_and_its_status_is_returned(upstream):
 @pytest.mark.parametrize(
     ("arguments", "says"), [([".", "--", "no-such"], "command not found: no-such"), (["x", "ls"], "folder not found")]
 )
-def test_command_that_cannot_run_is_told(arguments, says, monkeypatch, capsys):
+def test_command_that_cannot_run_is_named(arguments, says, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["server", *arguments])
     with pytest.raises(SystemExit, match="2"):
         server.main()

@@ -53,7 +53,7 @@ def gelu(x):
 
 
 def reference(model, cells, bins):
-    """The whole model over one sequence of 2L tokens, under the mask of Eq. 6 written out: ŷ (B, L, T)."""
+    """Run the whole model over one sequence of 2L tokens, under the explicit mask of Eq. 6: ŷ (B, L, T)."""
     places = model.position_tokens(bins)
     x = torch.cat((linear(model.embed, cells[:, :-1]) + places[:, :-1], places[:, 1:]), dim=1)
     L, heads = cells.shape[1] - 1, model.config.model.heads
@@ -99,7 +99,7 @@ def test_before_training_the_mean_cell_is_predicted(vocabulary, rng):
 
 
 def of_file(array):
-    """Whether an array's memory is a mapped file."""
+    """Tell whether an array's memory is a mapped file."""
     while isinstance(array, np.ndarray):
         array = array.base
     return isinstance(array, mmap.mmap)
@@ -117,7 +117,7 @@ def test_expression_lies_on_disk_and_leaves_no_file(sections, vocabulary, tmp_pa
     assert not on_disk(nothing, tmp_path)[picked].toarray().any()
 
 
-def test_streamed_section(sections, vocabulary, tmp_path):
+def test_section_with_expression_on_disk(sections, vocabulary, tmp_path):
     section, plain = tokenize(sections[0], vocabulary, tmp_path), tokenize(sections[0], vocabulary)
     np.testing.assert_array_equal(section.xy, plain.xy)
     np.testing.assert_array_equal(section.tokens, plain.tokens)
@@ -182,7 +182,7 @@ def test_error_of_the_mean(held):
     assert error_of_mean(held[:1], held[1:]) == pytest.approx(((scored - training.mean(0)) ** 2).mean(), rel=1e-5)
 
 
-def test_expression_is_part_of_what_names_a_training(held, vocabulary):
+def test_the_key_of_a_training_depends_on_expression(held, vocabulary):
     other = held[0].expression.copy()
     other.data[0] += 1
     for config, differ in ((TINY, False), (CONTINUOUS, True)):
@@ -210,7 +210,7 @@ def test_finetune(model, held, sections):
 
 
 def rounds_of(model, xy, rows, seed):
-    """A.2 window by window, each run through the training graph alone; the mean itself is what later rounds see."""
+    """A.2 window by window, each run alone through the training graph; later rounds see the mean itself."""
     rows, half = rows.copy(), model.config.window / 2
     rounds = np.zeros(len(xy), dtype=int)
     while np.isnan(rows).any():

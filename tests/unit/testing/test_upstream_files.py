@@ -40,7 +40,7 @@ def files(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_every_file_of_the_registry_is_there_with_its_entry(upstream):
+def test_every_file_of_the_registry_is_written_with_its_entry(upstream):
     for name, (_, sections) in SECTIONS.items():
         for file in REGISTRY[name]["files"]:
             for sample in sections if "{sample}" in file else [""]:
@@ -97,9 +97,9 @@ def test_an_atlas_is_read_section_by_section(upstream, tmp_path, verb):
 )
 def test_an_atlas_that_is_not_as_expected_leaves_nothing(upstream, tmp_path, capsys, changes, sentence, verb):
     verb(*atlas(tmp_path, upstream, **changes), expect=2)
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(said) == 1
-    assert sentence in said[0]
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert sentence in errors[0]
     assert not list((tmp_path / "out").glob("*"))
 
 
@@ -121,7 +121,7 @@ def test_sections_that_are_read_one_by_one(upstream, tmp_path, monkeypatch, sett
     assert set(obs["donor"]) == {settings.get("donors", {}).get(section, section)}
 
 
-def test_a_section_with_other_numbers_than_upstream_is_known_for(upstream, tmp_path, capsys, verb):
+def test_a_section_with_other_numbers_than_expected_is_refused(upstream, tmp_path, capsys, verb):
     settings = {"source": "visium", "path": str(upstream / "liver_cancer"), "expected": {"cells_of": {"HCC-1L": 9}}}
     (tmp_path / "config.json").write_text(json.dumps(settings))
     out = tmp_path / "section.h5ad"

@@ -47,7 +47,7 @@ def upstream(simulated, tmp_path_factory):
 
 @pytest.fixture
 def folder(upstream, tmp_path):
-    """A copy to spoil."""
+    """Copy the files, to spoil them."""
     return shutil.copytree(upstream, tmp_path / "mouse")
 
 
@@ -61,8 +61,8 @@ def read_back(upstream):
     return sections_of(upstream)
 
 
-def places(section, truth):
-    """Return which simulated cell each cell is, told by its place in µm."""
+def match_cells(section, truth):
+    """Find the simulated cell of each cell by its position in µm."""
     distance, cell = KDTree(truth.obsm["spatial"]).query(section.obsm["spatial"])
     assert distance.max() < 1e-6
     return cell
@@ -73,14 +73,14 @@ def table(path):
         return list(csv.DictReader(file))
 
 
-def test_every_simulated_cell_comes_back_with_its_counts_and_its_place(read_back, simulated, upstream):
+def test_every_simulated_cell_comes_back_with_its_counts_and_position(read_back, simulated, upstream):
     assert [section.obs["section"].iloc[0] for _, section, _ in read_back] == [f"{DATASET}.{i:03d}" for i in ORDER]
     symbols = {row["gene_identifier"]: row["gene_symbol"] for row in table(upstream / "gene.csv")}
     of_section = {row["cell_label"]: row["brain_section_label"] for row in table(upstream / "cell_metadata.csv")}
     for _, section, _ in read_back:
         (name,) = section.obs["section"].unique()
         truth = simulated[name]
-        cell = places(section, truth)
+        cell = match_cells(section, truth)
         assert sorted(cell) == list(range(truth.n_obs))
         assert list(section.var_names) == list(truth.var_names)
         assert [symbols[gene] for gene in section.var["ensembl"]] == list(section.var_names)
@@ -96,7 +96,7 @@ def test_labels_and_hemispheres_are_the_simulated_ones_where_a_cell_is_registere
     n_missing = dict.fromkeys(["hemisphere", *LABELS], 0)
     for _, section, record in read_back:
         truth = simulated[record["section"]]
-        cell = places(section, truth)
+        cell = match_cells(section, truth)
         right = section.obsm["spatial"][:, 0] > midline
         registered = section.obs_names.isin(list(parcellation))
         hemisphere = np.where(registered, np.where(right, "right", "left"), None)
@@ -187,13 +187,13 @@ def test_names_follow_the_numbers_and_leave_no_gap(upstream):
         assert {label: SIZES[int(label[-3:])] for label in records.index} == records["cells"].to_dict()
 
 
-def test_numbers_are_told_as_numbers_where_they_are_not_padded(folder):
+def test_numbers_without_padding_are_read_as_numbers(folder):
     edit(folder / METADATA, lambda f: f.replace({"brain_section_label": {f"{DATASET}.003": f"{DATASET}.3"}}))
     found = [record["section"] for _, _, record in sections_of(folder)]
     assert found == [f"{DATASET}.3", *(f"{DATASET}.{i:03d}" for i in ORDER[1:])]
 
 
-def test_symbols_are_made_unique_and_taken_as_they_stand(folder):
+def test_symbols_are_made_unique_and_otherwise_kept(folder):
     genes = pd.read_csv(folder / "gene.csv").sort_values("gene_identifier")
     genes["gene_symbol"] = ["NaN", "Actb", "Actb", *genes["gene_symbol"][3:]]
     genes.to_csv(folder / "gene.csv", index=False)
@@ -298,7 +298,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("spoil", "message"), BAD.values(), ids=BAD.keys())
-def test_what_cannot_be_read_is_an_error_of_one_sentence(folder, spoil, message):
+def test_unreadable_files_are_refused_in_one_line(folder, spoil, message):
     spoil(folder)
     with pytest.raises(UserError, match=message) as error:
         sections_of(folder)

@@ -1,4 +1,4 @@
-"""Stereo-seq: molecules summed into square bins, whatever the columns are called, and what is refused."""
+"""Stereo-seq: molecules summed into square bins, columns by any of their names, refusals."""
 
 import gzip
 
@@ -101,7 +101,7 @@ def gem(path, header, rows=ROWS, order=(0, 1, 2, 3), lines="#FileFormat=GEMv0.1\
 )
 @pytest.mark.parametrize("lines", ["", "#FileFormat=GEMv0.1\n#BinSize=1\n"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_columns_go_by_many_names(header, order, lines, end, tmp_path):
+def test_columns_have_many_names(header, order, lines, end, tmp_path):
     section = read(gem(tmp_path / "s.gem", header, order=order, lines=lines, end=end), name="s")
     assert list(section.var_names) == ["Actb", "Gad1"]
     assert section.X.toarray().tolist() == [[3, 0], [0, 4]]
@@ -116,7 +116,7 @@ def binned(path, xy):
 
 
 @pytest.mark.parametrize(("unit", "bin_size", "pitch_um"), [(50, 50, 0.5), (1, 1, 25), (25, 25, 1)])
-def test_an_h5ad_may_count_in_dnbs_in_bins_or_in_microns(unit, bin_size, pitch_um, tmp_path):
+def test_an_h5ad_may_be_in_dnbs_bins_or_microns(unit, bin_size, pitch_um, tmp_path):
     grid = np.stack(np.meshgrid(np.arange(5), np.arange(4)), axis=-1).reshape(-1, 2)[:-3]
     binned(tmp_path / "s.h5ad", grid * unit)
     section = read(tmp_path, name="s", bin_size=bin_size, pitch_um=pitch_um)
@@ -168,7 +168,7 @@ def test_no_file_and_two_files(tmp_path):
 
 
 @pytest.mark.parametrize("role", ["geneID", "x", "y", "MIDCount"])
-def test_a_column_that_is_not_there(role, tmp_path):
+def test_a_missing_column(role, tmp_path):
     header = ["other" if name == role else name for name in ("geneID", "x", "y", "MIDCount")]
     what = {"geneID": "gene", "MIDCount": "count"}.get(role, role)
     refused_read(gem(tmp_path / "s.gem", header), f"no column for {what} among {', '.join(header)}", "rename")
@@ -196,7 +196,7 @@ def test_text_for_a_number(column, value, tmp_path):
 
 @pytest.mark.parametrize("column", [1, 2, 3])
 @pytest.mark.parametrize("value", [-1, "inf"])
-def test_a_number_that_is_none_of_a_molecule(column, value, tmp_path, monkeypatch):
+def test_a_number_out_of_range(column, value, tmp_path, monkeypatch):
     monkeypatch.setattr(stereo_seq, "CHUNK", 1)
     rows = [list(row) for row in ROWS]
     rows[1][column] = value
@@ -213,7 +213,7 @@ def test_a_row_cut_short(tmp_path):
     refused_read(path, "1 rows, the first of them row 4 below the header, lack a gene")
 
 
-def test_places_beyond_any_chip(tmp_path):
+def test_coordinates_beyond_any_chip(tmp_path):
     path = gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=[("Actb", 10**9, 3, 1)])
     refused_read(path, "coordinates go up to 1e+09", "raise `bin_size`")
 
@@ -236,7 +236,7 @@ def test_a_gzip_cut_short(file, share, tmp_path):
     refused_read(tmp_path, "cannot be read to its end", "fetch the file again")
 
 
-def test_a_gzip_that_is_none_and_one_that_is_damaged(file, tmp_path):
+def test_a_file_that_is_not_gzip_and_a_damaged_one(file, tmp_path):
     (tmp_path / "s.gem.gz").write_text("geneID\tx\ty\tcount\n")
     refused_read(tmp_path, "cannot be read to its end (Not a gzipped file")
     whole = bytearray(file.read_bytes())
@@ -245,7 +245,7 @@ def test_a_gzip_that_is_none_and_one_that_is_damaged(file, tmp_path):
     refused_read(tmp_path, "s.gem.gz: ", "fetch the file again")
 
 
-def test_a_count_that_is_no_integer(tmp_path):
+def test_a_count_that_is_not_an_integer(tmp_path):
     rows = [("Actb", 3, 60, 0.4), ("Gad1", 3, 60, 1)]
     refused_read(gem(tmp_path / "s.gem", ("geneID", "x", "y", "count"), rows=rows), "not integers", "expected counts")
 

@@ -1,4 +1,4 @@
-"""The stroke study's HDF5: one section of many, µm from the spots' pitch, PIA split by distance, what is refused."""
+"""The stroke study's HDF5: one section of many, µm from the spots' pitch, PIA split by distance, refusals."""
 
 import logging
 import re
@@ -80,7 +80,7 @@ def test_the_peri_infarct_area_is_split_by_distance(sections, path, proximal_um)
     assert ("PIA_D" in set(region)) == (proximal_um < 1e6)
 
 
-def test_labels_go_by_other_names_and_may_be_missing(path):
+def test_labels_may_have_other_names_and_be_missing(path):
     other = {b"ICA": b"core", b"PIA": b"rim", b"CTX": b""}
     replace(path, "Celltype_coarse", lambda labels: np.array([other.get(label, label) for label in labels]))
     region = read(path, name="PT1-1", proximal_um=150, infarct="core", periinfarct="rim").obs["region"]
@@ -101,7 +101,7 @@ def test_without_a_core_the_area_stays_whole(path):
     assert "PIA" in labels
 
 
-def test_batches_may_have_names_of_their_own(sections, path):
+def test_batches_may_have_other_names_than_sections(sections, path):
     replace(path, "Batch", lambda batches: np.where(batches == b"PT1-2", b"PT2", batches))
     section = read(path, name="PT1-2", proximal_um=150, batches={"PT1-2": "PT2"})
     assert np.array_equal(section.X.toarray(), sections["PT1-2"].X.toarray())
@@ -121,7 +121,7 @@ def test_rows_of_a_section_need_not_be_contiguous(sections, path):
     assert np.array_equal(section.X.toarray()[order], truth.X.toarray()[expected])
 
 
-def test_other_sections_are_not_looked_at(sections, path):
+def test_other_sections_are_not_read(sections, path):
     others = batches_of(path) != "PT1-1"
     replace(path, "X", lambda counts: np.where(others[:, None], -1, counts))
     replace(path, "Pos", lambda places: np.where(others, np.nan, places))
@@ -192,7 +192,7 @@ def test_the_fixture_is_the_same_to_the_byte_for_one_seed(sections, tmp_path):
     assert content[0] == content[1] != content[2]
 
 
-def test_the_fixture_wants_one_panel_of_genes(sections, tmp_path):
+def test_the_fixture_needs_one_panel_of_genes(sections, tmp_path):
     with pytest.raises(UserError, match="genes differ"):
         write(tmp_path / "s.h5", [sections["PT1-1"], sections["PT1-2"][:, :3]])
 
@@ -201,7 +201,7 @@ def refused_read(path, *parts, name="PT1-1", proximal_um=150):
     refused(lambda: read(path, name=name, proximal_um=proximal_um), *parts)
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_missing_file(tmp_path):
     refused_read(tmp_path / "none.h5", "none.h5: file not found")
 
 
@@ -213,7 +213,7 @@ def test_a_file_cut_short(path, keep):
 
 
 @pytest.mark.parametrize("key", ["X", "Gene", "Barcode", "Batch", "Celltype_coarse", "Pos"])
-def test_a_key_that_is_not_there(path, key):
+def test_a_missing_key(path, key):
     replace(path, key, lambda values: None)
     refused_read(path, f"no {key} (it has 3D_pos_PT", "expected X, Gene")
 
@@ -235,7 +235,7 @@ def test_labels_that_are_numbers(path):
     refused_read(path, "cannot be read", "byte strings")
 
 
-def test_an_unknown_batch_and_those_there_are(path):
+def test_an_unknown_batch_is_refused_with_the_known_ones(path):
     refused_read(path, "no batch 'PT9' for section 'PT9'", "PT1-1, PT1-2, Sham1-1, Sham1-2", name="PT9")
 
 
@@ -245,11 +245,11 @@ def test_a_batch_of_two_sections(path, sections):
     refused_read(path, f"{repeated} barcodes of batch 'PT1-1' occur again", "one section")
 
 
-def test_spots_of_one_place(path):
+def test_spots_at_one_position(path):
     replace(path, "Pos", np.zeros_like)
     refused_read(path, "the distance between neighbours", "is undefined")
 
 
 @pytest.mark.parametrize("proximal_um", [0, -1, float("nan")])
-def test_a_distance_that_is_none(path, proximal_um):
+def test_a_distance_out_of_range(path, proximal_um):
     refused_read(path, f"proximal_um is {proximal_um}", "above 0", proximal_um=proximal_um)

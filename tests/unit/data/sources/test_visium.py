@@ -1,4 +1,4 @@
-"""Space Ranger's folders: either matrix, either positions' file, places from the grid, and what is refused."""
+"""Space Ranger's folders: both matrices, both files of positions, coordinates from the grid, refusals."""
 
 import gzip
 
@@ -29,8 +29,8 @@ def folder(truth, tmp_path):
     return tmp_path
 
 
-def by_place(section):
-    """Indices of the spots by row of the grid, then along it."""
+def by_position(section):
+    """Order the spots by row of the grid, then along it."""
     x, y = section.obsm["spatial"].T
     return np.lexsort([x.round(3), y.round(3)])
 
@@ -40,7 +40,7 @@ def by_place(section):
 def test_every_layout_gives_the_simulated_section(truth, matrix, positions, tmp_path):
     write(tmp_path / "HCC-1L", truth, matrix=matrix, positions=positions)
     section = read(tmp_path, name="HCC-1L", donor="HCC-1")
-    order, expected = by_place(section), by_place(truth)
+    order, expected = by_position(section), by_position(truth)
     counts = truth.X.toarray()[expected]
     assert np.array_equal(section.X.toarray()[order], np.column_stack([counts, counts[:, -1]]))
     np.testing.assert_allclose(pdist(section.obsm["spatial"][order]), pdist(truth.obsm["spatial"][expected]))
@@ -91,7 +91,7 @@ def test_other_features_are_left_out_of_an_h5_too(folder, truth):
     assert list(read(folder, name="HCC-1L").var_names) == [*truth.var_names.delete(3), "gene_1-1"]
 
 
-def test_the_folder_of_the_sample_itself_will_do(folder):
+def test_the_path_may_be_the_folder_of_the_sample(folder):
     inner, outer = read(folder / "HCC-1L", name="HCC-1L"), read(folder, name="HCC-1L")
     assert np.array_equal(inner.X.toarray(), outer.X.toarray())
 
@@ -125,18 +125,18 @@ def test_the_fixture_is_the_same_to_the_byte(truth, matrix, tmp_path):
     assert content[0] == content[1]
 
 
-def test_the_fixture_wants_spots_on_the_grid(tmp_path):
+def test_the_fixture_needs_spots_on_the_grid(tmp_path):
     with pytest.raises(UserError, match="off the hexagonal grid"):
         write(tmp_path, simulate("s", donor="d", n_cells=50))
 
 
-def places(folder):
+def positions_file(folder):
     return folder / "HCC-1L" / "spatial" / LIST
 
 
 def rewrite(folder, change, **how):
-    table = change(pd.read_csv(places(folder), header=None, dtype=str))
-    table.to_csv(places(folder), **{"header": False, "index": False} | how)
+    table = change(pd.read_csv(positions_file(folder), header=None, dtype=str))
+    table.to_csv(positions_file(folder), **{"header": False, "index": False} | how)
 
 
 def in_tissue(table):
@@ -147,12 +147,12 @@ def refused_read(folder, *parts):
     refused(lambda: read(folder, name="HCC-1L"), *parts)
 
 
-def test_a_sample_that_is_not_there(tmp_path):
+def test_a_missing_sample(tmp_path):
     refused_read(tmp_path, "HCC-1L: neither", "filtered_feature_bc_matrix.h5", "place it there")
 
 
-def test_positions_that_are_not_there(folder):
-    places(folder).unlink()
+def test_missing_positions(folder):
+    positions_file(folder).unlink()
     refused_read(folder, "HCC-1L: neither spatial/tissue_positions.csv nor spatial/tissue_positions_list.csv")
 
 
@@ -185,7 +185,7 @@ def test_spots_without_a_position_are_counted(folder, truth):
     refused_read(folder, f"3 of {truth.n_obs} barcodes of the matrix", "have no position")
 
 
-def test_barcodes_that_never_meet(folder, truth):
+def test_barcodes_without_any_match(folder, truth):
     rewrite(folder, lambda table: table.assign(**{"0": table[0].str.removesuffix("-1")})[["0", 1, 2, 3, 4, 5]])
     refused_read(folder, f"{truth.n_obs} of {truth.n_obs} barcodes of the matrix", "have no position")
 
@@ -207,7 +207,7 @@ def test_too_few_columns_without_a_header(folder):
 
 
 @pytest.mark.parametrize("value", ["left", "1.5", "inf", ""])
-def test_a_position_that_is_no_integer(folder, value):
+def test_a_position_that_is_not_an_integer(folder, value):
     def change(table):
         table.loc[7, 3] = value
         return table
@@ -217,8 +217,8 @@ def test_a_position_that_is_no_integer(folder, value):
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\x81", b"a,1,0,0,1,1\nb,1,0,2,1,1,9\n"])
-def test_positions_that_are_no_table(folder, content):
-    places(folder).write_bytes(content)
+def test_positions_that_are_not_a_table(folder, content):
+    positions_file(folder).write_bytes(content)
     refused_read(folder, "not a table of positions", "fetch Space Ranger's file again")
 
 

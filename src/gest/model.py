@@ -114,7 +114,7 @@ class GeST(nn.Module):
         self.embed.bias.zero_()
         self.embed.bias[: len(pca)] = -(pca @ torch.tensor(self.vocabulary.mean)) / spread
         self.decode.weight[:, : len(pca)] = 0.1 * pca.T
-        if not self.quantised:  # logits ignore a constant, squared errors do not: start from the mean cell
+        if not self.quantised:  # the output is expression itself: start from the mean cell
             self.decode.bias.copy_(torch.tensor(self.vocabulary.mean))
         for block in self.blocks:
             for layer in (block.project, block.feed[2]):  # residual branches start small, as in GPT-2
@@ -147,7 +147,7 @@ class GeST(nn.Module):
         last = self.hidden(self.norm(h))
         with torch.autocast(h.device.type, enabled=False):  # bfloat16 rounds a logit of 100 by up to a quarter
             folded = self.codebook @ self.decode.weight  # (K, D)
-            return functional.linear(last.to(folded.dtype), folded, self.codebook @ self.decode.bias)
+            return functional.linear(last.to(folded.dtype), folded, self.codebook @ self.decode.bias)  # Eq. 7
 
     def encode(self, tokens: Tensor, bins: Tensor) -> Tensor:
         """Run whole windows: tokens (B, N), bins (B, N, 2) -> position tokens (B, N − 1, D).

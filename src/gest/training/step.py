@@ -62,7 +62,7 @@ def update(
     for parameters in state.optimiser.param_groups:
         parameters["lr"] = learning_rate
     own_lengths = lengths[group.shard]
-    weight = int((own_lengths - 1).sum()) / int((lengths - 1).sum())  # of this process's mean in the batch's mean
+    weight = int((own_lengths - 1).sum()) / int((lengths - 1).sum())  # this process's share of the batch's targets
     if weight == 0:  # the last batch is cut short, and left this process no target
         own_lengths = own_lengths.clamp(min=2)
 
@@ -78,7 +78,7 @@ def update(
     loss = (losses * alphas).sum()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
     if not torch.isfinite(loss + norm):
-        windows = name_broken_windows(model, tokens, bins, own_lengths, group)
+        windows = find_broken_windows(model, tokens, bins, own_lengths, group)
         raise FloatingPointError(
             f"pretrain: the loss is {loss.item()}, its gradient's norm {norm.item()}, at step {state.step} (windows "
             f"{windows} of seed {seed}); nothing was updated. Lower 'pretraining.learning_rate'."
@@ -93,8 +93,8 @@ def mixed_precision(device: torch.device) -> AbstractContextManager:
 
 
 @torch.no_grad()
-def name_broken_windows(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor, group: ProcessGroup) -> str:
-    """Name the windows of a batch whose own loss is not finite; all if only their sum or its gradient is not."""
+def find_broken_windows(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor, group: ProcessGroup) -> str:
+    """List the windows of a batch whose own loss is not finite; all if only their sum or its gradient is not."""
     batch_size = model.config.pretraining.batch_size
     broken = torch.zeros(batch_size)
     lengths = lengths.to(model.device)

@@ -66,7 +66,7 @@ def _totals(arrays, test):
 
 
 @pytest.mark.parametrize("method", registry.names("annotation"))
-@pytest.mark.filterwarnings("ignore:5 of 40 genes")
+@pytest.mark.filterwarnings("ignore:5 of the model's 40 genes")
 def test_every_method_keeps_the_contract(paths, model, vocabulary, packaged, tmp_path, method):
     learnt = {"models": [model]} if method == "gest" else {"vocabulary": vocabulary}
     settings = {"seeds": range(2), "settings": QUICK, "training_cells": 100}
@@ -206,7 +206,7 @@ def test_user_errors(paths, model, sections, vocabulary, tmp_path):
         label(out, paths[2])
 
 
-@pytest.mark.filterwarnings("ignore:5 of 40 genes")
+@pytest.mark.filterwarnings("ignore:5 of the model's 40 genes")
 def test_verbs(paths, model, tmp_path, monkeypatch, verb):
     monkeypatch.chdir(tmp_path)
     model.save("model")

@@ -79,7 +79,7 @@ def test_result_in_anndata(sections, model):
     adata = sections[0][:, ::-1].copy()  # another order of genes
     adata = adata[:, :-3].copy()  # three of the model's genes are missing
     adata.obs["hidden"] = adata.obsm["spatial"][:, 0] > 450
-    with pytest.warns(UserWarning, match="3 of 40 genes"):
+    with pytest.warns(UserWarning, match="3 of the model's 40 genes"):
         result = gest.generate(adata, model, unseen="hidden", seed=2)
     assert result is adata
     layer, hidden = adata.layers["gest"], adata.obs["hidden"].to_numpy()

@@ -163,7 +163,17 @@ def order_variants(scores: pd.DataFrame, trainings: pd.DataFrame, *, references:
             why = _explain_undecided(means[variant], means[reference])
         better = (difference > 0) == (metric in LARGER_IS_BETTER)
         ordering = UNDECIDED if why else BETTER if better else WORSE
-        rows.append((variant, metric, gene_set, reference, difference, ordering, why))
+        rows.append(
+            {
+                "variant": variant,
+                "metric": metric,
+                "gene_set": gene_set,
+                "reference": reference,
+                "difference": difference,
+                "ordering": ordering,
+                "why": why,
+            }
+        )
     return pd.DataFrame(rows, columns=list(ORDERINGS))
 
 

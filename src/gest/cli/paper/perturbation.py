@@ -11,9 +11,9 @@ from gest.cli.options import Device, read_config, write_whole
 from gest.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
+    from gest.paper.ischemia.reference import Profile
     from gest.vocabulary import Vocabulary
 
 
@@ -64,7 +64,7 @@ def perturb_ischemia(
 
 def _read_reference(
     paths: list[Path], settings: dict[str, Any], vocabulary: "Vocabulary"
-) -> tuple["pd.DataFrame", tuple["np.ndarray", "np.ndarray"]]:
+) -> tuple["pd.DataFrame", "Profile"]:
     """Read the genes that change in the infarct's core, and the mean profile of the tissue around it."""
     from fnmatch import fnmatchcase
 

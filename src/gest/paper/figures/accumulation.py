@@ -40,10 +40,17 @@ def errors_by_round(
     for (method, variant), predicted in predictions.items():
         for number in np.unique(rounds):
             in_round = rounds == number
-            error = rmse_log(truth[in_round], predicted[in_round]).value
-            negative = (predicted[in_round] < 0).mean()
-            rows.append((method, variant, number, in_round.sum(), error, negative))
-    return pd.DataFrame(rows, columns=["method", "variant", "round", "cells", "rmse_log", "negative"])
+            rows.append(
+                {
+                    "method": method,
+                    "variant": variant,
+                    "round": number,
+                    "cells": in_round.sum(),
+                    "rmse_log": rmse_log(truth[in_round], predicted[in_round]).value,
+                    "negative": (predicted[in_round] < 0).mean(),
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def draw_accumulation(

@@ -15,6 +15,7 @@ import pandas as pd
 from anndata import AnnData
 
 from gest.model import GeST
+from gest.paper.ischemia.reference import Profile
 from gest.roi import Circle
 from gest.tasks.perturbation.controls import controls
 from gest.tasks.perturbation.differential import HIGH, LOW
@@ -47,7 +48,7 @@ def perturb_ischemia(
     model: GeST,
     *,
     degs: pd.DataFrame,
-    reference: tuple[np.ndarray, np.ndarray],
+    reference: Profile,
     roi: Mapping[str, Any],
     seeds: Sequence[int],
     sigmas: Sequence[float],
@@ -66,7 +67,7 @@ def perturb_ischemia(
         Changes in the core (`gest.paper.ischemia.reference.find_core_degs`); genes outside the model's panel are left
         out.
     reference
-        Columns of the panel and their mean expression (`gest.paper.ischemia.reference.average_profile`).
+        Mean profile of the tissue around an infarct (`gest.paper.ischemia.reference.average_profile`).
     roi
         Keyword arguments of `place_regions`.
     seeds
@@ -165,7 +166,7 @@ def correlate(profiles: np.ndarray, reference: np.ndarray) -> np.ndarray:
 class _Record:
     """Run perturbations, and collect their calls and replicates; arguments as for `perturb_ischemia`."""
 
-    def __init__(self, reference: tuple[np.ndarray, np.ndarray], thresholds: Mapping[str, float]) -> None:
+    def __init__(self, reference: Profile, thresholds: Mapping[str, float]) -> None:
         self._reference = reference
         self._thresholds = thresholds
         self._calls: list[pd.DataFrame] = []
@@ -219,12 +220,11 @@ class _Record:
         return pd.DataFrame(self._replicates).reindex(columns=columns)
 
 
-def _correlate_both(result: PerturbationResult, reference: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
+def _correlate_both(result: PerturbationResult, reference: Profile) -> dict[str, np.ndarray]:
     """Correlate control and perturbed cells with the reference profile."""
-    columns, profile = reference
     return {
-        "pearson_control": correlate(result.control[:, columns], profile),
-        "pearson_perturbed": correlate(result.perturbed[:, columns], profile),
+        "pearson_control": correlate(result.control[:, reference.columns], reference.expression),
+        "pearson_perturbed": correlate(result.perturbed[:, reference.columns], reference.expression),
     }
 
 
@@ -239,7 +239,7 @@ def _shuffle_names(
 
 
 def _to_anndata(
-    section: AnnData, surroundings: Surroundings, result: PerturbationResult, reference: tuple[np.ndarray, np.ndarray]
+    section: AnnData, surroundings: Surroundings, result: PerturbationResult, reference: Profile
 ) -> AnnData:
     """Return the generated cells as `Ischemia.shown`."""
     return AnnData(

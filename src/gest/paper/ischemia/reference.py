@@ -1,6 +1,7 @@
 """Reference data of the ischemic mouse brain: genes that change in the infarct and around it (section 4.4)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +129,17 @@ def select_region(sections: Sequence[AnnData], region: str | None) -> AnnData:
     return spots[(spots.obs["region"] == region).to_numpy()].copy()
 
 
-def average_profile(spots: AnnData, genes: Sequence[str], vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Mean expression of a region over the genes it shares with a model."""
+
+    columns: np.ndarray
+    """(s,) columns among the model's genes."""
+    expression: np.ndarray
+    """(s,) mean log-normalised expression."""
+
+
+def average_profile(spots: AnnData, genes: Sequence[str], vocabulary: Vocabulary) -> Profile:
     """Average the spots' expression of the genes shared with a model, normalised like the model's cells.
 
     Parameters
@@ -139,10 +150,6 @@ def average_profile(spots: AnnData, genes: Sequence[str], vocabulary: Vocabulary
         T symbols, those of the vocabulary's genes.
     vocabulary
         Its normalisation gives the total of counts over the shared genes.
-
-    Returns
-    -------
-    Columns among the T genes, (s,), and their mean log-normalised expression, (s,).
 
     Raises
     ------
@@ -157,4 +164,4 @@ def average_profile(spots: AnnData, genes: Sequence[str], vocabulary: Vocabulary
             "two). Use a model of mouse genes, named by symbols."
         )
     profiles = normalise(spots.X[:, columns[shared]], {"target_sum": vocabulary.total_over(shared)})
-    return shared, np.asarray(profiles.mean(axis=0), dtype=np.float64).ravel()
+    return Profile(columns=shared, expression=np.asarray(profiles.mean(axis=0), dtype=np.float64).ravel())

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,26 @@ COLUMNS = (
 INTEGERS = ("model_seed", "seed", "n")
 # One row of the summary per distinct value of these.
 KEYS = ["run", "task", "dataset", "method", "variant", "level", "gene_set", "metric"]
-# Units of an sd, its column and that of their number; tables show the first unit of which there is more than one.
-SPREADS = (("sections", "sd", "n_sections"), ("crops", "sd_crops", "n_crops"), ("seeds", "sd_seeds", "n_seeds"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """An sd of a summary."""
+
+    units: str
+    """What the sd is over."""
+    sd: str
+    """Column of the sd."""
+    n: str
+    """Column of the number of units."""
+
+
+# Tables show the sd over the first of these units of which there is more than one.
+SPREADS = (
+    Spread(units="sections", sd="sd", n="n_sections"),
+    Spread(units="crops", sd="sd_crops", n="n_crops"),
+    Spread(units="seeds", sd="sd_seeds", n="n_seeds"),
+)
 
 
 def write_scores(scores: pd.DataFrame, path: str | os.PathLike[str]) -> None:
@@ -103,9 +122,11 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
 
 def spread(block: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Set `sd`, `sd_over` and `n` of one dataset by the first of `SPREADS` with more than one unit; and name it."""
-    for units, sd, n in SPREADS:
-        if (block[n] > 1).any():
-            return block.assign(sd=block[sd], sd_over=units, n=block[n]), f" ± sd over {units}"
+    for candidate in SPREADS:
+        n = block[candidate.n]
+        if (n > 1).any():
+            units = candidate.units
+            return block.assign(sd=block[candidate.sd], sd_over=units, n=n), f" ± sd over {units}"
     return block.assign(sd_over="", n=block["n_crops"]), ""
 
 

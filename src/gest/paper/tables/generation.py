@@ -29,7 +29,7 @@ def generation_markdown(summary: pd.DataFrame) -> str:
         for (method, variant), values in block.groupby(["method", "variant"], sort=False):
             by_metric = values.set_index("metric")
             scores = [format_score(by_metric.loc[metric]) for metric in METRICS]
-            counts = [str(values.iloc[0][column]) for _, _, column in SPREADS]
+            counts = [str(values.iloc[0][candidate.n]) for candidate in SPREADS]
             rows.append([method, variant, *scores, *counts])
         title = f"run {block['run'].iloc[0]}: {dataset}, genes: {gene_set} (mean{over})"
         blocks += [title, lay_out(rows), *list_failures(block)]

@@ -19,7 +19,7 @@ from gest.data.sources.stroke import read
 from gest.errors import UserError
 from gest.paper.ischemia.calls import measure_agreement, read_calls, split_truth, vote
 from gest.paper.ischemia.experiment import correlate, perturb_ischemia, place_regions, select_changed_genes
-from gest.paper.ischemia.reference import average_profile, find_core_degs, read_degs, select_region
+from gest.paper.ischemia.reference import Profile, average_profile, find_core_degs, read_degs, select_region
 from gest.paper.ischemia.score import score_calls
 from gest.paper.scores.table import COLUMNS
 from gest.roi import Circle
@@ -124,13 +124,13 @@ def test_the_mean_profile_is_scanpys(spots, vocabulary):
     """Shared genes have the model's target sum if they are all of its genes, else their usual part of it."""
     area = select_region(spots[0], "PIA_P")
     for genes in (list(vocabulary.genes), [*vocabulary.genes[:20], *(f"other_{i}" for i in range(20))]):
-        columns, profile = average_profile(area, genes, vocabulary)
+        profile = average_profile(area, genes, vocabulary)
         shared = [gene for gene in genes if gene in set(area.var_names)]
         usual = np.expm1(vocabulary.mean)
         total = vocabulary.normalisation["target_sum"] * usual[: len(shared)].sum() / usual.sum()
         expected = sc.pp.log1p(sc.pp.normalize_total(area[:, shared].copy(), target_sum=total, inplace=False)["X"])
-        assert [genes[column] for column in columns] == shared
-        np.testing.assert_allclose(profile, np.asarray(expected.mean(0)).ravel(), rtol=1e-5)
+        assert [genes[column] for column in profile.columns] == shared
+        np.testing.assert_allclose(profile.expression, np.asarray(expected.mean(0)).ravel(), rtol=1e-5)
     with pytest.raises(UserError, match="0 of the model's 40 genes are in the ischemia data"):
         average_profile(area, [f"other_{i}" for i in range(40)], vocabulary)
 
@@ -173,7 +173,7 @@ SETTINGS = {"degs": DEGS, "roi": ROI, "seeds": [4, 5], "sigmas": [0.5], "context
 
 @pytest.fixture
 def ischemia(sections, model, rng):
-    reference = np.arange(0, 40, 2), rng.random(20)
+    reference = Profile(columns=np.arange(0, 40, 2), expression=rng.random(20))
     return perturb_ischemia(sections[0], model, reference=reference, n_shuffles=2, unchanged=["gene_15"], **SETTINGS)
 
 

@@ -103,7 +103,7 @@ def _cached_folder(sums: Path) -> Path:
 
 
 def _fetch_from_web(url: str) -> Path:
-    """Fetch an archive, or of a folder `SHA256SUMS` and all files that it lists, into the cache."""
+    """Fetch an archive, or all files that the `SHA256SUMS` of a folder lists."""
     with tempfile.TemporaryDirectory() as temporary:
         name = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
         if name.endswith(ARCHIVES):

@@ -76,7 +76,7 @@ def scale_bar(ax: Axes) -> None:
 
 
 def colour_limits(values: np.ndarray) -> tuple[float, float]:
-    """Return the 1st and 99th percentile of values, so that outliers do not stretch a colour scale."""
+    """Return the 1st and 99th percentile, so that outliers do not stretch a scale."""
     low, high = np.percentile(values, [1, 99])
     return low, max(high, low + 1e-6)
 

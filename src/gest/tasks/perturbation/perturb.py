@@ -211,7 +211,7 @@ def compare(
 
 
 def _compute_shift(model: GeST, profiles: np.ndarray, changed: np.ndarray) -> tuple[np.ndarray, float]:
-    """Compute the change (r, T) that the model sees, and the share of changed meta cells."""
+    """Compute the change (r, T) the model sees, and the share of changed meta cells."""
     vocabulary = model.vocabulary
     before, after = vocabulary.tokenize(profiles), vocabulary.tokenize(changed)
     codebook = vocabulary.expression

@@ -137,7 +137,7 @@ class Surroundings:
 
 
 def _measure_half_diameter(roi: ROI, xy: np.ndarray) -> float:
-    """Return the radius of a circle, or the largest distance of cells from their mean, µm."""
+    """Return a circle's radius, or the largest distance of cells from their mean."""
     if isinstance(roi, Circle):
         return float(roi.radius)
     return float(np.linalg.norm(xy - xy.mean(0), axis=1).max())

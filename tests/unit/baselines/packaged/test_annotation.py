@@ -34,12 +34,12 @@ def runs(*methods):
     )
 
 
-def run(method, folder, **arrays):
-    inputs, outputs = folder / "inputs.npz", folder / "outputs.npz"
+def run(method, working_directory, **arrays):
+    inputs, outputs = working_directory / "inputs.npz", working_directory / "outputs.npz"
     np.savez(inputs, **arrays)
     command = [python(method), "-I", "-W", "ignore", SCRIPTS / f"{method}.py", inputs, outputs]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, cwd=working_directory, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return dict(np.load(outputs))
 

@@ -253,7 +253,7 @@ def method(task: Task, name: str) -> Method:
         if candidate.name == name:
             return candidate
     *others, last = names(task)
-    raise UserError(f"{task}: unknown method '{name}' (choose {', '.join(others)} or {last})")
+    raise UserError(f"{task}: unknown method '{name}' (choose {', '.join(others)} or {last}).")
 
 
 def model_names(task: Task) -> tuple[str, ...]:

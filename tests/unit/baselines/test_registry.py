@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gest.baselines import packaged, registry
 from gest.errors import UserError
@@ -71,3 +72,35 @@ def test_functions_can_be_imported():
 def test_an_unknown_method_is_refused_in_one_sentence():
     with pytest.raises(UserError, match=r"annotation: unknown method 'knn' \(choose gest, .* or majority\)"):
         registry.method("annotation", "knn")
+
+
+def test_the_default_configuration_lists_every_method():
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    for task in ("generation", "clustering", "annotation"):
+        assert set(config[task]["methods"]) == set(registry.names(task))
+
+
+def test_values_of_the_paper_are_of_known_methods():
+    known = {method.name for method in registry.METHODS} | {"ica_degs"}  # a baseline of the ischemia experiment
+    values = yaml.safe_load((ROOT / "config" / "paper_values.yaml").read_text())
+    assert set(methods_in(values)) <= known
+
+
+def methods_in(node):
+    """Yield the value of every key `method` below a node."""
+    if isinstance(node, list):
+        for item in node:
+            yield from methods_in(item)
+    elif isinstance(node, dict):
+        if "method" in node:
+            yield node["method"]
+        yield from methods_in(list(node.values()))
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/reproduction.md"])
+def test_documents_name_every_packaged_method(document):
+    text = (ROOT / document).read_text()
+    for task in ("clustering", "annotation"):
+        for method in registry.methods(task):
+            if method.environment:
+                assert method.rows[0].label in text

@@ -63,17 +63,17 @@ def run_packaged(method: str, **arrays: ArrayLike) -> dict[str, NDArray]:
     python = environment_python(method)
     environment = python.parent.parent
     if not python.exists():
-        raise UserError(f"{method}: {python} not found; create it with `snakemake {environment}`")
+        raise UserError(f"{method}: {python} not found; create it with `snakemake {environment}`.")
     script = Path(__file__).with_name(f"{method}.py")
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
         np.savez(inputs, **arrays)
         status = _run_script(python, script, inputs, outputs)
         if status in STOPPED:
-            sys.exit(f"{method}: stopped from outside, in {environment}")
+            sys.exit(f"{method}: stopped from outside, in {environment}.")
         if status:
             reason = "killed, as when memory runs out" if status in KILLED else f"exit status {status}"
-            raise UserError(f"{method}: failed in {environment} ({reason}); see its output above")
+            raise UserError(f"{method}: failed in {environment} ({reason}); see its output above.")
         with np.load(outputs) as loaded:
             return dict(loaded)
 

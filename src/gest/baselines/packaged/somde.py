@@ -42,7 +42,7 @@ def main(input_path: str, output_path: str) -> None:
     if bad:
         sys.exit(
             f"SOMDE: {bad} of {shape[0]} genes have no logarithm because the counts vary less than by chance; set "
-            "`svg.method: morans_i` for this dataset"
+            "`svg.method: morans_i` for this dataset."
         )
     table, _ = nodes.run()
     # A gene has several rows if several length scales fit it equally well.

@@ -49,7 +49,7 @@ def fit_packaged(
             section_names[i] += [section.obs["section"].iloc[0]] * counts[i][-1].shape[0]
     if not shared.any():
         raise UserError(
-            f"{method}: the training sections share none of the {len(shared)} genes; give sections of one panel"
+            f"{method}: the training sections share none of the {len(shared)} genes; give sections of one panel."
         )
     np.save(folder / "held.npy", shared)
     fits = []
@@ -74,7 +74,7 @@ def _fit_level(
     try:
         output = run_packaged(method, folder=str(folder / learnt), seeds=np.array(seeds), **inputs)
     except UserError as error:
-        failure = f"{error}; it was given {len(inputs['labels'])} cells"
+        failure = f"{str(error).removesuffix('.')}; it was given {len(inputs['labels'])} cells."
         return [FittedRun(method=method, level=level, seed=seed, learnt=learnt, status=failure) for seed in seeds]
     return [
         FittedRun(
@@ -125,7 +125,7 @@ def label_by_packaged(method: str, section: AnnData, folder: Path, fits: Sequenc
 def _panel_counts(section: AnnData, vocabulary: Vocabulary, method: str) -> tuple[sp.csr_matrix, np.ndarray]:
     """Return counts (n, T) of the vocabulary's genes, zero where the section lacks one, and (T,) which it has."""
     if section.uns["gest"]["x"] != "counts":
-        raise UserError(f"{method}: needs counts, but X of a section is normalised; leave the method out")
+        raise UserError(f"{method}: needs counts, but X of a section is normalised; leave the method out.")
     counts = read_matrix(section, method)
     zeros = sp.csr_matrix((section.n_obs, 1), dtype=counts.dtype)
     columns = match_genes(section, vocabulary)  # −1, the last column, for a missing gene

@@ -37,7 +37,7 @@ def represent_packaged(
         The section has no counts.
     """
     if section.uns["gest"]["x"] != "counts":
-        raise UserError(f"{method.name}: needs counts, but X of the section is normalised; leave the method out")
+        raise UserError(f"{method.name}: needs counts, but X of the section is normalised; leave the method out.")
     kept, status = np.arange(section.n_obs), "ok"
     if section.n_obs > limit:
         kept = np.sort(np.random.default_rng(0).choice(section.n_obs, limit, replace=False))
@@ -49,7 +49,7 @@ def represent_packaged(
             inputs["ligands"], inputs["receptors"] = ligand_receptor_pairs(organism, section.var_names)
         output = run_packaged(method.name, **inputs)
     except UserError as error:  # one method's failure must not take the others' rows away
-        failure = f"{error}; it was given {len(kept)} cells"
+        failure = f"{str(error).removesuffix('.')}; it was given {len(kept)} cells."
         return [Representation(method=method.name, seed=seed, status=failure) for seed in seeds]
 
     representations = []

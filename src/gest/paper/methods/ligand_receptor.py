@@ -36,7 +36,7 @@ def ligand_receptor_pairs(organism: str, genes: Iterable[str]) -> tuple[NDArray[
         If the organism is unknown, or the panel holds no pair.
     """
     if organism not in ORGANISMS:
-        raise UserError(f"clustering.organism: unknown value '{organism}' (choose human, mouse or simulated)")
+        raise UserError(f"clustering.organism: unknown value '{organism}' (choose human, mouse or simulated).")
     panel = set(genes)
     if organism == "simulated":
         pairs = simulated_pairs(max((int(gene[5:]) for gene in panel if re.fullmatch(r"gene_\d+", gene)), default=0))
@@ -46,7 +46,7 @@ def ligand_receptor_pairs(organism: str, genes: Iterable[str]) -> tuple[NDArray[
     if pairs.empty:
         raise UserError(
             f"nichecompass: the panel's {len(panel)} genes ({', '.join(sorted(panel)[:2])}, …) hold no ligand–receptor "
-            f"pair of {organism} (expected gene symbols); correct clustering.organism, or leave the method out"
+            f"pair of {organism} (expected gene symbols); correct clustering.organism, or leave the method out."
         )
     return pairs["ligand"].to_numpy().astype(str), pairs["receptor"].to_numpy().astype(str)
 

@@ -54,7 +54,7 @@ def test_the_peak_of_memory_is_the_methods_own(python):
 
 
 def test_mistakes_are_named(python):
-    with pytest.raises(UserError, match=r"^graphst: .*/python not found; create it with `snakemake \.venvs/spatial`$"):
+    with pytest.raises(UserError, match=r"^graphst: .* not found; create it with `snakemake \.venvs/spatial`\.$"):
         run_packaged("graphst")
     python("spatial", "#!/bin/sh\nexit 3\n")
     with pytest.raises(UserError, match=r"^graphst: failed in \.venvs/spatial \(exit status 3\)"):

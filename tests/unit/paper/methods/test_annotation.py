@@ -167,7 +167,7 @@ def test_a_run_that_fails_says_why_and_leaves_the_others(paths, vocabulary, pack
 
     def fails(method, **arrays):
         if "test_data" not in arrays and set(arrays["labels"]) <= {"cortex", "nuclei", "fibre_tract", "interstitium"}:
-            raise UserError("scanvi: it failed")
+            raise UserError("scanvi: it failed.")
         if "test_data" in arrays and len(packaged) > 2:
             raise UserError("scanvi: it failed later")
         return run(method, **arrays)
@@ -175,7 +175,7 @@ def test_a_run_that_fails_says_why_and_leaves_the_others(paths, vocabulary, pack
     monkeypatch.setattr(annotation_packaged, "run_packaged", fails)
     fit("scanvi", paths[:2], LEVELS, out=tmp_path / "s", vocabulary=vocabulary, training_cells=100)
     division, region = label(tmp_path / "s", paths[2])
-    assert division.status == "scanvi: it failed; it was given 100 cells"
+    assert division.status == "scanvi: it failed; it was given 100 cells."
     assert not division.covered.any()
     assert np.isnan(division.seconds)
     assert (region.status, region.covered.all(), region.seconds) == ("ok", True, 4.0)

@@ -89,11 +89,11 @@ def test_a_section_above_the_limit_is_sub_sampled(sections, packaged):
 
 def test_a_package_that_fails_says_why_in_its_rows(sections, monkeypatch):
     def fails(method, **arrays):
-        raise UserError(f"{method}: it ran out of memory")
+        raise UserError(f"{method}: it ran out of memory.")
 
     monkeypatch.setattr(clustering_packaged, "run_packaged", fails)
     runs = represent(sections[0], "graphst", **SETTINGS)
-    assert [run.status for run in runs] == ["graphst: it ran out of memory; it was given 500 cells"] * 2
+    assert [run.status for run in runs] == ["graphst: it ran out of memory; it was given 500 cells."] * 2
     labels = cut_representations(runs, sections[0], levels=["region"], algorithm="leiden")
     assert all((run.labels == "").all() for run in labels)
 

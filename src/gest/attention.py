@@ -1,4 +1,4 @@
-"""Spatial attention (Eq. 6): a cell attends to the cells before it and to itself, a target to i cells and to itself.
+"""Spatial attention (Eq. 6) between the cell and position tokens of a window.
 
 A sequence of 2L tokens is L cell tokens, then L position tokens. Cell token i sees cells 1..i, as in GPT (decision 11).
 The position token of x_{i+1} sees cells 1..i and itself, and no other position token. `spatial_mask` writes this down;
@@ -22,7 +22,7 @@ _FLASH_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_bac
 
 
 def spatial_mask(L: int) -> Tensor:
-    """Write out the mask of Eq. 6: true where the token of the row may attend to that of the column.
+    """Write out the mask of Eq. 6: true where a row's token may attend to a column's.
 
     Returns
     -------
@@ -43,12 +43,12 @@ def spatial_mask(L: int) -> Tensor:
 
 
 def _uses_cpu_kernel(q: Tensor) -> bool:
-    """Whether `gest.kernels.cpu` computes the attention; a machine with torch alone has no Numba."""
+    """Whether `gest.kernels.cpu` computes the attention; it needs Numba."""
     return q.device.type == "cpu" and q.dtype in (torch.float32, torch.bfloat16) and find_spec("numba") is not None
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tensor, n_seen: Tensor) -> Tensor:
-    """Attend to the first n_seen (U,) or (B, 1) of the cells and to the own key, by the CPU kernel."""
+    """Attend to the first n_seen (U,) or (B, 1) cells and to the own key on the CPU."""
     from gest.kernels.cpu import attend  # compiled at its first import, cached afterwards
 
     tensors = (x.float() for x in (q, k, v, k_own, v_own))
@@ -56,11 +56,11 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tensor, n_see
 
 
 class _TargetAttention(torch.autograd.Function):
-    """Attend causally to the cells by a fused kernel, and merge in each target's own key by log-sum-exp.
+    """Attend causally to the cells, and merge in each target's own key.
 
-    The fused backward pass is exact for the keys of the cells if it is given the merged output and log-sum-exp: it
-    recomputes P = exp(qk − lse) and D = Σ dO·O, which then belong to the whole softmax. The term of the own key is
-    added by hand.
+    A fused kernel attends to the cells, and the own key is merged in by log-sum-exp. The fused backward pass is exact
+    for the keys of the cells if it is given the merged output and log-sum-exp: it recomputes P = exp(qk − lse) and D =
+    Σ dO·O, which then belong to the whole softmax. The term of the own key is added by hand.
     """
 
     @staticmethod
@@ -85,7 +85,9 @@ class _TargetAttention(torch.autograd.Function):
 
 
 def spatial_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Compute attention under Eq. 6 without its mask, as two causal attentions over L keys.
+    """Compute attention under Eq. 6 without its mask.
+
+    It takes the time and memory of two causal attentions over L keys.
 
     Parameters
     ----------
@@ -115,7 +117,7 @@ def spatial_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def cell_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Compute the upper half of Eq. 6: cell token i attends to cells 1..i. All (B, H, L, d)."""
+    """Compute the upper half of Eq. 6: cell i attends to cells 1..i; all (B, H, L, d)."""
     if _uses_cpu_kernel(q):
         return _attend(q, k, v, k, v, torch.arange(q.shape[-2]))
     return functional.scaled_dot_product_attention(q, k, v, is_causal=True)
@@ -142,7 +144,7 @@ def target_attention(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tens
 
 
 def context_attention(q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tensor, n_seen: Tensor) -> Tensor:
-    """Let every target attend to all seen cells of its window and to itself: Eq. 6 with i = n_seen.
+    """Attend from every target to all seen cells and to itself: Eq. 6 with i = n_seen.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The configuration of a model and of its training, as `config.json` in a model directory stores it.
+"""The configuration of a model and its training, as `config.json` stores it.
 
 `Config` has a section for the model, the serialisation, the loss and the training; `config/README.md` lists all keys.
 """
@@ -13,7 +13,10 @@ from gest.utils.settings import check_bounds, convert, read_settings, setting
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """The decoder; by default the paper's L8H8, about one million parameters at T = 1122 (decision 6)."""
+    """The decoder; by default the paper's L8H8 (decision 6).
+
+    It has about one million parameters at T = 1122 genes.
+    """
 
     layers: int = setting(8, at_least=1)
     heads: int = setting(8, at_least=1)
@@ -80,7 +83,7 @@ class Config:
 
     @classmethod
     def of(cls, config: Self | Mapping[str, Any] | None) -> Self:
-        """Make a configuration from a mapping with the same nested keys, such as `config/config.yaml`.
+        """Make a configuration from a mapping, such as that of `config/config.yaml`.
 
         A `Config` is returned as it is. Other sections of the mapping (`datasets`, `generation`, ...) are ignored.
 

@@ -1,4 +1,4 @@
-"""The hierarchical cross-entropy over meta cells and their clusters (Eq. 9 and 10)."""
+"""Hierarchical cross-entropy over meta cells and their clusters (Eq. 9 and 10)."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ _TINY = 1e-30  # below this share of the largest probability, the sum over a gro
 
 
 def level_losses(logits: Tensor, targets: Tensor, levels: Tensor) -> Tensor:
-    """Compute the cross-entropy at each level of the hierarchy, the meta cells themselves first.
+    """Compute the cross-entropy at each level, the meta cells themselves first.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def level_losses(logits: Tensor, targets: Tensor, levels: Tensor) -> Tensor:
 
 
 def _log_space_losses(logits: Tensor, targets: Tensor, levels: Tensor) -> Tensor:
-    """Compute the losses (n, 3) of targets whose whole group is very unlikely: the sums of Eq. 9 in log space."""
+    """Compute losses (n, 3) of unlikely groups: the sums of Eq. 9 in log space."""
     groups = []
     for labels in levels:
         is_other = labels != labels[targets][:, None]  # (n, K)
@@ -58,7 +58,7 @@ def _log_space_losses(logits: Tensor, targets: Tensor, levels: Tensor) -> Tensor
 def hierarchical_loss(
     logits: Tensor, targets: Tensor, levels: Tensor, weights: Sequence[float] = (0.25, 0.25, 0.25, 0.25)
 ) -> Tensor:
-    """Compute the weighted sum of the cross-entropies at the four levels, averaged over targets (Eq. 10).
+    """Compute the weighted sum of the cross-entropies at the four levels (Eq. 10).
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def hierarchical_loss(
 
     Returns
     -------
-    A scalar.
+    A scalar, the mean over all targets.
 
     Examples
     --------

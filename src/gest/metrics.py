@@ -1,4 +1,4 @@
-"""Metrics: errors and correlations of predicted expression (section 4.1), and agreement of labels.
+"""Metrics of predicted expression (section 4.1) and of labels.
 
 The paper states neither the scale of its RMSE nor that of its Spearman correlation. Its errors are near sqrt(2) where
 there is almost no correlation, which is what sqrt(2 (1 - r)) between z-scored signals gives. So `rmse_z` is compared
@@ -152,10 +152,10 @@ def rmse_log(truth: ArrayLike, prediction: ArrayLike) -> Score:
 
 
 def spearman(truth: ArrayLike, prediction: ArrayLike) -> Score:
-    """Compute the Spearman correlation over genes, averaged over cells; ties by average ranks.
+    """Compute the Spearman correlation over genes, averaged over cells.
 
-    A cell whose prediction is constant over the genes counts as 0; a cell whose truth is constant is left out. Both are
-    counted. The mean profile alone scores high: genes differ more than cells do.
+    Ties get average ranks. A cell whose prediction is constant over the genes counts as 0; a cell whose truth is
+    constant is left out. Both are counted. The mean profile alone scores high: genes differ more than cells do.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def spearman(truth: ArrayLike, prediction: ArrayLike) -> Score:
 
 
 def spearman_z(truth: ArrayLike, prediction: ArrayLike) -> Score:
-    """Compute `spearman` of the per-gene z-scores, which lack the mean profile that all cells share.
+    """Compute `spearman` of z-scores per gene, without the mean profile of all cells.
 
     Genes constant in truth are left out; a gene whose prediction is constant over cells has z-score 0 in every cell.
 
@@ -230,7 +230,7 @@ def _mean_spearman(truth: NDArray[np.float64], prediction: NDArray[np.float64]) 
 def _pearson(
     a: NDArray[np.float64], b: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Correlate each row of a and b (0 if either is constant); also mark the constant rows of a and of b."""
+    """Correlate each row of a and b (0 if either is constant); mark constant rows."""
     r = np.clip((_z_scores(a) * _z_scores(b)).sum(axis=1) / max(a.shape[1], 1), -1.0, 1.0)
     return r, _constant(a), _constant(b)
 
@@ -264,7 +264,9 @@ def _pair(truth: ArrayLike, prediction: ArrayLike) -> tuple[NDArray[np.float64],
 
 
 def ami(truth: np.ndarray, labels: np.ndarray) -> float:
-    """Compute the adjusted mutual information of two labellings (n,): 1 if equal up to names, about 0 by chance.
+    """Compute the adjusted mutual information of two labellings (n,).
+
+    It is 1 if they are equal up to names, and about 0 by chance.
 
     Examples
     --------
@@ -277,7 +279,9 @@ def ami(truth: np.ndarray, labels: np.ndarray) -> float:
 
 
 def macro_f1(truth: np.ndarray, labels: np.ndarray) -> float:
-    """Compute the F1 score of labels (n,), averaged over the labels in the truth; 0 for one never predicted.
+    """Compute the F1 score of labels (n,), averaged over the labels in the truth.
+
+    A label that is never predicted scores 0.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The spatial context-aware decoder (section 3.3), and the directory that a model is saved in.
+"""The spatial context-aware decoder (section 3.3), and its model directory.
 
 `GeST` runs cell tokens and position tokens through its blocks as two streams (Eq. 6). Training runs whole windows
 (`encode`); prediction runs targets that see all cells of their window (`context`); a niche embedding reads one target
@@ -35,7 +35,7 @@ MARKER = "config.json"
 
 
 class Block(nn.Module):
-    """One pre-norm transformer layer; the attention between `split` and `join` is up to the caller."""
+    """One pre-norm transformer layer; the caller attends between `split` and `join`."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -53,13 +53,13 @@ class Block(nn.Module):
         return q, k, v
 
     def join(self, x: Tensor, attended: Tensor) -> Tensor:
-        """Add what was attended to, then feed forward: (B, n, D) and (B, H, n, d) -> (B, n, D)."""
+        """Add the attended values (B, H, n, d) to x (B, n, D), then feed forward."""
         x = x + self.dropout(self.project(attended.transpose(1, 2).flatten(-2)))
         return x + self.dropout(self.feed(self.norm_feed(x)))
 
 
 class GeST(nn.Module):
-    """The model: a decoder over the cells of a window and their positions, with its vocabulary.
+    """The model: a decoder over the cells of a window, with its vocabulary.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class GeST(nn.Module):
 
     @torch.no_grad()
     def _initialise(self) -> None:
-        """Start from the vocabulary: profiles are embedded and decoded along its principal components."""
+        """Start with profiles embedded and decoded along their principal components."""
         pca = torch.tensor(self.vocabulary.components[: self.config.model.width])  # (p, T)
         centred = self.codebook - torch.tensor(self.vocabulary.mean)
         spread = (centred @ pca.T).std(0, correction=0).clamp_min(1e-6)
@@ -132,25 +132,34 @@ class GeST(nn.Module):
         return torch.cat((x, y), dim=-1)
 
     def cell_tokens(self, tokens: Tensor, bins: Tensor) -> Tensor:
-        """Embed cells, gs(x) = g(x) + s(x): tokens (B, n), or expression (B, n, T), and bins (B, n, 2) -> (B, n, D)."""
+        """Embed cells, gs(x) = g(x) + s(x): (B, n, D).
+
+        `tokens` are (B, n), or expression (B, n, T); `bins` are (B, n, 2).
+        """
         if not self.quantised:
             return self.embed(tokens) + self.position_tokens(bins)
         rows = self.embed(self.codebook)  # only K different inputs: embed those, then gather
         return functional.embedding(tokens, rows) + self.position_tokens(bins)
 
     def output(self, h: Tensor) -> Tensor:
-        """Predict a target from its token (..., D): logits (..., K), or without quantisation expression (..., T)."""
+        """Predict a target from its token (..., D).
+
+        The output is logits (..., K), or without quantisation expression (..., T).
+        """
         return self.logits(h) if self.quantised else self.decode(self.hidden(self.norm(h)))
 
     def logits(self, h: Tensor) -> Tensor:
-        """Compute z = ŷ Wᵀ with ŷ = V h' + b (Eq. 7), folded to z = h' (W V)ᵀ + W b: (..., D) -> (..., K)."""
+        """Compute the logits of Eq. 7: (..., D) -> (..., K).
+
+        z = ŷ Wᵀ with ŷ = V h' + b is folded to z = h' (W V)ᵀ + W b.
+        """
         last = self.hidden(self.norm(h))
         with torch.autocast(h.device.type, enabled=False):  # bfloat16 rounds a logit of 100 by up to a quarter
             folded = self.codebook @ self.decode.weight  # (K, D)
             return functional.linear(last.to(folded.dtype), folded, self.codebook @ self.decode.bias)  # Eq. 7
 
     def encode(self, tokens: Tensor, bins: Tensor) -> Tensor:
-        """Run whole windows: tokens (B, N), bins (B, N, 2) -> position tokens (B, N − 1, D).
+        """Run whole windows: tokens (B, N), bins (B, N, 2) -> targets (B, N − 1, D).
 
         Here and below, tokens are expression (B, N, T) without quantisation.
         """
@@ -177,7 +186,7 @@ class GeST(nn.Module):
         return self.norm(self._streams(tokens, bins, target_bins))
 
     def _streams(self, tokens: Tensor, bins: Tensor, target_bins: Tensor) -> Tensor:
-        """Run L cells, and L targets of which the i-th sees cells 1..i; return the targets (B, L, D)."""
+        """Run L cells, and L targets of which the i-th sees cells 1..i: (B, L, D)."""
         x = self.dropout(self.cell_tokens(tokens, bins))  # the two streams of Eq. 6
         y = self.dropout(self.position_tokens(target_bins))
         for block in self.blocks:
@@ -188,7 +197,7 @@ class GeST(nn.Module):
         return y
 
     def forward(self, tokens: Tensor, bins: Tensor) -> Tensor:
-        """Predict each cell from those before it: tokens (B, N), bins (B, N, 2) -> `output` (B, N − 1, K or T).
+        """Predict each cell from those before it: `output` (B, N − 1, K or T).
 
         Output i is the prediction of cell i + 1 of the sequence. Padding goes to the end of a sequence, where no other
         token sees it.
@@ -196,7 +205,7 @@ class GeST(nn.Module):
         return self.output(self.encode(tokens, bins))
 
     def predict(self, tokens: Tensor, bins: Tensor, n_seen: Tensor, target_bins: Tensor) -> Tensor:
-        """Predict targets from all seen cells of their window, in parallel (A.2): `output` of `context`."""
+        """Predict targets from all seen cells of their window, in parallel (A.2)."""
         return self.output(self.context(tokens, bins, n_seen, target_bins))
 
     def context(self, tokens: Tensor, bins: Tensor, n_seen: Tensor, target_bins: Tensor) -> Tensor:
@@ -224,7 +233,7 @@ class GeST(nn.Module):
         return y
 
     def save(self, model_dir: str | os.PathLike) -> None:
-        """Save a complete model directory: weights, configuration, vocabulary, metrics, git commit.
+        """Save weights, configuration, vocabulary, metrics and git commit in a directory.
 
         Raises
         ------

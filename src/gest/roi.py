@@ -1,4 +1,4 @@
-"""Regions of interest: the cells of a section whose genes are perturbed (section 4.4).
+"""Regions of interest: the cells whose genes are perturbed (section 4.4).
 
 A region is a `Circle`, a `Polygon`, a `Label` or a `Mask`; `cells_of` marks the cells of a section that lie in it.
 Lengths and coordinates are in µm. `in_polygon` is the package's only point-in-polygon test.

@@ -1,4 +1,4 @@
-"""Windows of a section: find their cells, order them (Eq. 5), and bin their positions (A.3).
+"""Windows of a section: their cells, order (Eq. 5) and position bins (A.3).
 
 `Grid` finds the cells of a window, `serialize` puts them in order, and `position_bins` anchors them to integers. All
 coordinates are in µm. A window is a closed square: cells on its border belong to it.
@@ -29,7 +29,7 @@ class Tokens(NamedTuple):
 
 
 class Grid:
-    """An index of points by square tiles, to find the cells of a window without searching all of them.
+    """An index of points by square tiles, to find the cells of a window quickly.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Grid:
         return np.floor((xy - self.origin) / self.tile).astype(np.int64)
 
     def window(self, centre: np.ndarray, side: float) -> np.ndarray:
-        """Return the sorted indices of the cells in the square of this side around `centre` (2,), µm."""
+        """Return the sorted indices of the cells in a square around `centre` (2,), µm."""
         low, high = np.asarray(centre) - side / 2, np.asarray(centre) + side / 2
         (i0, j0), (i1, j1) = np.maximum(self._tile_of(low), 0), np.minimum(self._tile_of(high), self.shape - 1)
         if i0 > i1 or j0 > j1:
@@ -80,7 +80,7 @@ class Grid:
 def serialize(
     xy: np.ndarray, *, corner: np.ndarray, order: str = "ordinal", sharpness: float = 1.0, rng: np.random.Generator
 ) -> np.ndarray:
-    """Order the cells of a window at random, weighted by distance from a corner (Eq. 5).
+    """Order the cells of a window at random, by distance from a corner (Eq. 5).
 
     Eq. 5 draws cell by cell without replacement. The Gumbel trick draws the whole order at once, from the same
     distribution: sort by log weight + Gumbel noise.
@@ -122,7 +122,9 @@ def serialize(
 
 
 def position_bins(xy: np.ndarray, origin: np.ndarray, *, window: float, n_bins: int = 200) -> np.ndarray:
-    """Anchor coordinates to integers: the training window around `origin` is stretched over 0..n_bins (A.3).
+    """Anchor coordinates to integers (A.3).
+
+    The training window around `origin` is stretched over 0..n_bins.
 
     Parameters
     ----------
@@ -149,7 +151,7 @@ def position_bins(xy: np.ndarray, origin: np.ndarray, *, window: float, n_bins: 
 
 
 def stack(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Stack rows (n_i, ...) of integers or floats into one array (B, n, ...), padded with zeros at the end.
+    """Stack rows (n_i, ...) of numbers into one array (B, n, ...), padded with zeros.
 
     n is the longest n_i, rounded up to a multiple of 32.
     """

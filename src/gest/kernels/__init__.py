@@ -1,1 +1,4 @@
-"""Fast paths of `gest.attention`, one file per device; `gest.attention` holds the readable reference and chooses."""
+"""Fast paths of `gest.attention`, one file per device.
+
+`gest.attention` holds the readable reference and chooses the path.
+"""

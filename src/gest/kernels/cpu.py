@@ -1,4 +1,4 @@
-"""Attention on a CPU: every query attends to the first n cells and to one more key, its own.
+"""Attention on a CPU: every query attends to the first n cells and to its own key.
 
 This covers Eq. 6 (cell i sees cells 1..i − 1 and itself, target i cells 1..i and itself) and prediction, where a target
 sees all seen cells of its window and itself. PyTorch's fused kernel has no such mask, and heads as narrow as the
@@ -46,7 +46,10 @@ def of_bits(_context, _x):  # noqa: ANN001, ANN201
 
 @compiled
 def exp(x: float) -> float:
-    """Compute e^x for x ≤ 0 to 1e-7, as 2^t e^r by Cephes' polynomial; e^−87, which is negligible, below −87."""
+    """Compute e^x for x ≤ 0 to 1e-7, as 2^t e^r by Cephes' polynomial.
+
+    Below −87 it returns e^−87, which is negligible.
+    """
     x = float32(-87) if x < float32(-87) else x
     t = np.floor(x * float32(1.44269504) + float32(0.5))
     r = x - t * float32(0.693359375) + t * float32(2.12194440e-4)  # log 2 in two parts
@@ -62,7 +65,10 @@ def exp(x: float) -> float:
 
 @compiled
 def in_order(bits: int) -> int:
-    """Map the bits of floats to integers of the same order, whose maximum vectorises; its own inverse."""
+    """Map the bits of floats to integers of the same order; inverse to itself.
+
+    The maximum of integers vectorises.
+    """
     return int32(bits ^ int32(int32(bits >> int32(31)) & int32(0x7FFFFFFF)))
 
 
@@ -88,7 +94,7 @@ def exponentials(x: np.ndarray, n: int, top: float) -> float:
 
 @compiled
 def score_gradients(p: np.ndarray, dp: np.ndarray, n: int, lse: float, delta: float) -> None:
-    """Turn the scores in p[:n] into probabilities, and their gradients in dp[:n] into those of the scores."""
+    """Turn scores p[:n] into probabilities, and gradients dp[:n] into the scores'."""
     for j in range(n):
         p[j] = exp(p[j] - lse)
         dp[j] = p[j] * (dp[j] - delta)
@@ -168,7 +174,10 @@ def add_spread(p: np.ndarray, a: np.ndarray, i: int, out: np.ndarray, n: int) ->
 
 @compiled
 def table(rows: int) -> np.ndarray:
-    """Allocate a table of zeros that starts at a cache line: a register across two lines costs twice as much."""
+    """Allocate a table of zeros that starts at a cache line.
+
+    A vector register across two lines costs twice as much.
+    """
     memory = np.zeros(rows * BLOCK + LANES, np.float32)
     start = (-np.int64(memory.ctypes.data) % (4 * LANES)) // 4
     return memory[start : start + rows * BLOCK]
@@ -182,7 +191,7 @@ def row(x: np.ndarray, g: int) -> np.ndarray:
 
 @compiled
 def turn(x: np.ndarray, first: int, out: np.ndarray) -> None:
-    """Fill out (D, BLOCK) with the transpose of x (L, d) from row `first` on, padded with zeros."""
+    """Fill out (D, BLOCK) with x[first : first + BLOCK]ᵀ, padded with zeros."""
     out[:] = 0
     for j in range(min(BLOCK, x.shape[0] - first)):
         for c in range(x.shape[1]):
@@ -191,7 +200,10 @@ def turn(x: np.ndarray, first: int, out: np.ndarray) -> None:
 
 @compiled
 def within(reach: np.ndarray, i: int, j: int) -> tuple[int, int, int, int, int]:
-    """Count the keys of the block at j that queries i to i + 3 attend to; last the most, in whole registers."""
+    """Count the keys of the block at j that queries i to i + 3 attend to.
+
+    The fifth count is the largest of the four, rounded up to whole registers.
+    """
     n0, n1, n2, n3 = reach[i] - j, reach[i + 1] - j, reach[i + 2] - j, reach[i + 3] - j
     n0, n1, n2, n3 = min(max(n0, 0), BLOCK), min(max(n1, 0), BLOCK), min(max(n2, 0), BLOCK), min(max(n3, 0), BLOCK)
     return n0, n1, n2, n3, (max(n0, n1, n2, n3) + LANES - 1) // LANES * LANES
@@ -204,7 +216,10 @@ kernel = functools.partial(compiled, nogil=True, cache=True)
 
 @kernel(f"({GIVEN}, i8, i8)")
 def forward(q, k, v, k_own, v_own, seen, out, lse, start, stop):  # noqa: ANN001, ANN201
-    """Fill in the output (B, H, U, d) and log-sum-exp (B, H, U) of the pairs of window and head in start:stop."""
+    """Fill in the output (B, H, U, d) and log-sum-exp (B, H, U).
+
+    Only the pairs of window and head in start:stop are computed.
+    """
     _, H, U, d = q.shape
     rows, D, scale = (U + 3) // 4 * 4, (d + 3) // 4 * 4, float32(1 / np.sqrt(d))
     a, o = np.zeros((rows, D), np.float32), np.zeros((rows, D), np.float32)
@@ -244,7 +259,7 @@ def forward(q, k, v, k_own, v_own, seen, out, lse, start, stop):  # noqa: ANN001
 
 @kernel(f"({GIVEN}, {', '.join([IN] * 6)}, i8, i8)")
 def backward(q, k, v, k_own, v_own, seen, out, lse, grad, dq, dk, dv, dk_own, dv_own, start, stop):  # noqa: ANN001, ANN201
-    """Fill in the gradients of all five inputs for the pairs of window and head in start:stop."""
+    """Fill in the gradients of all five inputs for the pairs in start:stop."""
     _, H, U, d = q.shape
     rows, D, scale = (U + 3) // 4 * 4, (d + 3) // 4 * 4, float32(1 / np.sqrt(d))
     a, w, o = np.zeros((rows, D), np.float32), np.zeros((rows, D), np.float32), np.zeros((rows, D), np.float32)
@@ -320,7 +335,10 @@ OWNER = os.getpid()
 
 
 def run(alone: Callable[..., None], in_threads: Callable[..., None], *tensors: Tensor) -> None:
-    """Run a kernel on as many threads as torch uses; on one in a forked process, which has lost its threads."""
+    """Run a kernel on as many threads as torch uses.
+
+    A forked process has lost its threads and runs on one.
+    """
     arrays = [x.detach().numpy() for x in tensors]
     n = torch.get_num_threads() if os.getpid() == OWNER else 1
     if n == 1:
@@ -331,13 +349,16 @@ def run(alone: Callable[..., None], in_threads: Callable[..., None], *tensors: T
 
 
 def like(x: Tensor) -> Tensor:
-    """Allocate (B, H, n, d) laid out in memory as (B, n, H, d), the order that the model needs next."""
+    """Allocate (B, H, n, d), in memory as (B, n, H, d): the order the model needs."""
     B, H, n, d = x.shape
     return x.new_empty(B, n, H, d).transpose(1, 2)
 
 
 class Attention(torch.autograd.Function):
-    """Attend from queries (B, H, U, d) to the first `seen` (B, U) of the cells (B, H, L, d) and to their own keys."""
+    """Attend from queries to the first `seen` cells and to their own keys.
+
+    Queries and own keys are (B, H, U, d), cells (B, H, L, d), `seen` (B, U).
+    """
 
     @staticmethod
     def forward(ctx, q: Tensor, k: Tensor, v: Tensor, k_own: Tensor, v_own: Tensor, seen: Tensor) -> Tensor:  # noqa: ANN001, D102

@@ -1,4 +1,4 @@
-"""Batches of training windows: what a step trains on is a pure function of (seed, step)."""
+"""Batches of training windows, each a pure function of (seed, step)."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -68,7 +68,10 @@ class Windows:
     def prefetch(
         self, step: int, numbers: Sequence[int], device: torch.device
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Give the batches of a step and of all after it; a thread draws the next one while the model learns."""
+        """Give the batches of a step and of all later ones.
+
+        A thread draws the next batch while the model learns from this one.
+        """
         with ThreadPoolExecutor(1) as thread:
             future = thread.submit(self.batch, step, numbers, device)
             while True:
@@ -78,7 +81,10 @@ class Windows:
 
 
 def pad(windows: Sequence[tuple[np.ndarray, np.ndarray]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Make a batch of windows, each its tokens (N,), or expression (N, T), and bins (N, 2); see `Windows.batch`."""
+    """Pad windows of tokens (N,), or expression (N, T), and bins (N, 2) to a batch.
+
+    The result is that of `Windows.batch`, all of it on the device.
+    """
     lengths = torch.tensor([len(bins) for _, bins in windows])
     tokens, bins = (torch.from_numpy(stack(rows)) for rows in zip(*windows, strict=True))
     return tokens.to(device), bins.to(device), lengths.to(device)

@@ -1,4 +1,6 @@
-"""Training checkpoints: keyed by everything that affects the result, atomic, verified on load, locked to one run.
+"""Training checkpoints: keyed by all that affects the result, and safe from kills.
+
+They are written atomically, verified on load, and locked to one run.
 
 A checkpoint is a file `step-NNNNNNNNN.pt`: the sha256 of what follows, then the saved `TrainingState.to_dict`.
 """
@@ -34,7 +36,7 @@ _HASH_BYTES = 32
 
 
 class Checkpoints:
-    """A folder of checkpoints. Use as a context: the folder belongs to one training at a time.
+    """A folder of checkpoints, locked to one training; use as a context.
 
     Parameters
     ----------
@@ -81,7 +83,7 @@ class Checkpoints:
             self._lock.release()
 
     def overdue(self) -> bool:
-        """Whether so much time has passed since the last checkpoint that a kill would lose too much."""
+        """Whether a kill would lose too much time since the last checkpoint."""
         return time.monotonic() - self._saved_at > _MAX_SECONDS
 
     def save(self, step: int, state: dict[str, Any]) -> None:
@@ -114,7 +116,7 @@ class Checkpoints:
             ) from error
 
     def newest(self) -> dict[str, Any] | None:
-        """Read the newest undamaged state, onto the CPU of every process; None if there is none."""
+        """Read the newest undamaged state onto the CPU of every process, if any."""
         return self.group.compute_on_first(self._read_newest)
 
     def _read_newest(self) -> dict[str, Any] | None:
@@ -135,7 +137,10 @@ class Checkpoints:
 def run_key(
     config: Config, training: Sequence[Tokens], held_out: Sequence[Tokens], vocabulary: Vocabulary, seed: int
 ) -> str:
-    """Compute the key of a run: a hash of configuration, data, vocabulary, seed and the checkpoints' format."""
+    """Compute the key of a run: a hash of everything that affects its result.
+
+    That is the configuration, data, vocabulary and seed, and the format of the checkpoints.
+    """
     settings = asdict(config)
     for section, key, default in (
         ("model", "quantised", True),

@@ -1,4 +1,4 @@
-"""Several processes that train one model, one to a GPU: who they are, and what they exchange.
+"""Several processes that train one model, one per GPU.
 
 All of them run the same loop, each on its own shard of every batch. Sums over the processes come out equal, bit for
 bit, in every one of them, and so do the next weights. Only the first process writes and prints. `launch` starts them.
@@ -25,7 +25,7 @@ _TIMEOUT = timedelta(minutes=30)
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessGroup:
-    """The processes that train together, as one of them sees them; by default it is the only one."""
+    """The processes that train together, seen from one of them; by default alone."""
 
     rank: int = 0
     size: int = 1
@@ -68,7 +68,7 @@ SINGLE_PROCESS = ProcessGroup()
 
 @contextmanager
 def process_group(expected: int | None = None) -> Iterator[ProcessGroup]:
-    """Join the processes that `gest.training.launch` or torchrun started; a single process if none did.
+    """Join the processes that `gest.training.launch` or torchrun started, if any.
 
     If processes fail together, the first one to fail reports the error and the others end silently.
 
@@ -115,7 +115,10 @@ def process_group(expected: int | None = None) -> Iterator[ProcessGroup]:
 
 
 def _check_counts(size: int, *, expected: int, local_size: int, gpus: int) -> None:
-    """Raise UserError if processes and GPUs do not match; `local_size` and `gpus` are those of this machine."""
+    """Raise UserError if processes and GPUs do not match.
+
+    `local_size` and `gpus` count those of this machine.
+    """
     if size != expected:
         raise UserError(
             f"pretrain: {size} processes started, but --processes asks for {expected}; leave out torchrun, which "

@@ -1,4 +1,4 @@
-"""Start several training processes from one command, one to a GPU, and end them together."""
+"""Start several training processes from one command, and end them together."""
 
 import ctypes
 import logging
@@ -79,7 +79,10 @@ def _start_and_exit(processes: int, machines: int) -> None:
 
 
 def _end_with_launcher() -> None:
-    """Have this process stopped, as by a scheduler, if the launcher is killed: nothing else would end it."""
+    """Have this process stopped, as by a scheduler, if the launcher is killed.
+
+    Nothing else would end it.
+    """
     launcher = os.environ.get(_LAUNCHER)
     if launcher is None or sys.platform != "linux":
         return

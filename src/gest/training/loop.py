@@ -1,4 +1,4 @@
-"""The training loop: one plain loop over steps, resumable, in one process or several (section 3.4).
+"""The training loop: one plain loop over steps (section 3.4).
 
 What step t trains on is a pure function of (seed, t), so a run that is killed and resumed equals an uninterrupted one.
 Several processes share the windows of every step and train as one does; only the last bits of their sums differ. (With
@@ -102,7 +102,7 @@ def resume(state: TrainingState, checkpoints: Checkpoints | None, group: Process
 def synchronise(
     own_lengths: Tensor, batch_size: int, interruption: Interruption, group: ProcessGroup
 ) -> tuple[Tensor, bool]:
-    """Gather the lengths (B,) of all windows of a batch, and whether a signal came to any process."""
+    """Gather the lengths (B,) of a batch, and whether a signal came to any process."""
     lengths = own_lengths.new_zeros(batch_size)
     lengths[group.shard] = own_lengths
     interrupted = own_lengths.new_tensor([bool(interruption.signal_name)])

@@ -1,4 +1,4 @@
-"""The loss that training minimises (Eq. 10), on a batch and on held-out sections, and the loss it must beat."""
+"""The loss that training minimises (Eq. 10), and the loss that it must beat."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor) ->
 
 
 def level_weights(model: GeST) -> Tensor:
-    """Return α of Eq. 10 on the model's device: (4,), or (1,) for squared error, which is one loss."""
+    """Return α of Eq. 10 on the model's device: (4,), or (1,) for squared error."""
     return torch.tensor(model.config.loss.weights if model.quantised else (1.0,), device=model.device)
 
 
@@ -47,7 +47,7 @@ def level_weights(model: GeST) -> Tensor:
 def validate(
     model: GeST, sections: Sequence[Tokens], *, seed: int, group: ProcessGroup = SINGLE_PROCESS
 ) -> tuple[float, float]:
-    """Compute the loss (Eq. 10) and its first level on fixed windows of held-out sections.
+    """Compute the loss and its first level on fixed windows of held-out sections.
 
     The processes of the group share the windows.
     """
@@ -71,7 +71,10 @@ def validate(
 def marginal_loss(
     training: Sequence[Tokens], scored: Sequence[Tokens], vocabulary: Vocabulary, config: Config
 ) -> float:
-    """Compute the loss of predicting the training frequencies, or mean, everywhere: what a trained model must beat."""
+    """Compute the loss of predicting the training frequencies, or mean, everywhere.
+
+    A trained model must beat it.
+    """
     if not config.model.quantised:
         from gest.data.on_disk import error_of_mean
 

@@ -1,4 +1,4 @@
-"""Pre-train a model, and continue its training on other sections (sections 3.3, 3.4 and 4.2)."""
+"""Pre-train a model, and fine-tune it on other sections (sections 3.4 and 4.2)."""
 
 from __future__ import annotations
 
@@ -128,7 +128,9 @@ def pretrain(
 
 
 def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0) -> GeST:
-    """Continue generative training on other sections (section 4.2, "Ours-FT"); `model` itself is not changed.
+    """Continue generative training on other sections (section 4.2, "Ours-FT").
+
+    The model itself is not changed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Report on a training: its plan in one line, a progress bar with the throughput, and `log.csv`."""
+"""Report on a training: its plan, a progress bar with throughput, and `log.csv`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FIRST_REPORT = 20  # steps after which the throughput is printed
 
 
 def describe_training(model: GeST, training: Sequence[Tokens], held_out: Sequence[Tokens]) -> str:
-    """Describe in one line how long a training is, on which data, and the size of the model."""
+    """Describe a training in one line: length, data, and size of the model."""
     plan = model.config.pretraining
     length = f"{plan.target_cells:,} target cells" if plan.target_cells else f"{plan.steps:,} steps"
     return (

@@ -1,4 +1,4 @@
-"""Draw one training window at random: its place, optionally thinned and rotated, and its order (section 3.1)."""
+"""Draw training windows at random: place, thinning, rotation, order (section 3.1)."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def draw_window(
     states: np.ndarray | None = None,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one training window: a square with at least two cells, serialised (section 3.1).
+    """Draw one training window: a square with at least two cells, serialised.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def _draw_place(section: Tokens, grid: Grid, window: float, rng: np.random.Gener
 
 
 def thin(xy: np.ndarray, states: np.ndarray, *, window: float, rng: np.random.Generator) -> np.ndarray:
-    """Choose cells to keep, so that cell-type composition varies across the window independently of the tissue.
+    """Choose cells to keep, so that composition varies independently of the tissue.
 
     A smooth random field over the window says which states are favoured where; cells are kept with odds exp(3 s), where
     s is the field's product with the cell's state. The composition of one window then predicts nothing of another: a

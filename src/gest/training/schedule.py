@@ -1,4 +1,4 @@
-"""The schedule of a training: its learning rate, when it validates, and when it ends.
+"""The schedule of a training: learning rate, validations, and end.
 
 A training ends after a number of steps, or once it has predicted a number of target cells: models are compared at the
 same number of target cells (section 5), which windows of different sizes reach in different numbers of steps.
@@ -20,7 +20,7 @@ _VALIDATIONS = 20
 
 
 class Schedule:
-    """What depends on how far a training has come, as pure functions of the step and of the target cells predicted.
+    """The schedule, as pure functions of the step and the target cells predicted.
 
     Parameters
     ----------
@@ -33,13 +33,13 @@ class Schedule:
         self.target_cells = plan.target_cells
 
     def rate(self, step: int, cells: int) -> float:
-        """Share of the peak learning rate at a step; `cells` will have been predicted after it."""
+        """Return the share of the peak learning rate; `cells` include those of the step."""
         if not self.target_cells:
             return warmup_cosine(step, self.plan.warmup_steps, self.plan.steps)
         return warmup_cosine(cells, self.target_cells // _WARM_UP_PARTS, self.target_cells)
 
     def trim(self, lengths: Tensor, cells: int) -> Tensor:
-        """Shorten the windows (B,) of the last batch, so that `target_cells` is met exactly."""
+        """Shorten the windows (B,) of the last batch to meet `target_cells` exactly."""
         if not self.target_cells:
             return lengths
         spent = (lengths - 1).cumsum(0).clamp(max=self.target_cells - cells)
@@ -50,14 +50,14 @@ class Schedule:
         return cells >= self.target_cells if self.target_cells else step >= self.plan.steps
 
     def validates(self, step: int, cells_before: int, cells: int) -> bool:
-        """Whether the model is validated after this step, which began at `cells_before` target cells."""
+        """Whether the model is validated after this step, which began at `cells_before`."""
         if not self.target_cells:
             return step % self.plan.validate_every == 0 or self.is_finished(step, cells)
         return cells_before * _VALIDATIONS // self.target_cells < cells * _VALIDATIONS // self.target_cells
 
 
 def warmup_cosine(step: int, warmup: int, steps: int) -> float:
-    """Rise linearly from 0 to 1 over the warm-up, then fall as half a cosine to 0 at the last step."""
+    """Rise linearly from 0 to 1 in the warm-up, then fall as half a cosine to 0."""
     if step <= warmup:
         return step / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))

@@ -1,4 +1,4 @@
-"""Signals by which a scheduler announces the end of a job: noted, and acted on once a step is finished."""
+"""Signals that announce the end of a job, handled once a step is finished."""
 
 import signal
 from types import FrameType

@@ -1,4 +1,4 @@
-"""The state of a training: everything that a checkpoint stores and a resumed run restores."""
+"""The state of a training, which a checkpoint stores and a resumed run restores."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TrainingState:
         self.log, self.best = saved["log"], saved["kept"]
 
     def keep_if_best(self, validation_loss: float | None) -> None:
-        """Keep the weights if no validation loss was lower; always where there is no validation."""
+        """Keep the weights if no validation loss was lower, or if none is measured."""
         if validation_loss is None or self.best is None or validation_loss <= self.best["loss"]:
             weights = {name: w.detach().cpu().clone() for name, w in self.model.state_dict().items()}
             self.best = {"step": self.step, "loss": validation_loss, "model": weights}

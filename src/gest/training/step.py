@@ -94,7 +94,10 @@ def mixed_precision(device: torch.device) -> AbstractContextManager:
 
 @torch.no_grad()
 def find_broken_windows(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor, group: ProcessGroup) -> str:
-    """List the windows of a batch whose own loss is not finite; all if only their sum or its gradient is not."""
+    """List the windows of a batch whose loss is not finite.
+
+    If only the sum of losses or its gradient is not finite, all are listed.
+    """
     batch_size = model.config.pretraining.batch_size
     broken = torch.zeros(batch_size)
     lengths = lengths.to(model.device)

@@ -33,7 +33,9 @@ class VocabularySettings:
 
 
 def fit_sections(sections: Sections, settings: Mapping[str, Any], *, seed: int = 0) -> Vocabulary:
-    """Fit a vocabulary to training sections: genes, normalisation (decisions 32 and 2), then Algorithm 1.
+    """Fit a vocabulary to training sections.
+
+    Genes and the normalisation are chosen first (decisions 32 and 2), then Algorithm 1 finds the meta cells.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Simulate the files of one mouse of the ABC Atlas and read them: the import stage of `growth.py`.
+"""Simulate and read the files of one mouse of the ABC Atlas, for `growth.py`.
 
 At full size they equal Zhuang-ABCA-1 in layout and about in bytes: a dense float32 matrix of 4,167,870 cells in random
 order and 1,122 genes, in gzip chunks of (16281, 5); 2,846,908 of the cells are in 147 sections.
@@ -76,7 +76,10 @@ def make(folder: Path, passed: int, seed: int = 0) -> None:
 
 
 def write_matrix(file: h5py.File, n: int, rng: np.random.Generator) -> None:
-    """Write X from a few hundred chunks, compressed once; genes differ in their mean, cells in their total."""
+    """Write X from a few hundred chunks that are compressed once.
+
+    Genes differ in their mean, cells in their total.
+    """
     means = rng.lognormal(0, 1.2, (PATTERNS, CHUNK[1]))
     means *= MEAN_COUNT / means.mean()
     sizes = rng.gamma(2, 0.5, (PATTERNS, CHUNK[0], 1))
@@ -90,7 +93,7 @@ def write_matrix(file: h5py.File, n: int, rng: np.random.Generator) -> None:
 
 
 def read_and_write(folder: Path) -> dict[str, float]:
-    """Read the files and write the sections; return the number of cells and the seconds."""
+    """Read the files and write the sections; return cells and seconds."""
     start, cells = time.perf_counter(), 0
     sections = read(
         folder,

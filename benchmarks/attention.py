@@ -1,4 +1,4 @@
-"""Time attention under Eq. 6, forward and backward, against the softmax written out and the dense mask.
+"""Time attention under Eq. 6 against the softmax written out and the dense mask.
 
 B = 4 windows of L cells, 8 heads of width 12, as in the default model. Values and gradients are first compared with the
 softmax written out, in float64 and in the timed precision. Memory is measured in a separate process.
@@ -36,7 +36,10 @@ def both_ways(attend: Attention, q: Tensor, k: Tensor, v: Tensor, gradient: Tens
 
 
 def error(L: int, dtype: torch.dtype, device: torch.device) -> float:
-    """Compare values and gradients with the softmax written out; return the largest error."""
+    """Compare with the softmax written out; return the largest error.
+
+    Both values and gradients are compared.
+    """
     tensors = inputs(L, dtype, device, windows=1)
     exact = [x.detach().double().requires_grad_(i < 3) for i, x in enumerate(tensors)]
     difference = largest_error(both_ways(spatial_attention, *tensors), both_ways(written_out, *exact))
@@ -70,7 +73,10 @@ def measure(L: int, device: torch.device, repeats: int) -> list[dict]:
 
 
 def memory(L: int, path: str, device: torch.device) -> float:
-    """Measure the peak memory of one window, forward and backward, without queries, keys and values, MB."""
+    """Measure the peak memory of one window, forward and backward, MB.
+
+    Queries, keys and values are not counted.
+    """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     both_ways(PATHS[path], *inputs(8, dtype, device, windows=1))  # the first call needs more
     tensors = inputs(L, dtype, device, windows=1)

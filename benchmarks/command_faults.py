@@ -1,4 +1,6 @@
-"""Kill commands at random moments: a workflow with all its processes, or one process of a training in two.
+"""Kill commands at random moments: a workflow, or one process of a training.
+
+A workflow is killed with all its processes; a training runs in two.
 
 The other processes must end by themselves: one that outlives its command by a minute stops the benchmark.
 """
@@ -114,7 +116,9 @@ class Pair(NamedTuple):
 def kill_commands(
     name: str, kind: Callable[[Path], Workflow | Pair], *, folder: Path, kills: int, share: float, seed: int
 ) -> list[dict]:
-    """Kill commands, each five times before it may end, and compare their results with an undisturbed one.
+    """Kill commands, and compare their results with those of an undisturbed one.
+
+    Every command is killed five times before it may end.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Time a dry run of the paper's configuration, and count its jobs and how many of them are short.
+"""Time a dry run of the paper's configuration, and count its jobs and short jobs.
 
 How long the jobs of a rule take is read from the `benchmark:` files of the runs under `results`. Jobs of the toy run do
 little work, so short ones mostly start a process. A job that takes less than the overhead of a scheduler should be
@@ -39,7 +39,7 @@ def durations(results: Path, rules: list[str]) -> dict[str, float]:
 
 
 def processor_seconds() -> float:
-    """Return the processor time of the programs started from here, which other programs do not lengthen."""
+    """Return the processor time of child programs, which no other load lengthens."""
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     return spent.ru_utime + spent.ru_stime
 

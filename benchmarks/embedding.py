@@ -1,4 +1,4 @@
-"""Time zero-shot embedding against the training graph on the same niches, and in bfloat16.
+"""Time zero-shot embedding against the training graph, and in bfloat16.
 
 All cells lie in a square of 300 µm, so every niche of 600 µm holds all of them: 676, as many as a training window. The
 training graph runs both streams of Eq. 6 without gradients; only its last output is read.
@@ -38,7 +38,10 @@ def embed_in_bfloat16(model: GeST, section: Tokens) -> np.ndarray:
 
 
 def measure(device: torch.device, n_cells: int, repeats: int) -> list[dict]:
-    """Time the paths in turn; `error` is the largest difference, `cosine` the least similarity to float32."""
+    """Time the paths in turn.
+
+    `error` is the largest difference from the training graph, `cosine` the least similarity.
+    """
     model = default_model().to(device).eval()
     section = random_section(n_cells, density=n_cells / SIDE**2)
     works = {

@@ -1,4 +1,6 @@
-"""Kill trainings and workflows at random moments; resumed, they must end in the bytes of an undisturbed run.
+"""Kill trainings and workflows at random moments, and compare their results.
+
+Resumed, they must end in the bytes of an undisturbed run.
 
     python benchmarks/faults.py --folder FOLDER
 
@@ -91,7 +93,7 @@ class Training:
 
 
 def kill_trainings(folder: Path, *, kills: int, seed: int) -> list[dict]:
-    """Kill trainings, five times each, and compare their weights with those of an undisturbed one."""
+    """Kill trainings five times each, and compare weights with an undisturbed one."""
     rng = random.Random(seed)
     sections = simulate_sections(3)
     vocabulary = fit_sections(sections, VOCABULARY)

@@ -1,4 +1,4 @@
-"""Draw the figure of the benchmarks: attention, its memory, the step, methods, generation and growth."""
+"""Draw the figure of the benchmarks, with a panel for each of six results."""
 
 import pandas as pd
 from matplotlib.axes import Axes

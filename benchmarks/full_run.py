@@ -1,4 +1,7 @@
-"""Extrapolate the hours of the paper's full run, one mouse for training and one for tests, from measured rates."""
+"""Extrapolate the hours of the paper's full run from measured rates.
+
+One mouse is for training, one for tests.
+"""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +16,10 @@ PAPER_GPU_HOURS = 4 * 3  # four A800 for three hours
 
 
 def windows_of_hole(side: float, window: float = WINDOW) -> float:
-    """Count the windows that generate a square hole: one per seen cell within half a window, in every round."""
+    """Count the windows that generate a square hole.
+
+    In every round there is one for each seen cell within half a window of the hole, which then shrinks by as much.
+    """
     sides = np.arange(side, 0, -window)
     return float(DENSITY * ((sides + window) ** 2 - sides**2).sum())
 
@@ -65,7 +71,10 @@ def hours(tables: dict[str, pd.DataFrame]) -> list[dict]:
 def rate(
     tables: dict[str, pd.DataFrame], name: str, where: dict[str, object], column: str, *, gpu: bool
 ) -> tuple[float, float]:
-    """Look up a rate, that of the most cells if there are several, and the cores used; NaN if there is none."""
+    """Look up a rate and the cores it was measured on; NaN if there is none.
+
+    Of several rates, that of the most cells is returned.
+    """
     if name not in tables:
         return np.nan, np.nan
     table = tables[name]

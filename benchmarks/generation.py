@@ -1,4 +1,4 @@
-"""Measure the cost of generation against the number of unseen cells, and the share of padding.
+"""Measure the cost of generation against unseen cells, and the share of padding.
 
 1, 3 and 9 square holes of one size lie far apart in a section of 1,850 cells per mm², so unseen cells and windows are
 1, 3 and 9 times as many. They are generated with windows of 400 µm, which takes minutes; the default of 600 µm is
@@ -32,7 +32,10 @@ CASES = (Case(400, 200, 1), Case(400, 200, 3), Case(400, 200, 9), Case(600, 450,
 
 
 def section(case: Case, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Scatter cells xy (n, 2) over a row of tiles with a hole in each; tokens (n,) are −1 in the holes."""
+    """Scatter cells xy (n, 2) over a row of tiles with a hole in each.
+
+    Their tokens (n,) are −1 in the holes.
+    """
     tile = case.side + 2 * case.window  # no window reaches two holes
     rng = np.random.default_rng(seed)
     xy = rng.random((round(DENSITY * tile**2 * case.holes), 2)) * (tile * case.holes, tile)
@@ -56,7 +59,10 @@ class Counter:
         return self.predict(tokens, bins, n_seen, target_bins)
 
     def waste(self, generated: Generated) -> float:
-        """Compute the share of tokens that were padding; every target of a window gave one estimate."""
+        """Compute the share of tokens that were padding.
+
+        Every target of a window gave one estimate.
+        """
         return 1 - (self.seen + int(generated.estimates.sum())) / self.padded
 
 

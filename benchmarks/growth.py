@@ -71,7 +71,7 @@ def training_data(n_cells: int, folder: Path) -> Done:
 
 @torch.no_grad()
 def embedding(n_cells: int, folder: Path) -> Done:
-    """Embed some niches of a section with all cells, as `gest.tasks.embed.embed_tokens` does."""
+    """Embed some niches of a section with all cells, as `embed_tokens` does."""
     model = default_model().to(DEVICE).eval()
     niches = Niches(random_section(n_cells), model.config)
     chosen = np.random.default_rng(0).choice(n_cells, min(NICHES, n_cells), replace=False)
@@ -128,7 +128,7 @@ FILES = {"import": "atlas", "vocabulary": "sections", "tokenise": "sections"}
 
 
 def row(stage: str, n_cells: int, result: dict) -> dict:
-    """Make a row of the results, with the time of a part of the cells scaled to all of them."""
+    """Make a row of the results; the time of a part is scaled to all cells."""
     labels = {"stage": stage, "cells": n_cells, "status": result["status"]}
     if result["status"] != "ok":
         return labels

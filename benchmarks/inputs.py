@@ -1,4 +1,4 @@
-"""Inputs of the benchmarks: the default model with untrained weights, and random tissue.
+"""Inputs of the benchmarks: an untrained default model, and random tissue.
 
 Real weights and tissue would cost the same time.
 """
@@ -43,7 +43,7 @@ def default_model(config: Any = None, *, vocabulary: Vocabulary | None = None, s
 
 
 def random_windows(model: GeST, size: int, length: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw an unpadded batch as of `gest.training.batches.Windows`: tokens (B, N), bins (B, N, 2), lengths (B,)."""
+    """Draw an unpadded batch: tokens (B, N), bins (B, N, 2), lengths (B,)."""
     rng = np.random.default_rng(seed)
     tokens = rng.integers(len(model.vocabulary), size=(size, length))
     bins = rng.integers(model.config.model.position_bins + 1, size=(size, length, 2))

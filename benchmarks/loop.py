@@ -1,4 +1,4 @@
-"""Measure what `gest.pretrain` spends around the training step, in real steps of the default model.
+"""Measure the time that `gest.pretrain` spends around the training step.
 
 A step lasts from the call for its losses to the end of the optimiser; everything else (waiting for windows, copying,
 logging, saving) is around it. A thread draws, orders and bins windows while the step before theirs runs; their time is
@@ -89,7 +89,9 @@ def measure(steps: int, windows: int, save_every: int, window: float) -> list[di
 
 
 def account(seconds: dict[str, list[float]], *, save_every: int) -> list[dict]:
-    """Divide the time of a step into parts, without the first steps; spread what happens at intervals.
+    """Divide the time of a step into parts, and spread what happens at intervals.
+
+    The first steps are left out.
 
     Parameters
     ----------

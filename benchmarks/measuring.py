@@ -1,4 +1,4 @@
-"""Shared by all benchmarks: measure time and memory, describe the machine, write results.
+"""Measure time and memory, describe the machine, write results.
 
 A reference and the fast path take turns, so that other load on the machine affects both; medians are compared. Memory
 is measured in a separate process, as the kernel reports it (Linux).
@@ -22,7 +22,7 @@ import torch
 
 
 class Ratio(NamedTuple):
-    """Time of the reference over time of the fast path: median and quartiles over rounds."""
+    """Time of the reference over that of the fast path: median and quartiles."""
 
     median: float
     low: float
@@ -42,7 +42,7 @@ def devices() -> list[torch.device]:
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """Describe the machine, for every row of the results; nothing identifies its owner."""
+    """Describe the machine for every row of the results, without naming its owner."""
     cuda = device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(device) if cuda else "cpu",
@@ -54,7 +54,7 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Return the model of the processor, if known, and the widest instructions that PyTorch uses on it."""
+    """Return the model of the processor and the widest instructions PyTorch uses."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
     return f"{model}, {torch.backends.cpu.get_cpu_capability()}"
@@ -66,7 +66,10 @@ def autocast(device: torch.device) -> torch.autocast:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies in half precision; on a CPU that does not, PyTorch is hundreds of times slower."""
+    """Whether a device multiplies in half precision.
+
+    On a CPU that does not, PyTorch is hundreds of times slower.
+    """
     if device.type != "cpu":
         return True
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -82,7 +85,10 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def turns(works: Mapping[Any, Callable[[], Any]], repeats: int) -> dict[Any, np.ndarray]:
-    """Time functions in turn, after one round that does not count: name to (repeats,) seconds."""
+    """Time functions in turn: name to (repeats,) seconds.
+
+    A first round does not count.
+    """
     rounds = [{name: seconds(work) for name, work in works.items()} for _ in range(repeats + 1)]
     return {name: np.array([times[name] for times in rounds[1:]]) for name in works}
 
@@ -94,7 +100,10 @@ def ratio(reference: np.ndarray, fast: np.ndarray) -> Ratio:
 
 
 def memory_mb(kind: str = "VmHWM") -> float:
-    """Return the resident memory of this process, MB: its peak (`VmHWM`) or its present value (`VmRSS`)."""
+    """Return the resident memory of this process, MB.
+
+    `VmHWM` is its peak, `VmRSS` its present value.
+    """
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(kind)) / 1024
 
@@ -105,7 +114,7 @@ def machine_memory_mb() -> float:
 
 
 def extra_memory_mb(work: Callable[[], Any], device: torch.device) -> float:
-    """Measure the peak memory that a function needs in addition to what was in use before, MB."""
+    """Measure the peak of the additional memory that a function needs, MB."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
@@ -119,9 +128,11 @@ def extra_memory_mb(work: Callable[[], Any], device: torch.device) -> float:
 
 
 def in_process(script: str, *arguments: Any, limit: float | None = None) -> dict[str, Any]:
-    """Run a part of a benchmark in a separate process; the last line that it prints is its result, as JSON.
+    """Run a part of a benchmark in a separate process.
 
-    The `status` of the result says whether it took longer than `limit` seconds, or died.
+    The last line that it prints is its result, as JSON.
+
+    Its `status` says whether it took longer than `limit` seconds, or died.
     """
     command = [sys.executable, script, *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
@@ -141,19 +152,22 @@ def in_process(script: str, *arguments: Any, limit: float | None = None) -> dict
 
 
 def done(result: dict[str, Any], what: str) -> dict[str, Any]:
-    """Return the result of `in_process` without its status; end the benchmark if it failed."""
+    """Return the result of `in_process` without its status; exit if it failed."""
     if result["status"] != "ok":
         raise SystemExit(f"{what}: {result['status']}.")
     return {name: value for name, value in result.items() if name != "status"}
 
 
 def results(quick: bool) -> Path:
-    """Return the folder of results; those of a quick run mean nothing and have a separate folder."""
+    """Return the folder of results.
+
+    Those of a quick run mean nothing and have a separate folder.
+    """
     return Path("results/benchmarks/quick" if quick else "results/benchmarks")
 
 
 def write(name: str, rows: Sequence[Mapping[str, Any]], *, quick: bool) -> None:
-    """Write rows as `results/benchmarks/NAME.csv`, with four significant digits, and print them."""
+    """Write rows with four significant digits as `NAME.csv`, and print them."""
     table = pd.DataFrame(rows)
     results(quick).mkdir(parents=True, exist_ok=True)
     table.to_csv(results(quick) / f"{name}.csv", index=False, float_format="%.4g")

@@ -1,4 +1,4 @@
-"""Time the embedding of a section by GeST, zero-shot, and by the packaged methods, against its size.
+"""Time the embedding of sections by GeST, zero-shot, and by packaged methods.
 
 Sections are simulated: 1,850 cells per mm², 1,122 genes; niches of 600 µm; one seed. GeST's weights are untrained,
 which does not change its time; the seconds of the other methods include their training on the section. These methods

@@ -1,4 +1,4 @@
-"""Readable mathematics of the model, the reference of the fast path for values, gradients and time.
+"""Readable mathematics of the model: the reference of the fast path.
 
 Everything is computed from the named weights of a GeST, without its code. Dropout is left out.
 
@@ -33,7 +33,7 @@ def dense_mask(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def logits(model: GeST, tokens: Tensor, bins: Tensor, attend: Attention) -> Tensor:
-    """Predict each cell from those before it: tokens (B, N), bins (B, N, 2) -> (B, N − 1, K)."""
+    """Predict each cell from those before it: logits (B, N − 1, K)."""
     w = dict(model.named_parameters())
 
     def linear(name: str, x: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ def logits(model: GeST, tokens: Tensor, bins: Tensor, attend: Attention) -> Tens
 
 
 def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor, attend: Attention) -> Tensor:
-    """Compute the mean losses (4,) of all targets, level by level, as `gest.training.objective.window_losses`."""
+    """Compute the mean losses (4,) as `gest.training.objective.window_losses` does."""
     targets = tokens[:, 1:]
     real = torch.arange(targets.shape[1], device=tokens.device) < lengths[:, None] - 1
     log_p = logits(model, tokens, bins, attend)[real].float().log_softmax(-1)  # Eq. 8
@@ -72,13 +72,16 @@ def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor, at
 
 
 def largest_error(values: list[Tensor], expected: list[Tensor]) -> float:
-    """Return the largest difference of any pair of tensors, relative to the largest expected value of its pair."""
+    """Return the largest difference of any pair of tensors.
+
+    It is relative to the largest expected value of the pair.
+    """
     pairs = ((a.detach(), b.detach()) for a, b in zip(values, expected, strict=True))
     return max(float((a - b).abs().max() / b.abs().max().clamp_min(1e-30)) for a, b in pairs)
 
 
 def gradients(losses: Tensor, model: GeST) -> list[Tensor]:
-    """Compute the gradients of the mean loss (Eq. 10) by every weight that it depends on."""
+    """Compute the gradients of the mean loss (Eq. 10) by all weights it depends on."""
     all_gradients = torch.autograd.grad(losses.mean(), list(model.parameters()), allow_unused=True)
     return [gradient for gradient in all_gradients if gradient is not None]
 

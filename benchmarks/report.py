@@ -1,4 +1,6 @@
-"""Write `docs/performance.md` and a figure from `results/benchmarks/*.csv`; missing results are "not measured".
+"""Write `docs/performance.md` and a figure from `results/benchmarks/*.csv`.
+
+Missing results are "not measured".
 
 The results are kept in `benchmarks/measured`: copied back to `results/benchmarks`, they give the same page.
 """
@@ -53,7 +55,7 @@ def on_gpu(*needed: pd.DataFrame) -> str:
 
 
 def machines(tables: Tables) -> str:
-    """Describe the machine; if there are several, each with the parts that were measured on it."""
+    """Describe the machine, or several with the parts that were measured on each."""
     keys = ["processor", "cores", "threads", "torch", "device"]
     labelled = [
         rows[keys].assign(part=name.partition("_")[0]) for name, rows in tables.items() if set(keys) <= set(rows)
@@ -177,7 +179,7 @@ def embedding(tables: Tables) -> list[str]:
 
 
 def full(sizes: pd.DataFrame) -> str:
-    """Extrapolate the number of cells at which a method fills the memory of the machine."""
+    """Extrapolate the number of cells at which a method fills the memory."""
     known = sizes[sizes["status"] == "ok"].tail(2)
     if len(known) < 2:
         return MISSING

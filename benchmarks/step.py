@@ -1,4 +1,6 @@
-"""Time a training step of the default model (forward, loss, backward, clipping, AdamW) on 4 windows of 676 cells.
+"""Time a training step of the default model on 4 windows of 676 cells.
+
+A step is forward, loss, backward, clipping and AdamW.
 
 It is compared with the readable model (`reference.py`): fused attention with the dense mask, or the softmax written
 out; expression gathered for every cell, codebook not folded. All share the weights of one model, and losses and
@@ -28,7 +30,9 @@ OPERATORS = 15
 
 
 def operations(shape: ModelConfig, *, windows: int, length: int, n_metacells: int, n_genes: int) -> dict[str, float]:
-    """Count the multiplications and additions of a step; a backward pass counts as two forward passes.
+    """Count the multiplications and additions of a step.
+
+    A backward pass counts as two forward passes.
 
     The input is embedded, and Eq. 7 folded, once for all K meta cells. In the last layer only the keys and values of
     the cells are needed.
@@ -45,7 +49,7 @@ def operations(shape: ModelConfig, *, windows: int, length: int, n_metacells: in
 
 
 def product(device: torch.device, dtype: torch.dtype, n: int) -> Callable[[], Tensor]:
-    """Make a function that computes a large matrix product, n × n: the machine at its best."""
+    """Make a function that computes a large matrix product, n × n."""
     a = torch.randn(n, n, device=device, dtype=dtype)
     return lambda: a @ a
 
@@ -61,7 +65,10 @@ def step(losses: Callable[[], Tensor], model: GeST, optimiser: torch.optim.Optim
 
 
 def measure(device: torch.device, windows: int, length: int, repeats: int) -> tuple[list[dict], list[dict], list[dict]]:
-    """Measure the steps, the operators that take the most time, and the share of the peak: three lists of rows."""
+    """Measure the steps, the slowest operators, and the share of the peak.
+
+    Three lists of rows are returned.
+    """
     model = default_model().to(device)
     batch = random_windows(model, windows, length)
     works = {

@@ -1,4 +1,6 @@
-"""Compare the vocabulary with scanpy and scikit-learn: time, memory and accuracy of fitting and tokenising.
+"""Compare the vocabulary with scanpy and scikit-learn.
+
+Time, memory and accuracy of fitting and tokenising are measured.
 
 Sections are simulated: up to 19,367 cells and 1,122 genes each, about 10 % of the counts above zero, cells mixed from
 300 types. Each part runs in a separate process. The fit is compared with scanpy's PCA and scikit-learn's
@@ -54,7 +56,10 @@ def make(folder: Path, n_cells: int, seed: int = 0) -> None:
 
 
 def draw(n: int, ends: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> sp.csr_matrix:
-    """Draw counts: gamma-Poisson totals; each count follows the profile of the cell's type or of a second one."""
+    """Draw counts (n, T) of cells that mix two types.
+
+    Totals are gamma-Poisson; each count follows the profile of the cell's type or of a second one.
+    """
     own, other = rng.choice(TYPES, (2, n), p=share)
     cell = np.repeat(np.arange(n), 1 + rng.poisson(rng.gamma(4, 38, n)))
     mixed = rng.random(n) ** 3 / 2

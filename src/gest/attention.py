@@ -43,7 +43,7 @@ def spatial_mask(L: int) -> Tensor:
 
 
 def _uses_cpu_kernel(q: Tensor) -> bool:
-    """Whether `gest.kernels.cpu` computes the attention; it needs Numba."""
+    """Return whether `gest.kernels.cpu` computes the attention; it needs Numba."""
     return q.device.type == "cpu" and q.dtype in (torch.float32, torch.bfloat16) and find_spec("numba") is not None
 
 

@@ -1,8 +1,8 @@
 """The spatial context-aware decoder (section 3.3), and its model directory.
 
 `GeST` runs cell tokens and position tokens through its blocks as two streams (Eq. 6). Training runs whole windows
-(`encode`); prediction runs targets that see all cells of their window (`context`); a niche embedding reads one target
-(`niche`). `GeST.save` and `read_model` write and read a model directory.
+(`encode`); prediction and niche embedding run targets that see all cells of their window (`context`); annotation runs
+whole niches (`niche`). `GeST.save` and `read_model` write and read a model directory.
 
 Shapes: B windows, N cells of a window, L = N − 1, U targets, K meta cells, T genes, D width.
 """
@@ -144,14 +144,14 @@ class GeST(nn.Module):
     def output(self, h: Tensor) -> Tensor:
         """Predict a target from its token (..., D).
 
-        The output is logits (..., K), or without quantisation expression (..., T).
+        The output is logits (..., K) or, without quantisation, expression (..., T).
         """
         return self.logits(h) if self.quantised else self.decode(self.hidden(self.norm(h)))
 
     def logits(self, h: Tensor) -> Tensor:
         """Compute the logits of Eq. 7: (..., D) -> (..., K).
 
-        z = ŷ Wᵀ with ŷ = V h' + b is folded to z = h' (W V)ᵀ + W b.
+        z = ŷ Wᵀ with ŷ = V h' + b is computed as z = h' (W V)ᵀ + W b.
         """
         last = self.hidden(self.norm(h))
         with torch.autocast(h.device.type, enabled=False):  # bfloat16 rounds a logit of 100 by up to a quarter
@@ -238,7 +238,7 @@ class GeST(nn.Module):
         Raises
         ------
         UserError
-            Something else than a model has that name.
+            `model_dir` exists and is not a model directory.
         """
         from safetensors.torch import save_file
 
@@ -252,12 +252,12 @@ class GeST(nn.Module):
 
 
 def read_model(folder: Path) -> GeST:
-    """Read a model directory; the model is on the CPU and ready to predict.
+    """Read a model directory: a model on the CPU, in evaluation mode.
 
     Raises
     ------
     UserError
-        The directory or one of its files is missing, or they do not belong together.
+        A file is missing or damaged, or the files do not belong together.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -1,6 +1,6 @@
 """Windows of a section: their cells, order (Eq. 5) and position bins (A.3).
 
-`Grid` finds the cells of a window, `serialize` puts them in order, and `position_bins` anchors them to integers. All
+`Grid` finds the cells of a window, `serialize` orders them, and `position_bins` maps their positions to integers. All
 coordinates are in µm. A window is a closed square: cells on its border belong to it.
 """
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # this module must work with NumPy alone
 
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float64)
 """The four vertices of the unit square."""
-_LENGTH_MULTIPLE = 32  # of padded batches: the CPU's kernels keep a plan in memory for every new shape
+_LENGTH_MULTIPLE = 32  # padded lengths are multiples of it: CPU kernels keep a plan in memory for every new shape
 
 
 class Tokens(NamedTuple):
@@ -66,7 +66,7 @@ class Grid:
         (i0, j0), (i1, j1) = np.maximum(self._tile_of(low), 0), np.minimum(self._tile_of(high), self.shape - 1)
         if i0 > i1 or j0 > j1:
             return np.empty(0, dtype=np.int64)
-        # Tiles of one row are neighbours in the order, so a row is one slice.
+        # The tiles of one row are contiguous in `order`, so a row is one slice.
         rows = []
         for i in range(i0, i1 + 1):
             first, last = i * self.shape[1] + j0, i * self.shape[1] + j1
@@ -80,7 +80,7 @@ class Grid:
 def serialize(
     xy: np.ndarray, *, corner: np.ndarray, order: str = "ordinal", sharpness: float = 1.0, rng: np.random.Generator
 ) -> np.ndarray:
-    """Order the cells of a window at random, by distance from a corner (Eq. 5).
+    """Draw an order of a window's cells, weighted by distance from a corner (Eq. 5).
 
     Eq. 5 draws cell by cell without replacement. The Gumbel trick draws the whole order at once, from the same
     distribution: sort by log weight + Gumbel noise.
@@ -122,7 +122,7 @@ def serialize(
 
 
 def position_bins(xy: np.ndarray, origin: np.ndarray, *, window: float, n_bins: int = 200) -> np.ndarray:
-    """Anchor coordinates to integers (A.3).
+    """Map coordinates to integer bins (A.3).
 
     The training window around `origin` is stretched over 0..n_bins.
 
@@ -137,7 +137,7 @@ def position_bins(xy: np.ndarray, origin: np.ndarray, *, window: float, n_bins: 
 
     Returns
     -------
-    (..., 2) integers in [0, n_bins]; points outside are moved to the edge.
+    (..., 2) integers in [0, n_bins]; points outside are clipped.
 
     Examples
     --------
@@ -151,7 +151,7 @@ def position_bins(xy: np.ndarray, origin: np.ndarray, *, window: float, n_bins: 
 
 
 def stack(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Stack rows (n_i, ...) of numbers into one array (B, n, ...), padded with zeros.
+    """Stack B arrays (n_i, ...) into one (B, n, ...), padded with zeros.
 
     n is the longest n_i, rounded up to a multiple of 32.
     """

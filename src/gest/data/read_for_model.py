@@ -1,7 +1,7 @@
-"""Read a section for a model: coordinates in µm, normalised expression, and a warning of empty cells.
+"""Read a section for a model: coordinates in µm, normalised expression, and a warning about empty cells.
 
-Every task reads its sections here. `read_for_model` gives the parts that generation and perturbation need;
-`to_model_input` gives the tokens that embedding and annotation need.
+Every task reads its sections here. `read_for_model` returns the parts that generation and perturbation need;
+`to_model_input` returns the tokens that embedding and annotation need.
 """
 
 import tempfile
@@ -35,7 +35,7 @@ class SectionForModel:
     has_counts: np.ndarray
     """(m,) booleans: false for a cell whose profile is empty."""
     columns: np.ndarray
-    """(T,) the section's column of each of the model's genes, −1 where it is missing."""
+    """(T,) the index of each model gene among the section's columns, −1 where it is missing."""
 
 
 def read_for_model(
@@ -48,14 +48,15 @@ def read_for_model(
     section
         One section: counts in `X`, `obsm["spatial"]` (n, 2) in µm.
     empty_cells
-        What becomes of cells without counts, e.g. "they are left out"; the end of the warning that counts them.
+        End of the warning about cells without counts: what happens to them, e.g. "they are left out".
     seen
         (n,) booleans: cells whose expression may be read; all by default.
 
     Raises
     ------
     UserError
-        Coordinates cannot be µm, too few genes are shared, or `X` holds other values than the model was trained on.
+        Coordinates cannot be µm, too few genes are shared, or `X` does not hold the kind of values
+        (counts or normalised) that the model was trained on.
     """
     xy = check_coordinates(section)
     seen_cells = section if seen is None else section[seen]
@@ -68,7 +69,10 @@ def read_for_model(
 
 
 def to_model_input(section: AnnData, model: "GeST", *, empty_cells: str = "their profile is read as empty") -> Tokens:
-    """Tokenise a section for a model; without quantisation, its expression is kept in a temporary file on disk."""
+    """Tokenise a section for a model.
+
+    Without quantisation, its expression is kept in a temporary file on disk.
+    """
     read = read_for_model(section, model.vocabulary, empty_cells=empty_cells)
     tokens = model.vocabulary.tokenize(read.expression)
     rows = None if model.quantised else on_disk(read.expression, Path(tempfile.gettempdir()))

@@ -1,6 +1,7 @@
-"""Find the folder of a model, wherever the model is: a folder, an archive, a url or the Hugging Face Hub.
+"""Find the folder of a model, whether it is a folder, an archive, a URL or on the Hugging Face Hub.
 
-`local_folder` fetches and unpacks what is not a folder of this machine, into a cache; `verify` checks its hashes.
+`local_folder` fetches and unpacks anything but a local folder into a cache; `verify` compares the files with their
+hashes.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 def local_folder(where: str | os.PathLike) -> Path:
     """Find the folder of a model, fetched and unpacked if needed, and verify it.
 
-    Every file is compared with `SHA256SUMS`, which a folder of this machine may lack.
+    Every file is compared with `SHA256SUMS`, which a local folder may lack.
 
     Parameters
     ----------
     where
-        A folder; a `.zip` or `.tar` of one; the url (http, https or file) of either; or `hf://OWNER/NAME`, a
+        A folder; a `.zip` or `.tar` of one; the URL (http, https or file) of either; or `hf://OWNER/NAME`, a
         repository of the Hugging Face Hub. Archives and downloads must have `SHA256SUMS` and are kept in
-        `~/.cache/gest/models` (`XDG_CACHE_HOME`) by its hash.
+        `~/.cache/gest/models` (or under `XDG_CACHE_HOME`), keyed by its hash.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _cached_folder(sums: Path) -> Path:
-    """Return the folder of the cache that a model with this `SHA256SUMS` is kept in."""
+    """Return the folder in the cache for the model with this `SHA256SUMS`."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "gest" / "models" / sha256_of(sums)[:16]
 
@@ -121,6 +122,7 @@ def _fetch_from_web(url: str) -> Path:
 
 
 def _fetch(url: str, out: Path, sha256: str | None = None) -> None:
+    """Fetch one file; an error names what to give instead of a command to run again."""
     from gest.data.download import obtain
 
     try:
@@ -159,7 +161,7 @@ def _unpack(archive: Path) -> Path:
 
 
 def _fetch_from_hub(name: str) -> Path:
-    """Fetch a repository of the Hugging Face Hub; its package keeps a cache."""
+    """Fetch a repository of the Hugging Face Hub, which huggingface_hub caches."""
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError

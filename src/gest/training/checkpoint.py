@@ -83,7 +83,7 @@ class Checkpoints:
             self._lock.release()
 
     def overdue(self) -> bool:
-        """Whether a kill would lose too much time since the last checkpoint."""
+        """Return whether a kill would lose too much time since the last checkpoint."""
         return time.monotonic() - self._saved_at > _MAX_SECONDS
 
     def save(self, step: int, state: dict[str, Any]) -> None:

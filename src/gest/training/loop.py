@@ -1,8 +1,8 @@
 """The training loop: one plain loop over steps (section 3.4).
 
-What step t trains on is a pure function of (seed, t), so a run that is killed and resumed equals an uninterrupted one.
-Several processes share the windows of every step and train as one does; only the last bits of their sums differ. (With
-dropout, what is dropped differs too: it is drawn per process.)
+The windows of step t are a pure function of (seed, t), so a run that is killed and resumed equals an uninterrupted one.
+Several processes share the windows of each step. They train the same model as one process, up to the rounding of sums
+and the dropout masks, which each process draws for itself.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ def train(
     interruption: Interruption,
     checkpoints: Checkpoints | None = None,
 ) -> TrainingState:
-    """Train a model from the newest checkpoint on; it ends with its best weights.
+    """Train a model, from its newest checkpoint if any, and keep its best weights.
 
     Raises
     ------
     FloatingPointError
         A loss is not finite.
     Interrupted
-        A signal came; the state is saved.
+        A signal arrived; the state was saved.
     """
     plan = model.config.pretraining
     schedule = Schedule(plan)
@@ -102,7 +102,7 @@ def resume(state: TrainingState, checkpoints: Checkpoints | None, group: Process
 def synchronise(
     own_lengths: Tensor, batch_size: int, interruption: Interruption, group: ProcessGroup
 ) -> tuple[Tensor, bool]:
-    """Gather the lengths (B,) of a batch, and whether a signal came to any process."""
+    """Gather the lengths (B,) of a batch, and whether any process received a signal."""
     lengths = own_lengths.new_zeros(batch_size)
     lengths[group.shard] = own_lengths
     interrupted = own_lengths.new_tensor([bool(interruption.signal_name)])
@@ -118,7 +118,7 @@ def measure(
     Parameters
     ----------
     losses
-        (4,) or (1,) of the step's batch, level by level.
+        (4,) the training loss of the step, level by level; (1,) without quantisation.
     """
     validation_loss = validation_metacell = None
     if held_out:

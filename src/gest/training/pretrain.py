@@ -43,7 +43,7 @@ def pretrain(
 ) -> GeST:
     """Train a model from scratch and write it to `out`.
 
-    In several processes, started by torchrun or by `gest pretrain --processes`, it trains one model in all of them.
+    Several processes, started by torchrun or by `gest pretrain --processes`, train one model together.
 
     Parameters
     ----------
@@ -57,19 +57,20 @@ def pretrain(
         Held-out sections: their loss is logged, and the weights with the lowest one are kept.
     state
         Folder for the checkpoints that a killed run resumes from; beside `out` by default. They are keyed by
-        configuration, data and seed, not by the number of processes, and kept until a later start finds the model
-        complete in `out`.
+        configuration, data and seed, not by the number of processes, and kept until a later call finds the
+        finished model in `out`.
     processes
-        How many processes there must be; None: as many as were started.
+        Expected number of processes; None: as many as were started.
 
     Raises
     ------
     UserError
-        No cells to train on, another training of the same model, processes that do not match the GPUs, or a full disk.
+        There are no cells to train on, the same model is already being trained, the processes do not match the GPUs, or
+        the disk is full.
     FloatingPointError
-        The loss is not finite; nothing was updated with it.
+        The loss is not finite; the weights were not updated with it.
     Interrupted
-        SIGTERM or SIGUSR1 came: the step was finished and its state saved.
+        SIGTERM or SIGUSR1 arrived; the step was finished and its state saved.
 
     Examples
     --------
@@ -137,7 +138,7 @@ def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0)
     sections
         Sections, paths of section files, or `windows.Tokens`; only cells that may be seen.
     steps
-        How many; the learning rate rises to half that of pre-training over a tenth of them, and falls to zero.
+        Number of steps; over the first tenth, the learning rate rises to half that of pre-training, then falls to zero.
 
     Returns
     -------
@@ -160,7 +161,7 @@ def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0)
         "steps": steps,
         "warmup_steps": max(steps // 10, 1),
         "learning_rate": model.config.pretraining.learning_rate / 2,
-        "thinning": 0.0,  # what is to be learnt is the composition of these very sections
+        "thinning": 0.0,  # the model is to learn the true composition of these sections
         "target_cells": 0,
     }
     tuned = GeST(settings, model.vocabulary).to(model.device)
@@ -196,7 +197,7 @@ def _summarise(trained: TrainingState, training: Sequence[Tokens], held_out: Seq
 
 
 def _read_finished(out: Path, key: str) -> GeST | None:
-    """Read the model that an earlier start of the same run has finished, if any."""
+    """Read the model in `out` if an earlier call of the same run finished it."""
     try:
         model = read_model(out)
     except UserError:

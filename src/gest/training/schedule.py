@@ -46,11 +46,11 @@ class Schedule:
         return torch.diff(spent, prepend=spent.new_zeros(1)) + 1
 
     def is_finished(self, step: int, cells: int) -> bool:
-        """Whether the training ends after this step, with so many target cells predicted."""
+        """Return whether training ends after this step and these target cells."""
         return cells >= self.target_cells if self.target_cells else step >= self.plan.steps
 
     def validates(self, step: int, cells_before: int, cells: int) -> bool:
-        """Whether the model is validated after this step, which began at `cells_before`."""
+        """Return whether to validate after this step, which began at `cells_before`."""
         if not self.target_cells:
             return step % self.plan.validate_every == 0 or self.is_finished(step, cells)
         return cells_before * _VALIDATIONS // self.target_cells < cells * _VALIDATIONS // self.target_cells

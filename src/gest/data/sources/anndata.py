@@ -33,7 +33,9 @@ def read(
     spatial_key: str = "spatial",
     drop: Mapping[str, Sequence[Any]] | None = None,
 ) -> ad.AnnData:
-    """Read one section of an ``.h5ad`` or of a SpatialData table; of X, only the section's rows are read.
+    """Read one section of an ``.h5ad`` or of a SpatialData table.
+
+    Only the section's rows of X are read.
 
     Parameters
     ----------
@@ -45,11 +47,12 @@ def read(
         Columns of ``obs`` naming section and donor. Without `section_key` the whole file is the section; without
         `donor_key` the section's name is the donor's.
     labels
-        Level of annotation (e.g. "region") to the column of ``obs`` that holds it; an empty string is unassigned.
+        Maps each level of annotation (e.g. "region") to the column of ``obs`` that holds it; an empty string is
+        unassigned.
     unassigned
         Other values of labels that count as missing.
     microns_per_unit
-        Length of the file's unit of coordinates in µm; required where the file declares pixels.
+        Micrometres per unit of the file's coordinates; required if the file declares pixels.
     x
         "counts" or "normalised" (log-normalised): the values of the matrix.
     layer
@@ -57,7 +60,7 @@ def read(
     spatial_key
         Key of ``obsm`` with the coordinates, (n, 2).
     drop
-        Column of ``obs`` to the values whose cells are dropped.
+        Maps columns of ``obs`` to the values whose cells are dropped.
 
     Returns
     -------
@@ -67,7 +70,7 @@ def read(
     Raises
     ------
     UserError
-        If the file, the section, a key or the unit is missing, or the section breaks the contract.
+        The file, the section, a key or the unit is missing, or the section is invalid (`gest.sections.validate`).
     """
     if x not in X_KINDS:
         raise UserError(f"{path}: x is '{x}' (expected {' or '.join(X_KINDS)}); correct the `x` key")
@@ -103,26 +106,26 @@ def read(
 
 
 def names_of(path: str | Path, section_key: str) -> list[str]:
-    """List the names of a file's sections, the values of ``obs[section_key]``, in order of appearance.
+    """List the names of a file's sections, in order of appearance.
 
-    Cells without a value belong to no section; a warning counts them.
+    They are the values of ``obs[section_key]``. Cells without a value belong to no section; a warning counts them.
 
     Raises
     ------
     UserError
-        The column is missing, or has no value.
+        The column is missing or empty.
     """
     file = open_file(path, backed=True)
     file.file.close()
     _require(section_key, file.obs, path, "obs", "section_key")
     sections = file.obs[section_key]
-    if without := int(sections.isna().sum()):
-        missing = f"{path}: obs['{section_key}'] is missing for {without} of {len(sections)} cells"
-        if without == len(sections):
+    if n_missing := int(sections.isna().sum()):
+        problem = f"{path}: obs['{section_key}'] is missing for {n_missing} of {len(sections)} cells"
+        if n_missing == len(sections):
             raise UserError(
-                f"{missing} (expected the name of its section); fill it in, or choose another --section-key"
+                f"{problem} (expected the name of its section); fill it in, or choose another --section-key"
             )
-        warnings.warn(f"{missing}; they belong to no section and are left out", stacklevel=2)
+        warnings.warn(f"{problem}; they belong to no section and are left out", stacklevel=2)
     return [str(name) for name in sections.dropna().unique()]
 
 
@@ -167,7 +170,7 @@ def _read_obs(
     labels: Mapping[str, str],
     unassigned: Sequence[str],
 ) -> pd.DataFrame:
-    """Make the section's ``obs``: section, donor and one column per level of annotation."""
+    """Make the section's ``obs``: section, donor and one column per level of labels."""
     columns: dict[str, Any] = {"section": name, "donor": name}
     if donor_key is not None:
         _require(donor_key, obs, path, "obs", "donor_key")

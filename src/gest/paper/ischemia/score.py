@@ -31,17 +31,21 @@ def score_calls(
     fields: Mapping[str, str],
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Score every replicate, their vote, baselines and controls.
+    """Score every replicate, the vote of the replicates, baselines and controls.
 
-    Rows of the method gest are each variant's replicates, with the placement as `crop`; and for the variant `main` the
-    vote, with an empty `crop`, and as `accuracy_low` and `accuracy_high` the 95 % interval of a replicate's accuracy,
-    from the placements' means (Student's t). Rows of the others:
+    The rows by `method`:
 
-    - ica_degs copies the changes of the core's genes; random_sign calls every gene High or Low at even odds (expected
-      value and, from the binomial law, 95 % interval); majority gives every gene the commonest call of the truth. Genes
-      that do not change in truth count in the false-discovery rate only.
-    - shuffled_names: as many genes of other names changed in the region, a row per repeat as `seed`, and their mean
-      with a 95 % range; shuffled_calls: the vote's calls shuffled among the genes, a thousand times.
+    - gest: every replicate of every variant, with its placement as `crop`. For the variant `main` also the vote, with
+      an empty `crop`, and the 95 % interval of accuracy over the means of placements (Student's t), as `accuracy_low`
+      and `accuracy_high`.
+    - ica_degs: the changes of genes in the core, used as calls.
+    - majority: the commonest call of the truth, used for every gene.
+    - random_sign: High or Low at even odds; the expected accuracy and its 95 % interval (binomial).
+    - shuffled_names: as many genes of other names changed in the region; one row per repeat, numbered by `seed`, and
+      their mean with a 95 % range.
+    - shuffled_calls: the calls of the vote, shuffled among the genes a thousand times.
+
+    Genes that do not change in the truth count in the false-discovery rate only.
 
     Parameters
     ----------
@@ -56,7 +60,7 @@ def score_calls(
     fields
         Run, dataset and section, written into every row.
     seed
-        Of shuffled calls.
+        Seed of shuffled_calls.
 
     Returns
     -------
@@ -131,28 +135,31 @@ def _select_accuracies(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _score_chance(gene_set: str, truth: pd.Series, calls: pd.Series, *, seed: int) -> Rows:
-    """Return accuracy and interval of random signs, and of the calls shuffled among the genes."""
+    """Return accuracy and interval of random signs and of shuffled calls."""
     n = len(truth)
     shuffled = shuffled_accuracy(calls, truth, seed=seed)
     fields = {"variant": "default", "gene_set": gene_set, "level": "all", "n": n}
-    signs, dealt = fields | {"method": "random_sign"}, fields | {"method": "shuffled_calls"}
+    random_sign, shuffled_calls = fields | {"method": "random_sign"}, fields | {"method": "shuffled_calls"}
     return [
-        signs | {"metric": "accuracy", "value": 0.5},
-        *_bound(signs, *binom.ppf(_TAILS, n, 0.5) / n),
-        dealt | {"metric": "accuracy", "value": shuffled.mean()},
-        *_bound(dealt, *np.quantile(shuffled, _TAILS)),
+        random_sign | {"metric": "accuracy", "value": 0.5},
+        *_bound(random_sign, *binom.ppf(_TAILS, n, 0.5) / n),
+        shuffled_calls | {"metric": "accuracy", "value": shuffled.mean()},
+        *_bound(shuffled_calls, *np.quantile(shuffled, _TAILS)),
     ]
 
 
 def _score_spread(gene_set: str, n: int, accuracies: pd.DataFrame, *, main: str) -> Rows:
-    """Return mean and range over repeats of shuffled names, and the interval over placements of the experiment."""
+    """Return the spread of shuffled names over repeats, and of the experiment.
+
+    The experiment's is the interval over placements.
+    """
     rows = []
     fields = {"gene_set": gene_set, "level": "all", "n": n}
     shuffled = accuracies.loc[accuracies["method"] == SHUFFLED, "value"].dropna()
     if len(shuffled):
-        names = fields | {"method": SHUFFLED, "variant": "default"}
-        rows.append(names | {"metric": "accuracy", "value": shuffled.mean()})
-        rows += _bound(names, *np.quantile(shuffled, _TAILS))
+        shuffled_names = fields | {"method": SHUFFLED, "variant": "default"}
+        rows.append(shuffled_names | {"metric": "accuracy", "value": shuffled.mean()})
+        rows += _bound(shuffled_names, *np.quantile(shuffled, _TAILS))
     experiment = accuracies[(accuracies["method"] == "gest") & (accuracies["variant"] == main)]
     means = experiment[experiment["crop"].notna()].groupby("crop")["value"].mean()
     if len(means) > 1:
@@ -167,11 +174,14 @@ def _bound(fields: Mapping[str, object], low: float, high: float) -> Rows:
 
 
 def _describe_replicate(replicate: Mapping[str, object]) -> Rows:
-    """Return the metrics of a replicate or control that need no truth; NaN if a control could not be run."""
-    control = "/" not in replicate["variant"]  # a variant of the experiment names a context and σ
+    """Return the metrics of a replicate or control that need no truth.
+
+    They are NaN if a control could not be run.
+    """
+    is_control = "/" not in replicate["variant"]  # a variant of the experiment names a context and σ
     fields = {
-        "method": replicate["variant"] if control else "gest",
-        "variant": "default" if control else replicate["variant"],
+        "method": replicate["variant"] if is_control else "gest",
+        "variant": "default" if is_control else replicate["variant"],
         "crop": str(replicate["placement"]),
         "n": replicate["n_surroundings"],
         **{name: replicate[name] for name in ("model_seed", "seed", "status")},

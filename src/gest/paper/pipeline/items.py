@@ -1,4 +1,4 @@
-"""Tables and figures of the paper: their datasets, and those that a run makes."""
+"""Tables and figures of the paper: their datasets, and which of them a run makes."""
 
 import re
 from collections.abc import Callable
@@ -23,7 +23,7 @@ TASKS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Items(Part):
-    """Items of the paper, by the name of their target."""
+    """Tables and figures of the paper, by the name of their target."""
 
     generation: Generation
     labelling: Labelling
@@ -50,32 +50,32 @@ class Items(Part):
         return datasets
 
     def settings(self, item: str, *keys: str) -> dict[str, Any]:
-        """Return one setting of each dataset of an item, None where a dataset lacks it."""
+        """Return one nested setting of each dataset of an item; None where it is missing."""
         values: dict[str, Any] = {name: self.datasets[name] for name in self.required_datasets(item)}
         for key in keys:
             values = {name: value.get(key) for name, value in values.items()}
         return values
 
     def label_scores(self, item: str) -> list[str]:
-        """Return the scores of an item of clustering or annotation."""
+        """Return the files of scores of an item of clustering or annotation."""
         return self.labelling.scores(TASKS[item], self.required_datasets(item))
 
     def label_runs(self, item: str) -> list[str]:
-        """Return the records of the runs of an item of clustering or annotation."""
+        """Return the files that record the runs of an item of clustering or annotation."""
         return self.labelling.runs(TASKS[item], self.required_datasets(item))
 
     def perturbation_results(self, item: str, file: str) -> list[str]:
-        """Return one file of the ischemia experiment, for each model."""
+        """Return the paths of one file of the ischemia experiment, for each model."""
         return self.perturbation.results(self.required_datasets(item)[0], file)
 
     def scores(self) -> list[str]:
-        """Return every score of the run, as the tables of each task gather them."""
+        """Return the files of all scores of the run, one per task and ablation table."""
         gathering = {"clustering": "table_1", "annotation": "table_2", "perturbation": "table_a3"}
         tasks = ["generation"] + [task for task, item in gathering.items() if self.selected_datasets(item)]
         return [f"<results>/scores/{name}.csv" for name in tasks + self.ablation.tables()]
 
     def deliverables(self) -> list[str]:
-        """Return every table and figure of the run."""
+        """Return the files of all tables and figures of the run."""
         items = [item for item in self.config["paper_items"] if self.selected_datasets(item)]
         variants = self.ablation.tables()
         tables = ["sections", "generation", "paper_comparison"]

@@ -38,7 +38,7 @@ class Labelling(Part):
         return [method for method in registry.names(task) if self.n_seeds(task, dataset, method)]
 
     def n_seeds(self, task: str, dataset: str, method: str) -> int:
-        """Return the number of seeds that a method runs with; a method that is not configured does not run."""
+        """Return the number of seeds that a method runs with; 0: it does not run."""
         return self.datasets[dataset][task]["methods"].get(method, 0)
 
     def models_for(self, task: str, dataset: str, method: str) -> list[str]:
@@ -59,12 +59,12 @@ class Labelling(Part):
         return registry.method(task, method).memory_mb
 
     def labels(self, task: str, dataset: str, section: str) -> dict[str, list[str]]:
-        """Return the labels of one section by every method, and the records of their runs."""
+        """Return the files of one section's labels by every method, and of their runs."""
         stems = self._by_method(task, dataset, section)
         return {"labels": [f"{stem}.csv" for stem in stems], "runs": [f"{stem}.runs.csv" for stem in stems]}
 
     def scores(self, task: str, datasets: Iterable[str]) -> list[str]:
-        """Return the scores of every test section of these datasets."""
+        """Return the files of scores of every test section of these datasets."""
         return [
             f"<results>/{dataset}/{FOLDERS[task]}/{section}.csv"
             for dataset in datasets
@@ -72,7 +72,7 @@ class Labelling(Part):
         ]
 
     def runs(self, task: str, datasets: Iterable[str]) -> list[str]:
-        """Return the records of every method's runs on the test sections of datasets."""
+        """Return the files that record every method's runs on test sections."""
         return [
             f"{stem}.runs.csv"
             for dataset in datasets

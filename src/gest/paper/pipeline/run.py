@@ -1,4 +1,4 @@
-"""Everything that follows from one configuration, in parts."""
+"""The files and parameters that follow from one configuration."""
 
 import json
 from typing import Any
@@ -17,14 +17,14 @@ from gest.paper.pipeline.upstream import Upstream
 
 
 class Run:
-    """A configuration, checked, and the files and parameters that follow from it.
+    """A checked configuration, with one part for each stage of the workflow.
 
     Parameters
     ----------
     config
         Complete, as `configuration.with_defaults` returns it.
     defaults
-        The paper's run: the other datasets that items may name.
+        The paper's configuration: items may name its datasets too.
     schema
         JSON schema of the configuration.
 

@@ -1,4 +1,4 @@
-"""Table A.2: niche clustering by the window of GeST's embedding, zero-shot and after continued training."""
+"""Table A.2: niche clustering by the size of GeST's window, zero-shot and after continued training."""
 
 from collections.abc import Mapping
 
@@ -18,13 +18,14 @@ from gest.paper.tables.markdown import format_score, lay_out
 
 MODES = {"gest": "zero-shot", "gest_continued": "fine-tuned"}
 SHOW_SEEDS_WITH = ("sections", "crops")
-"""The sd over seeds is added where ± is over one of these."""
+"""The sd over seeds is shown as well where ± is over one of these."""
 
 
 def table_a2(scores: pd.DataFrame, values: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Make Table A.2 from the scores of clustering; arguments and result as for `gest.paper.tables.table_1.table_1`.
+    """Make Table A.2 from the scores of clustering.
 
-    The name of a row is its mode, and its variant a window in µm; all windows that were scored are listed.
+    Arguments and result are as for `gest.paper.tables.table_1.table_1`. A row's name is its mode,
+    and its variant is a window in µm; all windows that were scored are listed.
     """
     windows = sorted(scores.loc[scores["method"].isin(MODES), "variant"].unique(), key=float)
     names = {(method, window): mode for method, mode in MODES.items() for window in windows}
@@ -45,7 +46,7 @@ def table_a2_markdown(
     run
         Name of the run; if it is not the paper's, the title says that nothing is compared.
     algorithm
-        Of clustering, by dataset; see `gest.tasks.cluster.cluster`.
+        Clustering algorithm of each dataset; see `gest.tasks.cluster.cluster`.
     microns
         By dataset the declared length of one unit of its coordinates, µm, or None.
     """
@@ -71,7 +72,7 @@ def _list_rows(block: pd.DataFrame) -> list[list[str]]:
 
 
 def _with_seeds(row: pd.Series) -> str:
-    """Format a score, with the sd over seeds in parentheses where ± is over sections or crops."""
+    """Format a score; add the sd over seeds where ± is over sections or crops."""
     if row["sd_over"] not in SHOW_SEEDS_WITH or pd.isna(row["sd_seeds"]):
         return format_score(row)
     ours, bracket, paper = format_score(row).partition(" [")

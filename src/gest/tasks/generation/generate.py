@@ -35,12 +35,12 @@ def generate(
     unseen
         (n,) booleans, or the name of a boolean column of `obs`.
     mode
-        `weighted`: the meta cells' expression weighted by probability; `picking`: that of the likeliest (section 3.4).
-        A model without quantisation has no meta cells to pick.
+        `weighted`: the expression of all meta cells, weighted by probability; `picking`: that of the most probable one
+        (section 3.4), which a model without quantisation does not offer.
     batch_size
         Windows per batch; changes speed, not results.
     seed
-        Of the orders of the cells (Eq. 5).
+        Seed of the orders of cells (Eq. 5).
 
     Returns
     -------
@@ -51,8 +51,8 @@ def generate(
     Raises
     ------
     UserError
-        No cell is unseen or none is seen, the mode is unknown or not the model's, too few genes are shared, or no seen
-        cell can reach some unseen one.
+        No cell is unseen or none is seen, the mode is unknown or unavailable for the model, too few genes are shared,
+        or some unseen cell cannot be reached from any seen one.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def generate(
 
 
 def check_mode(mode: str, model: GeST) -> None:
-    """Raise UserError if a mode is unknown, or not the model's."""
+    """Raise UserError if a mode is unknown, or unavailable for the model."""
     if mode not in MODES:
         raise UserError(f"generate: unknown mode '{mode}' (choose {' or '.join(MODES)}).")
     if mode == "picking" and not model.quantised:
@@ -108,7 +108,7 @@ def check_mode(mode: str, model: GeST) -> None:
 
 
 def resolve_unseen(adata: AnnData, unseen: np.ndarray | str) -> np.ndarray:
-    """Return which cells are unseen, (n,) booleans, from what `generate` takes.
+    """Turn the argument `unseen` of `generate` into (n,) booleans.
 
     Raises
     ------

@@ -9,12 +9,12 @@ import torch
 from gest.model import GeST
 from gest.windows import CORNERS, Grid, position_bins, serialize, stack
 
-_BAND = 128  # windows of similar length, which are then sorted by their targets
+_BAND = 128  # number of windows of similar length that are then sorted by their number of targets
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceWindow:
-    """The window of a seen cell, its reference; cells are indices."""
+    """The window around a seen cell, its reference; cells are given by index."""
 
     origin: np.ndarray
     """(2,) µm, where the reference lies."""
@@ -27,14 +27,14 @@ class ReferenceWindow:
 def find_reference_windows(
     model: GeST, grid: Grid, seen: np.ndarray, *, seed: int, round_number: int
 ) -> list[ReferenceWindow]:
-    """Find the seen cells with unseen cells in their windows (X_s of A.2).
+    """Find the windows around seen cells that hold unseen cells (X_s of A.2).
 
-    The seen cells of a window are serialised (Eq. 5).
+    The seen cells of each window are serialised (Eq. 5).
 
     Parameters
     ----------
     grid
-        Of the n cells.
+        Index of the n cells.
     seen
         (n,) booleans.
     round_number
@@ -42,8 +42,8 @@ def find_reference_windows(
     """
     side, order = model.config.window, model.config.serialisation
     near_unseen = np.zeros(len(seen), dtype=bool)
-    for cell in np.flatnonzero(~seen):
-        near_unseen[grid.window(grid.xy[cell], 1.001 * side)] = True  # a little more: rounding decides on the border
+    for cell in np.flatnonzero(~seen):  # slightly wider windows: rounding decides about cells on the border
+        near_unseen[grid.window(grid.xy[cell], 1.001 * side)] = True
     windows = []
     for reference in np.flatnonzero(near_unseen & seen):
         origin = grid.xy[reference]
@@ -51,7 +51,7 @@ def find_reference_windows(
         context, targets = cells[seen[cells]], cells[~seen[cells]]
         if not len(targets):
             continue
-        rng = np.random.default_rng((seed, round_number, reference))  # the batches must not change the orders
+        rng = np.random.default_rng((seed, round_number, reference))  # orders do not depend on batches
         corner = origin + (CORNERS[rng.integers(4)] - 0.5) * side
         sequence = serialize(grid.xy[context], corner=corner, order=order.order, sharpness=order.sharpness, rng=rng)
         windows.append(ReferenceWindow(origin=origin, seen=context[sequence], targets=targets))
@@ -69,7 +69,7 @@ def estimate_targets(
     xy
         (n, 2) µm, of all cells.
     tokens
-        (n,) meta cells, or without quantisation (n, T) expression.
+        (n,) meta cells or, without quantisation, (n, T) expression.
     """
     window, n_bins, device = model.config.window, model.config.model.position_bins, model.device
     ordered = _sort_by_size(windows)
@@ -88,7 +88,7 @@ def estimate_targets(
 
 
 def _sort_by_size(windows: Sequence[ReferenceWindow]) -> list[ReferenceWindow]:
-    """Sort windows by their seen cells and targets, since batches pad both."""
+    """Sort windows by their numbers of seen cells and targets: batches pad both."""
     by_length = sorted(windows, key=lambda w: len(w.seen))
     bands = (by_length[start : start + _BAND] for start in range(0, len(by_length), _BAND))
     return [w for band in bands for w in sorted(band, key=lambda w: len(w.targets))]

@@ -24,7 +24,7 @@ class Generated:
     """The m unseen cells, in the order of their indices, as the rounds generated them."""
 
     means: np.ndarray
-    """(m, K) probabilities of the meta cells, or without quantisation (m, T) expression: the mean of each cell's
+    """(m, K) probabilities of the meta cells or, without quantisation, (m, T) expression: the mean of each cell's
     estimates (Eq. 11)."""
     rounds: np.ndarray
     """(m,) the round that generated each cell, from 1."""
@@ -68,7 +68,7 @@ def generate_tokens(
 
     In each round every seen cell that has unseen cells in its window is a reference: its window's seen cells, in a
     seeded order (Eq. 5), predict the window's unseen cells, all in parallel. The estimates of a cell are averaged
-    (Eq. 11); its likeliest meta cell, or without quantisation the average itself, is seen from the next round on
+    (Eq. 11); its most probable meta cell or, without quantisation, the average itself is seen from the next round on
     (decision 14).
 
     Parameters
@@ -83,13 +83,13 @@ def generate_tokens(
     Raises
     ------
     UserError
-        No chain of windows leads from a seen cell to some unseen one; the message names the first.
+        Some unseen cell cannot be reached from a seen one through windows; the message names the first.
     """
     xy, tokens = np.asarray(xy, dtype=np.float64), np.array(tokens)
     seen = tokens >= 0 if model.quantised else ~np.isnan(tokens).any(1)
     check_seen(seen)
     unseen = np.flatnonzero(~seen)
-    row = np.full(len(xy), -1)  # of the results, for every unseen cell
+    row = np.full(len(xy), -1)  # index of each unseen cell in the results
     row[unseen] = np.arange(len(unseen))
     K, T = model.codebook.shape
     means = np.zeros((len(unseen), K if model.quantised else T), dtype=np.float32)
@@ -120,7 +120,7 @@ def aggregate(probabilities: np.ndarray, expression: np.ndarray, mode: str) -> n
     Parameters
     ----------
     expression
-        (K, T) of the meta cells.
+        (K, T) expression of the meta cells.
     """
     if mode == "picking":
         return expression[probabilities.argmax(1)]

@@ -39,9 +39,9 @@ class PerturbationResult:
     """(m, T) the same from the changed region, with the same random draws."""
     deg: pd.DataFrame
     """A row per gene: the columns of `gest.tasks.perturbation.differential.differential`; `changed` ("activated",
-    "inhibited" or ""); `fell`, of an activated gene the share of the region's cells in which it went down, as it can
-    far from the centre; `roi_log2_fold_change`, the mean change in the region as the model sees it, that is after
-    Algorithm 2."""
+    "inhibited" or ""); `fell`, the share of the region's cells in which an activated gene went down, which can
+    happen far from the centre; `roi_log2_fold_change`, the mean change in the region as the model sees it, that is
+    after Algorithm 2."""
     summary: dict[str, Any]
     """Settings and counts; `metacells_changed`, the share of the region's cells whose meta cell changed (Algorithm 2);
     `activated_fell`, the mean of `fell`, NaN if nothing was activated."""
@@ -60,7 +60,7 @@ def perturb(
     q: float = 0.05,
     min_lfc: float = 0.1,
 ) -> PerturbationResult:
-    """Change genes in a region and generate its surroundings with and without it.
+    """Change genes in a region; generate its surroundings with and without the change.
 
     The surroundings are the cells outside the region that lie in the model's window of one of its cells; the model
     never sees their own expression.
@@ -77,11 +77,12 @@ def perturb(
         Width σ of the kernel, µm; by default half the region's diameter: a circle's radius, else the distance of the
         farthest cell from the centre (decision 28).
     context
-        The cells that the surroundings are generated from: `roi`, the region alone, or `tissue`, also all cells further
-        out. No window holds cells of both, as the surroundings lie between them: tissue adds estimates that the change
-        does not reach, and the mean over estimates (Eq. 11) differs by less, most of all near the tissue.
+        The cells that the surroundings are generated from: `roi`, the region alone, or `tissue`, the region and all
+        cells beyond the surroundings. No window holds cells of both, because the surroundings lie between
+        them. The change does not affect the estimates from the tissue, so the mean over all estimates (Eq. 11) differs
+        less, above all near the tissue.
     seed
-        Of the random draws, which control and perturbed share.
+        Seed of the random draws, which control and perturbed share.
     q, min_lfc
         Thresholds of a call (`gest.tasks.perturbation.differential.differential`).
 
@@ -112,8 +113,8 @@ def change(
 ) -> np.ndarray:
     """Activate and inhibit genes by a Gaussian kernel around the cells' centre (A.5).
 
-    At distance d from there an activated gene becomes a · exp(−d² / 2σ²), whatever it was, and an inhibited one
-    g · (1 − exp(−d² / 2σ²)).
+    At distance d from the centre, an activated gene becomes a · exp(−d² / 2σ²), regardless of its value, and an
+    inhibited one g · (1 − exp(−d² / 2σ²)).
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ def change(
     sigma
         σ, µm.
     maximum
-        a.
+        a, the value of an activated gene at the centre.
 
     Returns
     -------
@@ -142,7 +143,7 @@ def change(
 def resolve_genes(
     surroundings: Surroundings, activate: Sequence[str], inhibit: Sequence[str], sigma: float | None
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Find the columns of the genes to change, and the default of σ; see `perturb`."""
+    """Find the columns of the genes to change, and σ or its default; see `perturb`."""
     activated, inhibited = surroundings.find_genes(activate), surroundings.find_genes(inhibit)
     if len(both := np.intersect1d(activated, inhibited)):
         gene = surroundings.genes[both[0]]

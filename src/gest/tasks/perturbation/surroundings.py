@@ -31,9 +31,10 @@ class Surroundings:
     adata
         One section of n cells: counts in `X`, `obsm["spatial"]` in µm. It is left unchanged.
     context
-        The cells that they are generated from: `roi`, the region alone, or `tissue`, also all cells further out.
+        The cells that they are generated from: `roi`, the region alone, or `tissue`, the region and all cells beyond
+        the surroundings.
     seed
-        Of the random orders of generation, which do not depend on the profiles.
+        Seed of the random orders of generation, which do not depend on the profiles.
 
     Raises
     ------
@@ -89,7 +90,7 @@ class Surroundings:
         return self._gene_names.find(genes)
 
     def in_windows_of(self, cells: np.ndarray, *, widened: float = 1.0) -> np.ndarray:
-        """Mark the cells (n,) in the windows of others, which are given by their indices."""
+        """Mark the cells (n,) that lie in the windows of other cells, given by index."""
         near = np.zeros(len(self.xy), dtype=bool)
         for cell in cells:
             near[self.grid.window(self.xy[cell], widened * self.model.config.window)] = True

@@ -19,7 +19,7 @@ def tissue(rng, model):
 
 
 def reference(model, xy, tokens, seed):
-    """Run A.2 window by window with plain NumPy, each window through the model alone."""
+    """Run A.2 window by window with plain NumPy, one target per call of the model."""
     tokens, half = tokens.copy(), model.config.window / 2
     unseen = np.flatnonzero(tokens < 0)
     result, rounds = {}, {}

@@ -25,7 +25,7 @@ _SAMPLE, _SAMPLE_ITERATIONS, _ITERATIONS = 256, 30, 20
 
 
 def blocks_of_rows(expression: Matrix) -> Iterator[Matrix]:
-    """Split a matrix (n, T) into blocks of rows, and check that all its values are finite."""
+    """Split a matrix (n, T) into blocks of rows, and check that its values are finite."""
     expression = sp.csr_matrix(expression) if sp.issparse(expression) else np.asarray(expression)
     values = expression.data if sp.issparse(expression) else expression
     if not np.isfinite(values).all():
@@ -35,7 +35,7 @@ def blocks_of_rows(expression: Matrix) -> Iterator[Matrix]:
 
 
 def covariance(blocks: Iterable[Matrix]) -> tuple[int, np.ndarray, np.ndarray]:
-    """Compute number, mean (T,) and covariance (T, T) of the cells' expression, in one pass."""
+    """Compute number, mean (T,) and covariance (T, T) of the cells, in one pass."""
     n, total, gram = 0, 0.0, 0.0
     for block in blocks:
         # Dense: at a real panel's density of 10 %, BLAS is twice as fast as the sparse product.
@@ -49,7 +49,10 @@ def covariance(blocks: Iterable[Matrix]) -> tuple[int, np.ndarray, np.ndarray]:
 
 
 def principal_components(covariance: np.ndarray, p: int) -> np.ndarray:
-    """Compute the exact PCA: the eigenvectors (p, T) of the largest eigenvalues of a covariance (T, T)."""
+    """Compute the exact PCA of a covariance (T, T).
+
+    The components (p, T) are the eigenvectors of its largest eigenvalues.
+    """
     with _one_thread():
         _, vectors = np.linalg.eigh(covariance)
     components = vectors[:, ::-1][:, :p].T
@@ -66,7 +69,10 @@ def project(block: Matrix, mean: np.ndarray, components: np.ndarray) -> np.ndarr
 def project_all(
     blocks: Iterable[Matrix], n: int, mean: np.ndarray, components: np.ndarray, *, clusters: int
 ) -> np.ndarray:
-    """Project all cells: (n, p); float32 where they are too many to cluster all at once."""
+    """Project all cells: (n, p).
+
+    The result is float32 where there are too many cells to cluster at once.
+    """
     points = np.empty((n, len(components)), dtype=np.float64 if n <= _SAMPLE * clusters else np.float32)
     start = 0
     for block in blocks:
@@ -76,7 +82,10 @@ def project_all(
 
 
 def cluster(points: np.ndarray, k: int, *, seed: int) -> np.ndarray:
-    """Label (n,) points by k-means; with many points per cluster, a sample gives the initial centres."""
+    """Label (n,) points by k-means.
+
+    With many points per cluster, a sample gives the initial centres.
+    """
     if len(points) <= _SAMPLE * k:
         return k_means(points, k, seed=seed).labels_
     chosen = np.random.default_rng(seed).choice(len(points), _SAMPLE * k, replace=False)
@@ -85,7 +94,10 @@ def cluster(points: np.ndarray, k: int, *, seed: int) -> np.ndarray:
 
 
 def k_means(points: np.ndarray, k: int, *, seed: int, **options: Any) -> "KMeans":
-    """Fit scikit-learn's k-means with at most one cluster per point; one seed gives the same bits."""
+    """Fit scikit-learn's k-means with at most one cluster per point.
+
+    The same seed gives the same bits.
+    """
     from sklearn.cluster import KMeans
 
     with _one_thread():
@@ -95,7 +107,10 @@ def k_means(points: np.ndarray, k: int, *, seed: int, **options: Any) -> "KMeans
 def cluster_means(
     blocks: Iterable[Matrix], points: np.ndarray, label: np.ndarray, T: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Average the cells of each cluster: their expression (K, T) and their principal components (K, p), in one pass."""
+    """Average the cells of each cluster, in one pass.
+
+    The result is their expression (K, T) and their principal components (K, p).
+    """
     share = 1 / np.bincount(label)
     expression, pca = np.zeros((len(share), T)), np.zeros((len(share), points.shape[1]))
     start = 0
@@ -111,7 +126,10 @@ def cluster_means(
 
 
 def _one_thread() -> "threadpool_limits":
-    """Limit BLAS and OpenMP to one thread: the order in which several add up their sums changes the last bits."""
+    """Limit BLAS and OpenMP to one thread.
+
+    The order in which several threads add up their sums changes the last bits.
+    """
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1)

@@ -20,7 +20,10 @@ class Interrupted(Exception):  # noqa: N818 (not an error)
 
 @contextmanager
 def naming(section: Any) -> Iterator[None]:
-    """Let errors that begin with ``section:`` begin with its file instead, if the section was given as a path."""
+    """Make errors that begin with ``section:`` begin with its file instead.
+
+    They do only if the section was given as a path.
+    """
     try:
         yield
     except UserError as error:
@@ -31,12 +34,18 @@ def naming(section: Any) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """Give the first line of a foreign exception's message, or the exception's name if it has none."""
+    """Return the first line of a foreign exception's message.
+
+    Without a message, it is the exception's name.
+    """
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def exit_code(error: Exception) -> int:
-    """Give the exit code of a command that ends with an error; 75 (EX_TEMPFAIL): start it again."""
+    """Return the exit code of a command that ends with an error.
+
+    75 (EX_TEMPFAIL) means: run it again.
+    """
     if isinstance(error, Interrupted):
         return os.EX_TEMPFAIL
     return 2 if isinstance(error, UserError | FloatingPointError) else 1

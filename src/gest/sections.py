@@ -19,7 +19,9 @@ X_KINDS = ("counts", "normalised")
 
 
 def open_h5ad(path: str | Path, *, backed: bool = False) -> ad.AnnData:
-    """Open any ``.h5ad``, with `backed` leaving X on disk; raise UserError if it is missing or cannot be read.
+    """Open any ``.h5ad``, with `backed` leaving X on disk.
+
+    Raise UserError if the file is missing or cannot be read.
 
     Examples
     --------
@@ -97,7 +99,9 @@ def validate(adata: ad.AnnData, *, name: str) -> ad.AnnData:
 
 
 def read_section(path: str | Path) -> ad.AnnData:
-    """Read one section (coordinates in µm) and check it; see `validate` for the result and the errors.
+    """Read one section (coordinates in µm) and check it.
+
+    See `validate` for the result and the errors.
 
     Examples
     --------
@@ -109,7 +113,9 @@ def read_section(path: str | Path) -> ad.AnnData:
 
 
 def write_section(adata: ad.AnnData, path: str | Path) -> None:
-    """Check one section and write it, whole or not at all; see `validate` for the errors.
+    """Check one section and write it, whole or not at all.
+
+    See `validate` for the errors.
 
     Examples
     --------
@@ -135,7 +141,9 @@ def _check_unique_names(section: ad.AnnData, name: str) -> None:
 
 
 def read_matrix(section: ad.AnnData, name: str) -> sp.csr_matrix:
-    """Check X (n, T) and return it as CSR float32 without stored zeros; `validate` lists the errors.
+    """Check X (n, T) and return it as CSR float32 without stored zeros.
+
+    See `validate` for the errors.
 
     Examples
     --------
@@ -175,7 +183,9 @@ def read_matrix(section: ad.AnnData, name: str) -> sp.csr_matrix:
 
 
 def read_coordinates(section: ad.AnnData, name: str) -> np.ndarray:
-    """Check obsm["spatial"] and return it as float64 (n, 2), µm; `validate` lists the errors.
+    """Check obsm["spatial"] and return it as float64 (n, 2), µm.
+
+    See `validate` for the errors.
 
     Examples
     --------

@@ -96,7 +96,9 @@ class Vocabulary:
         normalisation: Mapping[str, float] | None = None,
         seed: int = 0,
     ) -> Self:
-        """Build the vocabulary (Algorithm 1): PCA, k-means, means of each cluster, and k-means of the meta cells.
+        """Build the vocabulary (Algorithm 1).
+
+        The steps are PCA, k-means, the means of each cluster, and k-means of the meta cells.
 
         Parameters
         ----------
@@ -214,7 +216,9 @@ class Vocabulary:
         return ((total + prior_cells * self.expression) / (size + prior_cells)).astype(np.float32)
 
     def total_over(self, genes: np.ndarray) -> float:
-        """Give the total to which a cell's counts of some genes are scaled: `target_sum` times the genes' share of it.
+        """Return the total to which a cell's counts of some genes are scaled.
+
+        It is `target_sum` times these genes' share of it.
 
         Parameters
         ----------
@@ -225,14 +229,20 @@ class Vocabulary:
         return self.normalisation["target_sum"] * mean_counts[genes].sum() / mean_counts.sum()
 
     def states(self, n: int = 8) -> np.ndarray:
-        """Standardise the meta cells' first n principal components, (K, n), over the training cells."""
+        """Standardise the meta cells' first n principal components: (K, n).
+
+        The scale is that of the training cells.
+        """
         pca = self.pca[:, :n]
         mean = np.average(pca, axis=0, weights=self.sizes)
         spread = np.sqrt(np.average((pca - mean) ** 2, axis=0, weights=self.sizes))
         return (pca - mean) / np.where(spread > 0, spread, 1)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write one `.npz` that holds everything; the same vocabulary gives the same bytes."""
+        """Write one `.npz` that holds everything.
+
+        The same vocabulary gives the same bytes.
+        """
         with whole_file(path) as partial_file:
             partial_file.write_bytes(self._bytes())
 

@@ -8,7 +8,9 @@ from scipy.spatial import cKDTree
 def mean_of_seen(
     xy_seen: NDArray[np.floating], expression_seen: NDArray[np.float32], xy_unseen: NDArray[np.floating], *, seed: int
 ) -> NDArray[np.float32]:
-    """Predict the mean profile of the seen cells for every unseen cell: no spatial information.
+    """Predict the mean profile of the seen cells for every unseen cell.
+
+    It uses no spatial information.
 
     Parameters
     ----------
@@ -31,7 +33,9 @@ def mean_of_seen(
 def nearest_seen(
     xy_seen: NDArray[np.floating], expression_seen: NDArray[np.float32], xy_unseen: NDArray[np.floating], *, seed: int
 ) -> NDArray[np.float32]:
-    """Predict the profile of the nearest seen cell: spatial information alone, with the noise of a real cell.
+    """Predict the profile of the nearest seen cell.
+
+    It uses spatial information alone, and has the noise of a real cell.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ def predict(
     n_inducing: int = 1000,
     n_learning: int = 1200,
 ) -> NDArray[np.float32]:
-    """Predict expression at unseen positions as the posterior mean given the seen cells.
+    """Predict expression at unseen positions: the posterior mean given the seen cells.
 
     Parameters
     ----------
@@ -84,7 +84,9 @@ def predict(
 
 
 def learn(x: Tensor, y: Tensor) -> Hyperparameters:
-    """Learn hyperparameters by the log marginal likelihood, from the best of several length scales.
+    """Learn hyperparameters by the log marginal likelihood.
+
+    Training starts from the best of several length scales.
 
     Parameters
     ----------
@@ -137,7 +139,9 @@ def log_marginal_likelihood(distance: Tensor, y: Tensor, length_scale: Tensor, s
 
 
 def exact_mean(x: Tensor, y: Tensor, x_new: Tensor, hyperparameters: Hyperparameters) -> Tensor:
-    """Compute the posterior mean K* (K + noise I)^-1 y (Rasmussen & Williams 2006, Eq. 2.25).
+    """Compute the posterior mean K* (K + noise I)^-1 y.
+
+    See Rasmussen & Williams 2006, Eq. 2.25.
 
     Parameters
     ----------
@@ -159,7 +163,9 @@ def exact_mean(x: Tensor, y: Tensor, x_new: Tensor, hyperparameters: Hyperparame
 
 
 def inducing_mean(x: Tensor, y: Tensor, x_new: Tensor, inducing: Tensor, hyperparameters: Hyperparameters) -> Tensor:
-    """Compute the posterior mean through inducing points at the optimal q(u) (Titsias 2009, Eq. 6).
+    """Compute the posterior mean through inducing points at the optimal q(u).
+
+    See Titsias 2009, Eq. 6.
 
     Parameters
     ----------
@@ -190,13 +196,19 @@ def inducing_mean(x: Tensor, y: Tensor, x_new: Tensor, inducing: Tensor, hyperpa
 
 
 def _matern(distance: Tensor, length_scale: Tensor | float, signal: Tensor | float) -> Tensor:
-    """Evaluate the Matérn kernel of smoothness 5/2 (Rasmussen & Williams 2006, Eq. 4.17)."""
+    """Evaluate the Matérn kernel of smoothness 5/2.
+
+    See Rasmussen & Williams 2006, Eq. 4.17.
+    """
     scaled = 5**0.5 * distance / length_scale
     return signal * (1 + scaled + scaled.square() / 3) * torch.exp(-scaled)
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
-    """Return the distances (n, m) of points (n, 2) and (m, 2), exactly zero for equal points."""
+    """Return the distances (n, m) of points (n, 2) and (m, 2).
+
+    They are exactly zero for equal points.
+    """
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 

@@ -28,7 +28,9 @@ WEIGHT_DECAY = 1e-2
 def predict(
     xy_seen: NDArray[np.floating], expression_seen: NDArray[np.float32], xy_unseen: NDArray[np.floating], *, seed: int
 ) -> NDArray[np.float32]:
-    """Predict expression at unseen positions with the network that predicts held-out blocks of seen cells best.
+    """Predict expression at unseen positions by the best of several networks.
+
+    The best one predicts held-out blocks of seen cells with the least error.
 
     Parameters
     ----------
@@ -55,7 +57,7 @@ def predict(
     folds = [torch.as_tensor(held_out_blocks(np.asarray(xy_seen), len(xy_unseen), rng)) for _ in range(FOLDS)]
 
     def validate(width: int, epochs: int) -> tuple[float, float]:
-        """Return the error on the held-out blocks, and the factor on the outputs that fits them best."""
+        """Return the error on the held-out blocks, and the best factor on the outputs."""
         outputs = [fit(x[~held], y[~held], width, epochs, seed)(x[held]) for held in folds]
         error = np.mean([rmse_z(y[held], output).value for output, held in zip(outputs, folds, strict=True)])
         output, target = torch.cat(outputs), torch.cat([y[held] for held in folds])
@@ -70,7 +72,9 @@ def predict(
 
 
 def held_out_blocks(xy: NDArray[np.floating], block: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Choose square blocks of about `block` cells each around random cells, until a fifth of the cells is held out.
+    """Choose square blocks of cells to hold out, until they hold a fifth of the cells.
+
+    Each lies around a random cell and holds about `block` cells.
 
     Parameters
     ----------

@@ -237,7 +237,7 @@ METHODS: tuple[Method, ...] = (
 
 
 def methods(task: Task) -> tuple[Method, ...]:
-    """Return the methods of a task in the order in which they run: those of GeST first."""
+    """Return the methods of a task in the order in which they run, GeST first."""
     of_task = [method for method in METHODS if method.task == task]
     return tuple(sorted(of_task, key=lambda method: not method.needs_model))
 
@@ -272,7 +272,10 @@ def environments() -> dict[str, str]:
 
 
 def labels(task: Task, *, kind: Kind | None = None) -> dict[tuple[str, str], str]:
-    """Return the label of every method and variant of a task, or of one kind, in the order of tables."""
+    """Return the label of every method and variant, in the order of tables.
+
+    The labels are those of a task, or of one kind of its rows.
+    """
     rows = [(method.name, row) for method in METHODS if method.task == task for row in method.rows]
     by_kind = [(name, row) for each in KINDS for name, row in rows if row.kind == each and kind in (None, each)]
     return {(name, row.variant): row.label for name, row in by_kind}

@@ -17,7 +17,7 @@ N_COMPONENTS = 50
 
 
 def raw(section: ad.AnnData, *, seed: int, levels: Sequence[str]) -> np.ndarray:
-    """Embed each cell by the principal components of its own log-normalised expression.
+    """Embed each cell by the principal components of its log-normalised expression.
 
     Parameters
     ----------
@@ -43,13 +43,16 @@ def raw(section: ad.AnnData, *, seed: int, levels: Sequence[str]) -> np.ndarray:
 
 
 def coordinates(section: ad.AnnData, *, seed: int, levels: Sequence[str]) -> np.ndarray:
-    """Embed each cell by its coordinates alone, standardised with one scale: (n, 2) float32; nothing is random."""
+    """Embed each cell by its coordinates alone: (n, 2) float32.
+
+    Both coordinates are standardised with one scale; nothing is random.
+    """
     xy = np.asarray(section.obsm["spatial"])
     return ((xy - xy.mean(0)) / xy.std()).astype(np.float32)
 
 
 def shuffled(section: ad.AnnData, *, seed: int, levels: Sequence[str]) -> dict[str, np.ndarray]:
-    """Group cells by their true labels, permuted at random among the cells that have one."""
+    """Group cells by their true labels, permuted among the cells that have one."""
     rng = np.random.default_rng(seed)
     groups = {}
     for level in levels:

@@ -74,7 +74,10 @@ def fit_annotator(
 
 
 def read_annotation_settings(annotation: dict[str, Any], **options: Any) -> "Settings":
-    """Make the settings of fine-tuning from the key `annotation` of a configuration and from options."""
+    """Make the settings of fine-tuning from a configuration and from options.
+
+    The key of the configuration is `annotation`.
+    """
     from gest.tasks.annotation.fine_tuning import Settings
     from gest.utils.settings import read_settings, refuse_unknown
 

@@ -68,7 +68,7 @@ def read_config(path: Path | None) -> dict[str, Any]:
 
 
 def check_keys(settings: dict[str, Any], function: Callable[..., Any], path: Path | None) -> None:
-    """Check that settings name parameters of a function, and all that it requires but `name`."""
+    """Check that settings name a function's parameters, and all required but `name`."""
     parameters = inspect.signature(function).parameters
     if unknown := sorted(set(settings) - set(parameters)):
         raise UserError(f"{path}: unknown key '{unknown[0]}' (choose {', '.join(parameters)}).")
@@ -78,7 +78,10 @@ def check_keys(settings: dict[str, Any], function: Callable[..., Any], path: Pat
 
 
 def check_writable(out: Path, suffix: str = "") -> Path:
-    """Check that a file can be written, and has this suffix or none, before any work is done for it."""
+    """Check that a file can be written, before any work is done for it.
+
+    It must have this suffix, or none.
+    """
     existing = next(folder for folder in out.absolute().parents if folder.exists())
     if out.is_dir():
         raise UserError(f"{out}: is a folder (expected the name of a file); choose another --out.")
@@ -90,7 +93,10 @@ def check_writable(out: Path, suffix: str = "") -> Path:
 
 
 def write_whole(out: Path, write: Callable[[Path], None]) -> None:
-    """Write a file that takes its final name once it is whole; an error names the file."""
+    """Write a file that takes its final name once it is whole.
+
+    An error names the file.
+    """
     try:
         with whole_file(check_writable(out)) as partial:
             write(partial)

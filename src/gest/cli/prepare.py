@@ -87,7 +87,7 @@ def _name_files(adata: Path, names: list[str]) -> dict[str, str]:
 
 
 def _summarise(name: str, section: "AnnData") -> dict[str, Any]:
-    """Report the size and extent of a section, and return them as a row of sections.csv."""
+    """Report the size and extent of a section; return them as a row of sections.csv."""
     xy = section.obsm["spatial"]
     x_min, y_min = xy.min(axis=0).round(1)
     x_max, y_max = xy.max(axis=0).round(1)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def as_tokens(sections: Sequence[Any], vocabulary: Vocabulary, config: Config, folder: Path) -> list[Tokens]:
-    """Tokenise sections one by one: neither files nor expression are held in memory together.
+    """Tokenise sections one by one.
+
+    Neither files nor expression are held in memory together.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ PLAUSIBLE_SPACING = (1.0, 500.0)
 
 
 def check_coordinates(adata: ad.AnnData) -> np.ndarray:
-    """Check that an AnnData is one section with coordinates in µm, and return them: float64 (n, 2).
+    """Check that an AnnData is one section in µm; return coordinates float64 (n, 2).
 
     Raises
     ------
@@ -42,7 +42,10 @@ def check_coordinates(adata: ad.AnnData) -> np.ndarray:
 
 
 def check_unit(uns: Mapping[str, Any], path: str | Path) -> None:
-    """Raise UserError if a file declares pixels: by ``uns["spatial_units"]``, or by scalefactors as of Visium."""
+    """Raise UserError if a file declares pixels.
+
+    A file declares them by ``uns["spatial_units"]``, or by scalefactors as of Visium.
+    """
     unit = str(uns.get("spatial_units", ""))
     images = uns.get("spatial")
     visium = isinstance(images, Mapping) and any(
@@ -58,7 +61,10 @@ def check_unit(uns: Mapping[str, Any], path: str | Path) -> None:
 
 
 def implausible(xy: np.ndarray) -> str:
-    """Describe why coordinates (n, 2) cannot be µm, from the distance between neighbours; "" if they can be."""
+    """Describe why coordinates (n, 2) cannot be µm; return "" if they can be.
+
+    The distance between neighbours decides.
+    """
     if len(xy) < 2:
         return ""
     spacing = float(np.median(KDTree(xy).query(xy, k=2)[0][:, 1]))

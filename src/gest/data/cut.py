@@ -10,13 +10,18 @@ from gest.roi import in_polygon
 
 
 def inside(xy: np.ndarray, polygon: Sequence[Sequence[float]]) -> np.ndarray:
-    """Say which cells at xy (n, 2), µm, lie in a polygon (v, 2) given in fractions of their extent: (n,) booleans."""
+    """Mark the cells at xy (n, 2), µm, that lie in a polygon (v, 2): (n,) booleans.
+
+    The polygon is given in fractions of the cells' extent.
+    """
     fractions = (xy - xy.min(0)) / np.ptp(xy, axis=0)
     return in_polygon(fractions, polygon, border=1e-9)  # the outermost cells lie on the border of the extent
 
 
 def cut(section: AnnData, *, name: str, polygon: Sequence[Sequence[float]], keep: str, margin_um: float = 0) -> AnnData:
-    """Cut a section out of another one, so that one part can be learnt from and another tested on.
+    """Cut a section out of another one.
+
+    This allows training on one part and testing on another.
 
     Parameters
     ----------

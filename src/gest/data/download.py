@@ -39,7 +39,9 @@ def obtain(
     backoff: float = 2.0,
     timeout: tuple[float, float] = (20.0, 60.0),
 ) -> dict[str, Any]:
-    """Make sure that one upstream file is in place and is the right one; a file in place is never changed.
+    """Make sure that one upstream file is in place and is the right one.
+
+    A file in place is never changed.
 
     Parameters
     ----------
@@ -105,7 +107,10 @@ def _download_alone(
     *,
     resolved: bool,
 ) -> dict[str, Any]:
-    """Download the file while no other process does, and give it its final name; return its receipt."""
+    """Download the file while no other process does; return its receipt.
+
+    The file then takes its final name.
+    """
     out = folder / name
     part, lock, owner = (out.with_name(out.name + suffix) for suffix in (".part", ".lock.json", ".part.lock"))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +129,7 @@ def _download_alone(
 
 
 def _find(entry: Mapping[str, Any], name: str, folder: Path, again: str) -> dict[str, Any] | None:
-    """Return the receipt of the file, or of the one placed instead; None if there is neither."""
+    """Return the receipt of the file, or of the one placed instead, if any."""
     for candidate in (name, *(entry.get("otherwise") or ())):
         path = folder / candidate
         if path.is_file():
@@ -159,7 +164,10 @@ def _receipt(path: Path, name: str, entry: Mapping[str, Any], url: str) -> dict[
 def _download(
     entry: Mapping[str, Any], name: str, part: Path, get: Callable[..., requests.Response], backoff: float
 ) -> dict[str, Any]:
-    """Download the right file to `part`, from the first address that gives it; return its receipt."""
+    """Download the right file to `part`; return its receipt.
+
+    It comes from the first address that gives it.
+    """
     if not (entry.get("md5") or entry.get("sha256")):
         # Without a hash, halves of two different files would go unnoticed.
         part.unlink(missing_ok=True)

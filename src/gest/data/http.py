@@ -47,7 +47,10 @@ def fetch(
 
 
 def _transfer(url: str, part: Path, name: str, size: int | None, get: Callable[..., requests.Response]) -> None:
-    """Append to `part` what it lacks, or write it from the start where the server does not resume."""
+    """Append to `part` what it lacks.
+
+    Where the server does not resume, it is written from the start.
+    """
     start = size_of(part)
     if start == size:
         return

@@ -16,7 +16,10 @@ COLUMNS = (
 
 
 def describe(dataset: str, section: str, role: str, path: str) -> dict[str, Any]:
-    """Make a section's row of the inventory, `COLUMNS`; lengths are in µm, medians over cells."""
+    """Make a section's row of the inventory, `COLUMNS`.
+
+    Lengths are in µm, medians over cells.
+    """
     adata = read_section(path)
     width, height = np.ptp(adata.obsm["spatial"], axis=0)
     return {

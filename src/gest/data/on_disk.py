@@ -15,7 +15,10 @@ from gest.windows import Tokens
 
 
 def on_disk(rows: sp.csr_matrix, folder: Path) -> sp.csr_matrix:
-    """Move a matrix into memory-mapped files of `folder` without names, which vanish with the process."""
+    """Move a matrix into nameless memory-mapped files in `folder`.
+
+    They vanish with the process.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     arrays = tuple(_mapped(array, folder) for array in (rows.data, rows.indices, rows.indptr))
     return sp.csr_matrix(arrays, shape=rows.shape, copy=False)
@@ -31,14 +34,20 @@ def _mapped(array: np.ndarray, folder: Path) -> np.ndarray:
 
 
 def error_of_mean(training: Sequence[Tokens], scored: Sequence[Tokens]) -> float:
-    """Compute the mean squared error of predicting the mean training cell: the baseline without quantisation."""
+    """Compute the mean squared error of predicting the mean training cell.
+
+    It is the baseline without quantisation.
+    """
     predicted, _ = _moments(training)
     mean, mean_square = _moments(scored)
     return float((mean_square - 2 * mean * predicted + predicted**2).mean())
 
 
 def _moments(sections: Sequence[Tokens]) -> tuple[np.ndarray, np.ndarray]:
-    """Compute mean (T,) and mean square (T,) of every gene over all cells, one section after the other."""
+    """Compute mean (T,) and mean square (T,) of every gene over all cells.
+
+    Sections are read one after the other.
+    """
     n = sum(section.expression.shape[0] for section in sections)
     total = sum(np.asarray(section.expression.sum(0, dtype=np.float64)).ravel() for section in sections)
     squares = sum(_column_sums_of_squares(section.expression) for section in sections)

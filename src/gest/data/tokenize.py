@@ -20,10 +20,11 @@ _ENSEMBL = re.compile(r"^(ENS[A-Z]*G\d{11})(?:\.\d+)?$")
 
 
 def match_genes(section: AnnData, vocabulary: Vocabulary) -> np.ndarray:
-    """Find the section's column of each of the vocabulary's T genes, −1 where it is missing: (T,).
+    """Find the section's column of each of the vocabulary's genes: (T,).
 
-    Genes are matched by `var_names`, or by another column of `var` that shares more names with the vocabulary, so that
-    symbols and Ensembl ids both match; the version of an Ensembl id (`.5`) is ignored.
+    It is −1 where the gene is missing. Genes are matched by `var_names`, or by another column of `var` that shares more
+    names with the vocabulary, so that symbols and Ensembl ids both match; the version of an Ensembl id (`.5`) is
+    ignored.
 
     Raises
     ------
@@ -89,7 +90,10 @@ def expression(section: AnnData, vocabulary: Vocabulary, columns: np.ndarray | N
 
 
 def _names(section: AnnData, vocabulary: Vocabulary) -> np.ndarray:
-    """Choose, among `var_names` and the columns of `var`, the names that share most with the vocabulary."""
+    """Choose the names of genes that share most with the vocabulary.
+
+    The choice is among `var_names` and the columns of `var`.
+    """
     texts = (section.var[column].astype(str) for column in section.var if section.var[column].dtype.kind not in "fiub")
     genes = _unversioned(vocabulary.genes)
     return max(

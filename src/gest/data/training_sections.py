@@ -17,7 +17,9 @@ _FEWEST_EXPRESSED = 4  # genes: with fewer, the local regression that scanpy cal
 
 
 def stream(sections: Sections) -> Iterator[AnnData]:
-    """Yield each section, read from its file if needed, and check that it holds the same as the first.
+    """Yield each section, and check that it holds the same as the first.
+
+    Sections given by path are read from their files.
 
     Raises
     ------
@@ -49,7 +51,9 @@ def holds_counts(section: AnnData) -> bool:
 
 
 def variable_genes(sections: Sections, n_genes: int, markers: Sequence[str]) -> np.ndarray:
-    """Mark the most variable genes of all sections together, and the markers: (T,) booleans (decision 32).
+    """Mark the most variable genes, and the markers: (T,) booleans (decision 32).
+
+    The variance is over all sections together.
 
     Parameters
     ----------

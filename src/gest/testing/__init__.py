@@ -18,7 +18,7 @@ PLANTED = "pia_p_degs.csv"
 
 
 def write_upstream(folder: Path, config: Mapping[str, Any]) -> None:
-    """Write upstream files, and beside each its entry in the registry (`FILE.entry.json`).
+    """Write upstream files, and beside each its registry entry (`FILE.entry.json`).
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def write_upstream(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def _tissue(platform: str, names: Sequence[str], config: Mapping[str, Any], donor: str | None = None) -> list[AnnData]:
-    """Simulate sections spread evenly along the axis of one animal, or each of another animal."""
+    """Simulate sections spread along the axis of one animal, or of one animal each."""
     settings = {"seed": config["seed"], "platform": platform} | config[platform]
     return [
         simulate(name, donor=donor or name, slice=(i + 0.5) / len(names), **settings) for i, name in enumerate(names)

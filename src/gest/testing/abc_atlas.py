@@ -61,7 +61,10 @@ def _labels(n: int, rng: np.random.Generator) -> np.ndarray:
 def _write_matrix(
     path: Path, cells: ad.AnnData, labels: np.ndarray, ensembl: list[str], rng: np.random.Generator
 ) -> None:
-    """Write all cells, shuffled, those that failed quality control included, as a dense matrix in narrow chunks."""
+    """Write all cells, shuffled, as a dense matrix in narrow chunks.
+
+    It includes the cells that failed quality control.
+    """
     source = np.append(np.arange(cells.n_obs), rng.choice(cells.n_obs, len(labels) - cells.n_obs))
     order = rng.permutation(len(labels))
     obs = pd.DataFrame(
@@ -100,7 +103,10 @@ def _write_metadata(path: Path, cells: ad.AnnData, labels: np.ndarray, dataset: 
 
 
 def _write_ccf(folder: Path, cells: ad.AnnData, labels: np.ndarray, rng: np.random.Generator) -> None:
-    """Write coordinates and parcellations of the registered cells, and the acronyms of the parcellations."""
+    """Write coordinates and parcellations of the registered cells.
+
+    The acronyms of the parcellations are written too.
+    """
     division, region = cells.obs["division"].astype(str).to_numpy(), cells.obs["region"].astype(str).to_numpy()
     pairs = sorted(set(zip(division, region, strict=True)))
     terms = [("unassigned",) * 5, ("brain", *["brain-unassigned"] * 4)]

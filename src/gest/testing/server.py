@@ -39,7 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        """Answer with the file or the part of it that was requested, or with the next fault."""
+        """Answer with the requested file, or part of it, or with the next fault."""
         folder, faults = self.server.folder, self.server.faults
         path = (folder / unquote(urlsplit(self.path).path).lstrip("/")).resolve()
         name = str(path.relative_to(folder)) if path.is_relative_to(folder) else ""
@@ -88,7 +88,9 @@ def serve(
     faults: Mapping[str, Sequence[str | int]] | None = None,
     answers: list[dict[str, Any]] | None = None,
 ) -> Iterator[str]:
-    """Serve a folder on a free port of 127.0.0.1, and yield the address, as ``http://127.0.0.1:PORT``.
+    """Serve a folder on a free port of 127.0.0.1, and yield the address.
+
+    The address is ``http://127.0.0.1:PORT``.
 
     Parameters
     ----------

@@ -18,12 +18,13 @@ FOLD = 4  # factor of a raised gene's counts; a lowered gene's are thinned to on
 
 
 def planted(sections: Sequence[ad.AnnData]) -> pd.DataFrame:
-    """Plan how an injury changes each gene, so that perturbing the core's genes has a known result around it.
+    """Plan how an injury changes each gene.
 
-    The core lies in the cortex. There, cells of common types (a tenth of the spots or more) are lost, and cells of one
-    other type, to which most genes respond, appear. Marker genes of these types change in the core, and their neighbour
-    genes, which respond to nearby cells, in the area around it. Null and gradient genes do not respond to neighbours
-    and stay. The remaining genes depend on mixes of types, and nothing is planted for them.
+    Perturbing the core's genes then has a known result around it. The core lies in the cortex. There, cells of common
+    types (a tenth of the spots or more) are lost, and cells of one other type, to which most genes respond, appear.
+    Marker genes of these types change in the core, and their neighbour genes, which respond to nearby cells, in the
+    area around it. Null and gradient genes do not respond to neighbours and stay. The remaining genes depend on mixes
+    of types, and nothing is planted for them.
 
     Parameters
     ----------
@@ -55,11 +56,11 @@ def planted(sections: Sequence[ad.AnnData]) -> pd.DataFrame:
 
 
 def write(path: str | Path, sections: Sequence[ad.AnnData], *, seed: int = 0) -> None:
-    """Write all sections as one table, those of the injured (named PT...) before the others (Sham...).
+    """Write all sections as one table.
 
-    Injured sections get a disc ICA within a ring PIA in the cortex, where genes change as `planted` plans. Barcodes
-    repeat between sections, as on slides. ``Pos`` is in an arbitrary unit per section; ``3D_pos_PT`` and
-    ``3D_pos_sham`` add the section's number as z.
+    Those of the injured (named PT...) come before the others (Sham...). Injured sections get a disc ICA within a ring
+    PIA in the cortex, where genes change as `planted` plans. Barcodes repeat between sections, as on slides. ``Pos`` is
+    in an arbitrary unit per section; ``3D_pos_PT`` and ``3D_pos_sham`` add the section's number as z.
 
     Parameters
     ----------
@@ -131,7 +132,7 @@ def _labels(section: ad.AnnData, injured: bool, rng: np.random.Generator) -> np.
 
 
 def _injure(section: ad.AnnData, labels: np.ndarray, change: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
-    """Change the counts (n, T) of a section in the spots labelled ICA and PIA, as `planted` plans."""
+    """Change a section's counts (n, T) in the ICA and PIA, as `planted` plans."""
     counts = section.X.toarray().astype(np.int32)
     for label, calls in (("ICA", change["core"]), ("PIA", change["around"])):
         raised, lowered = (np.ix_(labels == label, calls == call) for call in (HIGH, LOW))

@@ -20,10 +20,11 @@ PIXELS_PER_UM = 1.37  # of a full-resolution image; not 1, so that a test notice
 def write(
     folder: str | Path, section: ad.AnnData, *, matrix: str = "h5", positions: str = "tissue_positions_list.csv"
 ) -> None:
-    """Write one sample as Space Ranger does: in-tissue spots in the matrix, the whole grid in the positions.
+    """Write one sample as Space Ranger does.
 
-    Barcodes belong to positions on the grid, so they repeat between samples. One gene is added at the end: it has the
-    symbol of the first gene, a new Ensembl id, and the counts of the last gene.
+    The matrix has the spots in tissue, the positions the whole grid. Barcodes belong to positions on the grid, so they
+    repeat between samples. One gene is added at the end: it has the symbol of the first gene, a new Ensembl id, and the
+    counts of the last gene.
 
     Parameters
     ----------
@@ -86,7 +87,10 @@ def _grid(section: ad.AnnData) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _barcodes(row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Make one barcode of 16 bases per position on the grid (m,), the same on every slide."""
+    """Make one barcode of 16 bases per position on the grid (m,).
+
+    They are the same on every slide.
+    """
     # An odd factor makes this a permutation of all 16-base words, so barcodes are unique.
     word = (row * 1000 + column).astype(np.uint64) * np.uint64(2654435761) % np.uint64(4**16)
     bases = word[:, None] >> np.arange(0, 32, 2, dtype=np.uint64) & np.uint64(3)
@@ -94,7 +98,10 @@ def _barcodes(row: np.ndarray, column: np.ndarray) -> np.ndarray:
 
 
 def _write_h5(file: Path, counts: sp.csr_matrix, barcodes: np.ndarray, symbols: list[str], ids: list[str]) -> None:
-    """Write (n, T) counts as Space Ranger's HDF5, which holds genes by spots, compressed by spot."""
+    """Write (n, T) counts as Space Ranger's HDF5.
+
+    It holds genes by spots, compressed by spot.
+    """
     with h5py.File(file, "w") as out:
         out.attrs["filetype"], out.attrs["version"] = "matrix", 2
         group = out.create_group("matrix")

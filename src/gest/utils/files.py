@@ -11,9 +11,10 @@ from gest.errors import UserError
 
 @contextmanager
 def whole_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a path to write to; the file takes its final name once it is whole and on the disk.
+    """Yield a path to write to.
 
-    The temporary path lies in the same folder, which is created if needed, and has the same suffix.
+    The file takes its final name once it is whole and on the disk. The temporary path lies in the same folder, which is
+    created if needed, and has the same suffix.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +29,7 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def replaceable(folder: str | os.PathLike, marker: str) -> Path:
-    """Resolve where a folder is to be written, and refuse to replace a folder of another kind.
+    """Resolve the path of a folder to write; refuse to replace one of another kind.
 
     Parameters
     ----------

@@ -8,7 +8,10 @@ from gest.errors import UserError
 
 
 def log_to(path: str) -> None:
-    """Log to a file; a user's mistake becomes one line there and on stderr, without a traceback."""
+    """Log to a file.
+
+    A user's mistake becomes one line there and on stderr, without a traceback.
+    """
     logging.basicConfig(filename=path, level=logging.INFO, format="%(message)s", force=True)
     sys.excepthook = _print_error
 

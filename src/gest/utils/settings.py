@@ -57,7 +57,7 @@ def refuse_unknown(keys: Iterable[str], known: Collection[str], where: str) -> N
 
 
 def convert(value: Any, kind: Any, where: str) -> Any:
-    """Return a value if it is of a type, lists as tuples; raise UserError if it is not.
+    """Return a value if it is of a type, else raise UserError; lists become tuples.
 
     A whole number may stand for a float, and stays a whole number outside of tuples.
     """
@@ -87,7 +87,7 @@ def _type_name(kind: Any) -> str:
 
 
 def check_bounds(settings: Any, where: str = "") -> None:
-    """Raise UserError if a value of a settings dataclass lies outside the bounds of its field."""
+    """Raise UserError if a value of a settings dataclass is out of its field's bounds."""
     for known in fields(settings):
         value = getattr(settings, known.name)
         key = f"{where}.{known.name}" if where else known.name

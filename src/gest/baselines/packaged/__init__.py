@@ -34,12 +34,17 @@ KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 
 def environment_python(method: str) -> Path:
-    """Return the Python of a packaged method's environment, relative to the working directory."""
+    """Return the Python of a packaged method's environment.
+
+    The path is relative to the working directory.
+    """
     return FOLDER / registry.environments()[method] / "bin" / "python"
 
 
 def run_packaged(method: str, **arrays: ArrayLike) -> dict[str, NDArray]:
-    """Run a packaged method in its environment; its output goes to this process's standard error.
+    """Run a packaged method in its environment.
+
+    Its output goes to this process's standard error.
 
     Parameters
     ----------

@@ -27,7 +27,10 @@ COMPONENTS = 20
 
 
 def main(input_path: str, output_path: str) -> None:
-    """Run GraphST as its authors' tutorials do, up to the principal components that they cluster."""
+    """Run GraphST as its authors' tutorials do.
+
+    It ends with the principal components that the tutorials cluster.
+    """
     started = time.monotonic()
     arrays = np.load(input_path)
     shape = len(arrays["xy"]), len(arrays["genes"])

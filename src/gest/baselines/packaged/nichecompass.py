@@ -41,7 +41,10 @@ TRAINING = {
 
 
 def build_programmes(ligands: np.ndarray, receptors: np.ndarray) -> dict[str, dict[str, list[str]]]:
-    """Build one gene programme per ligand with all its receptors, in the package's format for OmniPath's pairs."""
+    """Build one gene programme per ligand, with all its receptors.
+
+    The format is that of the package for OmniPath's pairs.
+    """
     by_ligand = {}
     for ligand, receptor in zip(ligands.tolist(), receptors.tolist(), strict=True):
         by_ligand.setdefault(ligand, []).append(receptor)
@@ -57,7 +60,10 @@ def build_programmes(ligands: np.ndarray, receptors: np.ndarray) -> dict[str, di
 
 
 def main(input_path: str, output_path: str) -> None:
-    """Run NicheCompass as its authors' tutorial on one sample does, up to the latent space that they cluster."""
+    """Run NicheCompass as its authors' tutorial on one sample does.
+
+    It ends with the latent space that the tutorial clusters.
+    """
     started = time.monotonic()
     arrays = np.load(input_path)
     shape = len(arrays["xy"]), len(arrays["genes"])

@@ -16,7 +16,10 @@ from scipy.sparse import csr_array
 
 
 def restore_scipy() -> None:
-    """Restore names that scipy had when SOMDE was last released (2021): its derivative, and NumPy's functions."""
+    """Restore names that scipy had when SOMDE was last released (2021).
+
+    These are its derivative, and NumPy's functions.
+    """
 
     def derivative(function, x0, dx=1.0, n=1):  # noqa: ANN001, ANN202
         left, centre, right = (function(x0 + step * dx) for step in (-1, 0, 1))

@@ -26,7 +26,10 @@ TRAINING = {"init_spa": True, "init": "louvain", "tol": 5e-3, "lr": 0.05}
 
 
 def preprocess(arrays: dict[str, np.ndarray]) -> ad.AnnData:
-    """Normalise a section as the tutorial does; pad a panel of fewer than 50 genes with empty ones."""
+    """Normalise a section as the tutorial does.
+
+    A panel of fewer than 50 genes is padded with empty ones.
+    """
     shape = len(arrays["xy"]), len(arrays["genes"])
     counts = csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape, dtype=np.float32)
     section = ad.AnnData(counts.toarray(), var=pd.DataFrame(index=arrays["genes"]))
@@ -38,7 +41,10 @@ def preprocess(arrays: dict[str, np.ndarray]) -> ad.AnnData:
 
 
 def main(input_path: str, output_path: str) -> None:
-    """Run SpaGCN as its authors' tutorial does, up to the domains before their optional refinement."""
+    """Run SpaGCN as its authors' tutorial does.
+
+    It ends with the domains before their optional refinement.
+    """
     started = time.monotonic()
     arrays = dict(np.load(input_path))
     section = preprocess(arrays)

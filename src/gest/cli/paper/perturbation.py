@@ -65,7 +65,7 @@ def perturb_ischemia(
 def _read_reference(
     paths: list[Path], settings: dict[str, Any], vocabulary: "Vocabulary"
 ) -> tuple["pd.DataFrame", "Profile"]:
-    """Read the genes that change in the infarct's core, and the mean profile of the tissue around it."""
+    """Read the genes that change in the core, and the mean profile around it."""
     from fnmatch import fnmatchcase
 
     from gest.paper.ischemia.reference import average_profile, find_core_degs, select_region

@@ -99,7 +99,10 @@ def read(
 def _name_sections(
     sizes: pd.Series, name: str, held_out: Mapping[str, Any] | None, path: Path
 ) -> tuple[dict[str, str], str]:
-    """Map upstream names to ours in the order of the upstream numbers, and say why a section is held out."""
+    """Map upstream names to ours, and say why a section is held out.
+
+    The order is that of the upstream numbers.
+    """
     unnumbered = [label for label in sizes.index if not label.rpartition(".")[2].isdigit()]
     if unnumbered:
         raise UserError(
@@ -152,6 +155,9 @@ def _assemble(
 
 
 def _share_right(section: ad.AnnData) -> float:
-    """Give the share of the registered cells that lie in the right hemisphere; NaN where none is registered."""
+    """Return the share of the registered cells in the right hemisphere.
+
+    It is NaN where none is registered.
+    """
     hemisphere = section.obs["hemisphere"].dropna()
     return float((hemisphere == "right").mean())

@@ -65,7 +65,10 @@ def find_rows(cells: pd.Index, rows: pd.Index, metadata: Path, matrix: Path) -> 
 
 
 def read_sections(X: h5py.Dataset | h5py.Group, section_of_row: np.ndarray, path: Path) -> dict[int, Blocks]:
-    """Read the counts of all sections in one pass; rows whose section is −1 are left out."""
+    """Read the counts of all sections in one pass.
+
+    Rows whose section is −1 are left out.
+    """
     X = X if isinstance(X, h5py.Dataset) else ad.io.sparse_dataset(X)
     n, T = X.shape
     pieces: dict[int, Blocks] = {}
@@ -87,7 +90,10 @@ def read_sections(X: h5py.Dataset | h5py.Group, section_of_row: np.ndarray, path
 
 
 def _slabs(X: h5py.Dataset | Any) -> Iterator[tuple[slice, Iterable[np.ndarray | sp.csr_matrix]]]:
-    """Yield rows of X and their values in tiles from left to right; tiles are small, and no chunk is read twice."""
+    """Yield rows of X and their values in tiles from left to right.
+
+    Tiles are small, and no chunk is read twice.
+    """
     n, T = X.shape
     if isinstance(X, h5py.Dataset):
         height, width = X.chunks or (1, T)

@@ -23,7 +23,10 @@ def read_cells(path: Path, columns: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def read_annotation(folder: Path, cells: pd.Index, labels: Mapping[str, str]) -> pd.DataFrame:
-    """Read each cell's hemisphere and its label at every level, missing where it is unregistered or unassigned."""
+    """Read each cell's hemisphere and its label at every level.
+
+    They are missing where the cell is unregistered or unassigned.
+    """
     path = folder / CCF
     ccf = read_cells(path, {"z": float, "parcellation_index": int})
     if not cells.isin(ccf.index).any():
@@ -50,7 +53,10 @@ def read_annotation(folder: Path, cells: pd.Index, labels: Mapping[str, str]) ->
 
 
 def read_genes(ensembl: pd.Index, path: Path, matrix: Path) -> pd.DataFrame:
-    """Read the symbols of the matrix's genes; return the table of genes, indexed by unique symbols."""
+    """Read the symbols of the matrix's genes.
+
+    The result is the table of genes, indexed by unique symbols.
+    """
     genes = _read_csv(path, {"gene_identifier": str, "gene_symbol": str})
     symbols = ensembl.map(dict(zip(genes["gene_identifier"], genes["gene_symbol"], strict=True)))
     if symbols.hasnans:
@@ -63,7 +69,10 @@ def read_genes(ensembl: pd.Index, path: Path, matrix: Path) -> pd.DataFrame:
 
 
 def check_labels(labels: pd.Index, path: Path) -> None:
-    """Raise UserError unless cell labels are text of digits, which a float would round, and unique."""
+    """Raise UserError unless cell labels are unique and text of digits.
+
+    As numbers, floats would round them.
+    """
     numbers = labels[~labels.str.isdigit()]
     if len(numbers):
         raise UserError(
@@ -79,7 +88,10 @@ def check_labels(labels: pd.Index, path: Path) -> None:
 
 
 def _read_csv(path: Path, columns: Mapping[str, Any]) -> pd.DataFrame:
-    """Read columns of a csv as the given types; text is kept as it is, for a gene may be called NaN."""
+    """Read columns of a csv as the given types.
+
+    Text is kept as it is, since a gene may be called NaN.
+    """
     try:
         present = pd.read_csv(path, nrows=0).columns
         missing = [column for column in columns if column not in present]

@@ -8,7 +8,9 @@ from gest.sections import open_h5ad
 
 
 def open_file(path: str | Path, *, backed: bool = False) -> ad.AnnData:
-    """Open an ``.h5ad``, with `backed` leaving its X on disk, or the table of a SpatialData ``.zarr``.
+    """Open an ``.h5ad``, or the table of a SpatialData ``.zarr``.
+
+    With `backed`, the X of an ``.h5ad`` stays on disk.
 
     Raises
     ------

@@ -58,7 +58,9 @@ def simulate(
     seed: int = 0,
     slice: float = 0.0,
 ) -> ad.AnnData:
-    """Simulate one section of the tissue given by `seed`; the module's text has the equations.
+    """Simulate one section of the tissue given by `seed`.
+
+    The module's docstring has the equations.
 
     Parameters
     ----------
@@ -168,7 +170,10 @@ def _expression(
 
 
 def _neighbour_share(xy: np.ndarray, is_type: np.ndarray) -> np.ndarray:
-    """Give each type's share among a cell's neighbours (n, N_TYPES), without itself; 0 without neighbours."""
+    """Return each type's share among a cell's neighbours (n, N_TYPES).
+
+    The cell itself does not count; without neighbours, shares are 0.
+    """
     a, b = KDTree(xy).query_pairs(NEIGHBOUR_RADIUS, output_type="ndarray").T
     near = sp.csr_matrix((np.ones(a.size), (a, b)), shape=(len(xy), len(xy)))
     number = (near + near.T) @ is_type
@@ -176,7 +181,10 @@ def _neighbour_share(xy: np.ndarray, is_type: np.ndarray) -> np.ndarray:
 
 
 def _spots(xy: np.ndarray, width_um: float, height_um: float) -> tuple[np.ndarray, sp.csr_matrix]:
-    """Lay a grid of spots: centres (m, 2) in µm of those that hold cells, and which cells each holds (m, n)."""
+    """Lay a grid of spots over cells.
+
+    The result is the centres (m, 2) in µm of those that hold cells, and which cells each holds (m, n).
+    """
     rise = SPOT_PITCH * np.sqrt(3) / 2
     centres = np.array(
         [

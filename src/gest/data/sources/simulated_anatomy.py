@@ -19,7 +19,10 @@ DIVISION_OF_REGION = np.array([0] * N_LAYERS + [1] * N_NUCLEI + [2, 3])
 
 
 def regions(uv: np.ndarray, *, seed: int, donor: str, slice: float) -> np.ndarray:
-    """Find the region at each position, an index into `REGIONS`, (n,), from fractions of the extent (n, 2)."""
+    """Find the region at each position, an index into `REGIONS`: (n,).
+
+    Positions (n, 2) are fractions of the extent.
+    """
     rng, animal = random_stream(seed, "anatomy"), random_stream(seed, "donor", donor)
     u, v = uv.T
     phase = rng.random(3) + animal.normal(0, 0.01, 3)
@@ -46,7 +49,10 @@ def regions(uv: np.ndarray, *, seed: int, donor: str, slice: float) -> np.ndarra
 
 
 def draw_positions(n_cells: int, aspect: float, anatomy: dict, rng: np.random.Generator) -> np.ndarray:
-    """Draw positions of cells (n_cells, 2) in fractions of the extent, denser in some regions."""
+    """Draw positions of cells (n_cells, 2) in fractions of the extent.
+
+    Some regions are denser than others.
+    """
     rows = int(np.ceil(np.sqrt(3 * n_cells / aspect)))
     columns = int(np.ceil(3 * n_cells / rows))
     lattice = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)

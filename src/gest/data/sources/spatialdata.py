@@ -55,7 +55,7 @@ def read_table(path: str | Path) -> ad.AnnData:
 
 
 def _centroids(whole: SpatialData, table: ad.AnnData) -> np.ndarray:
-    """Find the centroid of each row's shape, (n, 2), in the coordinate system "global"."""
+    """Find the centroids (n, 2) of the rows' shapes, in the system "global"."""
     import spatialdata
 
     keys = table.uns["spatialdata_attrs"]

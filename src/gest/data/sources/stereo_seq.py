@@ -31,11 +31,12 @@ BITS = 21  # of a packed key, 63 in all, for each of bin column, bin row and gen
 def read(
     path: str | Path, *, name: str, donor: str | None = None, bin_size: int = 50, pitch_um: float = 0.5
 ) -> ad.AnnData:
-    """Read one section as square bins; bin (i, j) has i = ⌊x / bin_size⌋ and j = ⌊y / bin_size⌋.
+    """Read one section as square bins.
 
-    A GEM is read in chunks, and memory grows with the bins' counts, not with the table's rows. Of an ``.h5ad``, binned
-    already, only the coordinates are scaled. Files give them in DNBs, in bins or in µm, so neighbouring bins must come
-    out bin_size · pitch_um apart (DNBs: 50 and 0.5, bins: 1 and 25, µm: 25 and 1).
+    Bin (i, j) has i = ⌊x / bin_size⌋ and j = ⌊y / bin_size⌋. A GEM is read in chunks, and memory grows with the bins'
+    counts, not with the table's rows. Of an ``.h5ad``, binned already, only the coordinates are scaled. Files give them
+    in DNBs, in bins or in µm, so neighbouring bins must come out bin_size · pitch_um apart (DNBs: 50 and 0.5, bins: 1
+    and 25, µm: 25 and 1).
 
     Parameters
     ----------
@@ -112,7 +113,10 @@ def _read_h5ad(file: Path, name: str, donor: str | None, bin_size: int, pitch_um
 
 
 def _bin_molecules(file: Path, bin_size: int) -> tuple[sp.csr_matrix, np.ndarray, pd.Index]:
-    """Bin a GEM: counts (n, T), bins (n, 2) as column and row, and the genes in alphabetical order."""
+    """Bin a GEM.
+
+    The result is counts (n, T), bins (n, 2) as column and row, and the genes in alphabetical order.
+    """
     genes: dict[str, int] = {}
     # Sums of ever fewer and larger parts, each a sparse row over all packed keys: every count is added log n times.
     parts: list[sp.csr_array] = []
@@ -145,7 +149,10 @@ def _bin_molecules(file: Path, bin_size: int) -> tuple[sp.csr_matrix, np.ndarray
 
 
 def _read_chunks(file: Path) -> Iterator[pd.DataFrame]:
-    """Yield `CHUNK` checked rows at once: gene (categorical), x, y (float64) and count (float32)."""
+    """Yield `CHUNK` checked rows at once.
+
+    Their columns are gene (categorical), x, y (float64) and count (float32).
+    """
     try:
         with gzip.open(file, "rt") if file.suffix == ".gz" else open(file) as lines:
             comments = 0

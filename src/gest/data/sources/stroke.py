@@ -139,7 +139,7 @@ def _read_batch(path: Path, batch: str, name: str) -> _Spots:
 
 
 def _check_shapes(file: h5py.File, path: str | Path) -> None:
-    """Raise UserError unless every key is present and its shape agrees with Batch and Gene."""
+    """Raise UserError unless every key is present and its shape fits Batch and Gene."""
     missing = [key for key in KEYS if key not in file]
     if missing:
         raise UserError(
@@ -173,7 +173,10 @@ def _microns_per_unit(positions: np.ndarray, where: str) -> float:
 def _split_periinfarct(
     labels: np.ndarray, xy: np.ndarray, infarct: str, periinfarct: str, proximal_um: float, where: str
 ) -> pd.Categorical:
-    """Split the peri-infarct area by distance to the core; return regions (n,), empty labels missing."""
+    """Split the peri-infarct area by distance to the core; return regions (n,).
+
+    Empty labels are missing.
+    """
     core, around = labels == infarct, labels == periinfarct
     regions = labels.astype(object)
     if core.any():

@@ -19,7 +19,9 @@ COLUMN_UM, ROW_UM = 50.0, 50.0 * np.sqrt(3)
 
 
 def read(path: str | Path, *, name: str, donor: str | None = None) -> ad.AnnData:
-    """Read the spots in tissue of one sample; their coordinates follow from the array's grid, not from pixels.
+    """Read the spots in tissue of one sample.
+
+    Their coordinates follow from the array's grid, not from pixels.
 
     Parameters
     ----------

@@ -25,7 +25,10 @@ HIDDEN_VARIABLES = ("CUDAHOME", "CUDA_HOME", "CUDA_PATH", "PYTHONPATH", "PYTHONH
 
 
 def hide_nvcc(path: str, folder: Path) -> str:
-    """Hide nvcc from PATH, for builds that find it and fail; link the programs beside it in `folder`."""
+    """Hide nvcc from PATH, for builds that find it and fail.
+
+    The other programs of its folder are linked in `folder`.
+    """
     visible = []
     for directory in map(Path, path.split(os.pathsep)):
         if (directory / "nvcc").exists():
@@ -40,7 +43,10 @@ def hide_nvcc(path: str, folder: Path) -> str:
 
 
 def run_steps(steps: dict[str, tuple[str, ...]], variables: dict[str, str]) -> str | None:
-    """Run the commands in order; on failure, return the step and the last line of its output."""
+    """Run the commands in order.
+
+    On failure, return the step and the last line of its output.
+    """
     for step, command in steps.items():
         started = time.monotonic()
         with log.open("a") as output:

@@ -44,7 +44,10 @@ def list_modules(script: Path) -> list[str]:
 
 
 def paper_order(item: dict) -> tuple:
-    """Return the sorting key of the paper's order: tables before figures, the appendix last in each."""
+    """Return the sorting key of the paper's order.
+
+    Tables come before figures, and the appendix last in each.
+    """
     appendix, number, letter = ITEM.search(item["target"]).groups()
     return not item["target"].startswith("table"), bool(appendix), int(number), letter
 

@@ -24,7 +24,10 @@ _FEWEST_VALIDATIONS = 5  # fewer do not allow a comparison of the halves of a tr
 
 
 def group_by_variant(paths: Iterable[str | os.PathLike]) -> dict[str, list[Path]]:
-    """Group files, or model directories, by the variant that their folder is named after, in the order given."""
+    """Group files, or model directories, by variant, in the order given.
+
+    The variant is in the name of their folder.
+    """
     groups: dict[str, list[Path]] = {}
     for path in map(Path, paths):
         groups.setdefault(path.parent.name, []).append(path)
@@ -87,10 +90,10 @@ def read_log(model_dir: str | os.PathLike) -> pd.DataFrame:
 
 
 def late_gain(losses: Sequence[float], marginal: float) -> float:
-    """Return the percentage of a training's progress that fell in its second half, by its validation loss.
+    """Return the percentage of a training's progress that fell in its second half.
 
-    At the end of any training the loss is flat, as the learning rate falls to zero, so that a short last part shows
-    nothing. If a half gains little, twice the length will gain less.
+    The progress is that of the validation loss. At the end of any training the loss is flat, as the learning rate falls
+    to zero, so that a short last part shows nothing. If a half gains little, twice the length will gain less.
 
     Parameters
     ----------
@@ -112,12 +115,18 @@ def late_gain(losses: Sequence[float], marginal: float) -> float:
 
 
 def converged(losses: Sequence[float], marginal: float, *, percent: float) -> bool:
-    """Return whether less than `percent` of a training's progress fell in its second half; see `late_gain`."""
+    """Return whether less than `percent` of the progress fell in the second half.
+
+    See `late_gain`.
+    """
     return late_gain(losses, marginal) < percent  # false for NaN: an unknown gain counts as not converged
 
 
 def average_seeds(scores: pd.DataFrame) -> pd.Series:
-    """Average each variant, metric, gene set and model seed: over seeds of generation, then crops, then sections."""
+    """Average each variant, metric, gene set and model seed.
+
+    The average is over seeds of generation, then crops, then sections.
+    """
     keys = ["variant", "metric", "gene_set", "model_seed"]
     crops = _average_crops(scores).dropna()
     return crops.groupby([*keys, "section"], sort=False).mean().groupby(keys, sort=False).mean()
@@ -178,7 +187,7 @@ def order_variants(scores: pd.DataFrame, trainings: pd.DataFrame, *, references:
 
 
 def _explain_undecided(means: pd.Series, reference: pd.Series) -> str:
-    """Return the reason why the means of the seeds allow no ordering; empty if they do."""
+    """Return why the means of the seeds allow no ordering; empty if they do."""
     if min(len(means), len(reference)) < 2:
         return "one seed"
     overlap = means.min() <= reference.max() and reference.min() <= means.max()
@@ -186,7 +195,10 @@ def _explain_undecided(means: pd.Series, reference: pd.Series) -> str:
 
 
 def _average_crops(scores: pd.DataFrame) -> pd.Series:
-    """Average each metric, gene set, section, crop, variant and model seed over seeds of generation; NaN if one is."""
+    """Average each section, crop, variant and model seed over seeds of generation.
+
+    Metrics and gene sets are averaged separately; the average is NaN if one value is.
+    """
     keys = ["metric", "gene_set", "section", "crop", "variant", "model_seed"]
     return scores.groupby(keys, sort=False)["value"].agg(lambda values: values.mean(skipna=False))
 
@@ -214,7 +226,10 @@ def _read_training(folder: Path, percent: float) -> dict[str, object]:
 
 
 def _name_loss(folder: Path, config: dict[str, Any]) -> str:
-    """Name the kind of a model's validation loss: other windows, or another order, predict other things."""
+    """Name the kind of a model's validation loss.
+
+    Models with other windows, or another order, predict other things.
+    """
     order, sharpness = config["serialisation"]["order"], config["serialisation"]["sharpness"]
     order = order if sharpness == 1 else f"sharpness {sharpness:g}"
     predicted = f"{config['window']:g} µm, {order}"

@@ -19,7 +19,7 @@ COLUMNS = ("source", "item", *TEXT, "window", "metric", "value", "sd", "note")
 
 
 def name_run(run: str) -> str:
-    """Return the addition to a title that names a run on other data; empty for the paper's run."""
+    """Return the addition to a title that names a run; empty for the paper's run."""
     return "" if run == RUN else f"; run {run}, not the paper's data"
 
 
@@ -90,7 +90,10 @@ def beside(summary: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
 
 
 def _list_values(source: str, item: str, row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return one record per value of a row; the key `metric@gene_set` of a value overrides the row's gene set."""
+    """Return one record per value of a row.
+
+    The key `metric@gene_set` of a value overrides the row's gene set.
+    """
     fields = {"source": source, "item": item, "window": np.nan, "note": ""} | dict.fromkeys(TEXT, "") | row
     records = []
     for name, printed in fields.pop("values").items():

@@ -38,7 +38,7 @@ COLUMNS = (
 
 
 def explain_incomparable(run: str, *, simulated: bool) -> str:
-    """Return the reason why a run cannot be compared with the paper; empty for the run on the paper's data."""
+    """Return why a run cannot be compared with the paper; empty if it can."""
     if run == RUN:
         return ""
     return "toy data" if simulated else f"run {run} is not made of the paper's data"
@@ -87,7 +87,9 @@ def compare_with_paper(values: pd.DataFrame, scores: pd.DataFrame, *, why_not: s
 
 
 def compare_orders(table: pd.DataFrame) -> pd.DataFrame:
-    """Count the pairs of our numbers that rank as the paper's do, for each group of numbers that can be ranked.
+    """Count the pairs of our numbers that rank as the paper's do.
+
+    This is done for each group of numbers that can be ranked.
 
     Parameters
     ----------
@@ -147,7 +149,10 @@ def _match_keys(values: pd.DataFrame, scores: pd.DataFrame) -> dict[str, list[st
 
 
 def _summarise_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return mean, sd and interval of all scores except those of perturbation: `_KEYS`, `_OURS` and why."""
+    """Return mean, sd and interval of all scores except those of perturbation.
+
+    The columns are `_KEYS`, `_OURS` and why.
+    """
     labels = scores["task"].isin(["clustering", "annotation"])
     scores = scores[(scores["task"] != "perturbation") & (~labels | (scores["crop"] == ALL))].drop_duplicates()
     table = pd.concat(list(_choose_spreads(summarise(scores)))).rename(columns={"mean": "ours", "sd_over": "n_of"})
@@ -157,7 +162,10 @@ def _summarise_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _choose_spreads(summary: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield the summary of each task and dataset with sd and n; for variants of the model these are over its seeds."""
+    """Yield the summary of each task and dataset with sd and n.
+
+    For variants of the model, these are over its seeds.
+    """
     for (task, _), block in summary.groupby(["task", "dataset"], sort=False):
         if task == "ablation":
             yield block.assign(sd=block["sd_seeds"], sd_over="seeds", n=block["n_seeds"])
@@ -166,7 +174,10 @@ def _choose_spreads(summary: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 
 def _summarise_perturbation(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return shares and counts of the final calls in the same columns; the interval is over placements."""
+    """Return shares and counts of the final calls in the same columns.
+
+    The interval is over placements.
+    """
     final = scores[(scores["task"] == "perturbation") & (scores["crop"] == "") & scores["seed"].isna()]
     final = final[final["gene_set"] == "all"]
     keys = ["task", "dataset", "method", "level"]

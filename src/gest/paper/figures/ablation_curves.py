@@ -15,7 +15,9 @@ _REFERENCE, _VARIANT = "0.7", "#0072B2"
 def draw_curves(
     logs: Mapping[str, Sequence[pd.DataFrame]], trainings: pd.DataFrame, *, reference: str, title: str = ""
 ) -> Figure:
-    """Draw the validation loss of every variant by the number of target cells, a panel each and a line per seed.
+    """Draw the validation loss of every variant by the number of target cells.
+
+    There is a panel per variant and a line per seed.
 
     Parameters
     ----------

@@ -62,7 +62,9 @@ def draw_accumulation(
     gene: str,
     title: str = "",
 ) -> Figure:
-    """Draw one gene in a section with a generated upper part: a panel per version, and the order of generation.
+    """Draw one gene in a section with a generated upper part.
+
+    There is a panel per version, and one for the order of generation.
 
     Parameters
     ----------

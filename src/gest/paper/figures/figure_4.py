@@ -94,7 +94,10 @@ def _label(metric: str, gene_set: str) -> str:
 
 
 def _draw_bars(ax: Axes, values: pd.DataFrame, metric: str) -> None:
-    """Draw values (slides, methods): a bar and its sd per method, a dot per slide; controls and bound set apart."""
+    """Draw values (slides, methods): a bar and its sd per method, a dot per slide.
+
+    Controls and bound are set apart.
+    """
     names = [name for name in (*PAPER, *CONTROLS, BOUND) if name in values and values[name].notna().any()]
     base = NO_CORRELATION if metric == "rmse_z" else 0.0
     shift = np.linspace(-0.3, 0.3, len(values)) if len(values) > 1 else np.zeros(1)
@@ -119,7 +122,10 @@ def _choose_style(name: str) -> dict[str, str]:
 
 
 def _draw_reported(ax: Axes, reported: pd.DataFrame) -> None:
-    """Mark the reported values at the bars of their methods, with the front of the brain on the left."""
+    """Mark the reported values at the bars of their methods.
+
+    The front of the brain is on the left.
+    """
     positions = {tick.get_text(): x for tick, x in zip(ax.get_xticklabels(), ax.get_xticks(), strict=True)}
     for shift, (part, mark) in zip((-0.25, 0.0, 0.25), MARKS.items(), strict=True):
         values = reported[(reported["part"] == part) & reported["name"].isin(positions)]
@@ -128,7 +134,10 @@ def _draw_reported(ax: Axes, reported: pd.DataFrame) -> None:
 
 
 def _draw_genes(ax: Axes, genes: pd.DataFrame) -> None:
-    """Draw the error of every gene of a slide by its rank: dots and a running median per method."""
+    """Draw the error of every gene of a slide by its rank.
+
+    Each method has dots and a running median.
+    """
     for name in (*reversed(PAPER), BOUND):
         method = genes[genes["name"] == name].sort_values("rank")
         median = method["rmse_z"].rolling(max(11, len(method) // 20), center=True, min_periods=1).median()

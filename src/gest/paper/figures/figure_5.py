@@ -31,7 +31,7 @@ _SIDE = 2.0  # width of a map, inches
 
 
 def check_genes(cells: AnnData, shown: Mapping[str, Sequence[str]]) -> None:
-    """Check that the genes to be drawn are in the panel, and were not changed in the region.
+    """Check that the genes to draw are in the panel, and unchanged in the region.
 
     Raises
     ------
@@ -109,13 +109,19 @@ def draw_figure_5(
 
 
 def correlation_test(cells: AnnData) -> float:
-    """Return the p value of the two-sided signed-rank test of perturbed against control, paired by cell."""
+    """Test perturbed against control; return the p value.
+
+    The test is the two-sided signed-rank test, paired by cell.
+    """
     difference = (cells.obs["pearson_perturbed"] - cells.obs["pearson_control"]).to_numpy()
     return float(wilcoxon(difference).pvalue) if difference.any() else 1.0
 
 
 def _draw_correlations(ax: Axes, cells: AnnData, replicates: pd.DataFrame, around: str) -> None:
-    """Draw b: a box per group of cells, the test, and the number of replicates with a higher mean."""
+    """Draw b: a box per group of cells, and the test.
+
+    It also shows the number of replicates with a higher mean.
+    """
     values = [cells.obs[f"pearson_{name}"] for name in PANELS]
     boxes = ax.boxplot(
         values, widths=0.6, patch_artist=True, medianprops={"color": "black"}, flierprops={"markersize": 2}

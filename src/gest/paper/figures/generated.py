@@ -21,7 +21,9 @@ def draw_generation(
     *,
     title: str = "",
 ) -> Figure:
-    """Draw a section with its crop, and per gene the truth beside each prediction (Figure A.2).
+    """Draw a section with its crop, and truth beside predictions (Figure A.2).
+
+    There is a row of panels per gene.
 
     Parameters
     ----------
@@ -66,7 +68,9 @@ def draw_markers(
     missing: Sequence[str] = (),
     title: str = "",
 ) -> Figure:
-    """Draw genes in and around the unseen area: truth, and predictions amid the seen cells (Figure A.5).
+    """Draw genes in and around the unseen area (Figure A.5).
+
+    The panels show the truth, and predictions amid the seen cells.
 
     Parameters
     ----------
@@ -126,9 +130,9 @@ def _draw_genes(
     *,
     limits: np.ndarray,
 ) -> np.ndarray:
-    """Draw a row of panels per gene and a column per entry of `shown`, (n, g) at xy; return the axes (g, columns).
+    """Draw a row of panels per gene; return the axes (g, columns).
 
-    A row has the colour scale of its gene in `limits`, (n, g).
+    There is a column per entry of `shown`, (n, g) at xy. A row has the colour scale of its gene in `limits`, (n, g).
     """
     axes = figure.subplots(len(genes), len(shown) + 1, squeeze=False, width_ratios=[1] * len(shown) + [0.06])
     pitch = spacing(xy)

@@ -113,7 +113,9 @@ def draw_labels(section: AnnData, runs: Mapping[str, Labelling], *, level: str, 
 
 
 def match_colours(truth: np.ndarray, clusters: np.ndarray, colours: Mapping[str, str]) -> dict[str, str]:
-    """Give clusters the colours of labels, one to one, so that as many cells as possible agree.
+    """Give clusters the colours of labels, one to one.
+
+    The choice makes as many cells as possible agree.
 
     Parameters
     ----------

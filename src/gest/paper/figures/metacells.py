@@ -11,7 +11,7 @@ SHAPES = "osD^v"
 
 
 def project_umap(cells: np.ndarray, metacells: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Project cells (n, p) and meta cells (K, p) of one space jointly by UMAP: (n, 2), (K, 2)."""
+    """Project cells (n, p) and meta cells (K, p) jointly by UMAP: (n, 2), (K, 2)."""
     import scanpy as sc
     from anndata import AnnData
 

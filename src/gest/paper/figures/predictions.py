@@ -12,7 +12,10 @@ _VARIANTS = ("weighted", "picking", "default")  # the paper's, in the order of i
 
 
 def select_first_run(predicted: ad.AnnData) -> ad.AnnData:
-    """Select the rows of the first model seed and seed (see `gest.paper.methods.generation.predict_crops`)."""
+    """Select the rows of the first model seed and seed.
+
+    See `gest.paper.methods.generation.predict_crops`.
+    """
     obs = predicted.obs[["model_seed", "seed"]]
     return predicted[(obs == obs.iloc[0]).all(axis=1).to_numpy()]
 

@@ -11,7 +11,9 @@ _SIDE = 3.0  # width of a panel, inches
 
 
 def draw_rounds(xy: np.ndarray, rounds: np.ndarray, *, title: str = "") -> Figure:
-    """Draw a panel per round: the cells seen before it, those it generated, and those still unseen after it.
+    """Draw a panel per round of generation.
+
+    It shows the cells seen before the round, those it generated, and those still unseen after it.
 
     Parameters
     ----------

@@ -41,7 +41,9 @@ def scaling_table(scores: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame
 
 
 def draw_scaling(table: pd.DataFrame, *, title: str = "") -> Figure:
-    """Draw `scaling_table`: a row per measure, by parameters on the left and by training cells on the right.
+    """Draw `scaling_table`, a row per measure.
+
+    Parameters are on the left and training cells on the right.
 
     Returns
     -------

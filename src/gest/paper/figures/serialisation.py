@@ -15,7 +15,7 @@ _MARGIN = 0.15  # shown on each side of the window, as a share of its side
 
 
 def choose_window(xy: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """Choose a window in the middle of a section, with few enough cells to number them.
+    """Choose a window in the middle of a section, small enough to number its cells.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def draw_orders(
     corner: np.ndarray,
     title: str = "",
 ) -> Figure:
-    """Draw a window in its section, and its cells numbered by their place in each sequence.
+    """Draw a window in its section, and its cells numbered in each sequence.
 
     Parameters
     ----------

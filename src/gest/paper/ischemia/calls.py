@@ -12,16 +12,19 @@ METRICS = ("accuracy", "false_discovery_rate")
 
 
 def read_calls(paths: Sequence[str | os.PathLike]) -> pd.DataFrame:
-    """Read and concatenate the calls of several models, as `gest paper perturb-ischemia` writes them."""
+    """Read and concatenate the calls of several models.
+
+    `gest paper perturb-ischemia` writes them.
+    """
     tables = [pd.read_csv(path, dtype={"gene": str}).fillna({"changed": ""}) for path in paths]
     return pd.concat(tables, ignore_index=True)
 
 
 def vote(calls: pd.DataFrame) -> pd.DataFrame:
-    """Choose the call of each gene on which more than half of the replicates agree, else not significant.
+    """Choose the call of each gene on which more than half of the replicates agree.
 
-    Replicates are placements of the region and seeds, of generation and of the model. The cells of one replicate are
-    not independent, and are therefore not pooled in one test.
+    Without such a call, the gene is not significant. Replicates are placements of the region and seeds, of generation
+    and of the model. The cells of one replicate are not independent, and are therefore not pooled in one test.
 
     Parameters
     ----------
@@ -69,7 +72,9 @@ def split_truth(degs: pd.DataFrame, covered: Sequence[str], calls: pd.DataFrame)
 
 
 def measure_agreement(calls: pd.Series, truth: pd.Series) -> dict[str, float]:
-    """Compare calls with the truth, gene to High, Low or n.s.; a gene of the truth without a call is not significant.
+    """Compare calls with the truth, gene to High, Low or n.s.
+
+    A gene of the truth without a call is not significant.
 
     Returns
     -------
@@ -83,7 +88,9 @@ def measure_agreement(calls: pd.Series, truth: pd.Series) -> dict[str, float]:
 
 
 def accuracy(calls: pd.Series, truth: pd.Series) -> float:
-    """Return the share of the genes of `truth` with the same call; a gene without a call counts as wrong.
+    """Return the share of the genes of `truth` with the same call.
+
+    A gene without a call counts as wrong.
 
     Parameters
     ----------
@@ -94,7 +101,9 @@ def accuracy(calls: pd.Series, truth: pd.Series) -> float:
 
 
 def shuffled_accuracy(calls: pd.Series, truth: pd.Series, *, n: int = 1000, seed: int = 0) -> np.ndarray:
-    """Return accuracies (n,) expected by chance: the names of all genes that have a call are shuffled.
+    """Return the accuracies (n,) expected by chance.
+
+    The names of all genes that have a call are shuffled.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ def perturb_ischemia(
     n_shuffles: int,
     unchanged: Sequence[str] = (),
 ) -> Ischemia:
-    """Give a region of healthy tissue the genes of an infarct's core, and generate its surroundings.
+    """Give a healthy region the genes of an infarct's core; generate its surroundings.
 
     Parameters
     ----------
@@ -115,7 +115,9 @@ def perturb_ischemia(
 def select_changed_genes(
     degs: pd.DataFrame, panel: Sequence[str], unchanged: Sequence[str] = ()
 ) -> dict[str, list[str]]:
-    """Select a panel's genes to activate and to inhibit: those of the core, except the `unchanged` ones.
+    """Select a panel's genes to activate and to inhibit.
+
+    They are those of the core, except the `unchanged` ones.
 
     Parameters
     ----------
@@ -152,12 +154,15 @@ def place_regions(
 
 
 def name_variant(context: str, factor: float) -> str:
-    """Name a replicate's settings: its context, and σ as a multiple of the region's radius."""
+    """Name a variant by its context, and by σ as a multiple of half the diameter."""
     return f"{context}/{factor:g}"
 
 
 def correlate(profiles: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return Pearson's correlation over genes of each profile (m, s) with one (s,): (m,), 0 for a constant profile."""
+    """Correlate each profile (m, s) with one (s,) over genes: Pearson's (m,).
+
+    It is 0 for a constant profile.
+    """
     profiles, reference = profiles - profiles.mean(axis=1, keepdims=True), reference - reference.mean()
     norm = np.linalg.norm(profiles, axis=1) * np.linalg.norm(reference)
     return np.divide(profiles @ reference, norm, out=np.zeros(len(profiles)), where=norm > 0)
@@ -201,7 +206,10 @@ class _Record:
         n_shuffles: int,
         seed: int,
     ) -> None:
-        """Run the controls of the first placement: no change, a distant region, and other genes changed."""
+        """Run the controls of the first placement.
+
+        These are: no change, a distant region, and other genes changed.
+        """
         for row in controls(surroundings, result, n_shuffles=0).to_dict("records"):
             variant = row["control"].replace(" ", "_")
             self._replicates.append({**row, "variant": variant, "placement": 0, "seed": seed})
@@ -231,7 +239,10 @@ def _correlate_both(result: PerturbationResult, reference: Profile) -> dict[str,
 def _shuffle_names(
     changed: Mapping[str, Sequence[str]], panel: np.ndarray, *, n: int, seed: int
 ) -> Iterator[dict[str, list[str]]]:
-    """Yield n times as many changed genes of other names: every gene of the panel gets the name of another one."""
+    """Yield n times as many changed genes of other names.
+
+    Every gene of the panel gets the name of another one.
+    """
     rng = np.random.default_rng(seed)
     for _ in range(n):
         names = dict(zip(panel, rng.permutation(panel), strict=True))

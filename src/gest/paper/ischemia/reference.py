@@ -62,7 +62,7 @@ def find_core_degs(
     q: float = 0.05,
     min_lfc: float = 1.0,
 ) -> pd.DataFrame:
-    """Find the genes that differ between the infarct's core and the sham sections (decision 30).
+    """Find the genes that differ between the core and the sham sections (decision 30).
 
     Wilcoxon's rank-sum test, two-sided and corrected for ties, on log-normalised counts (scanpy); q values are
     Benjamini and Hochberg's over all genes of the file. The paper's sham spots are of the whole hemisphere: a gene of
@@ -140,7 +140,9 @@ class Profile:
 
 
 def average_profile(spots: AnnData, genes: Sequence[str], vocabulary: Vocabulary) -> Profile:
-    """Average the spots' expression of the genes shared with a model, normalised like the model's cells.
+    """Average the spots' expression of the genes shared with a model.
+
+    It is normalised like the model's cells.
 
     Parameters
     ----------

@@ -34,7 +34,10 @@ def fit_gest(
     training_cells: int | None,
     folder: Path,
 ) -> list[FittedRun]:
-    """Fine-tune a model with every seed and variant, at every level; each annotator is a directory in `folder`."""
+    """Fine-tune a model with every seed and variant, at every level.
+
+    Each annotator is a directory in `folder`.
+    """
     started = time.perf_counter()
     train = _read_by_level(sections, model, levels)
     held_out = _read_by_level(validation, model, levels)

@@ -31,9 +31,10 @@ def fit_packaged(
     training_cells: int | None,
     folder: Path,
 ) -> list[FittedRun]:
-    """Give a packaged method the counts and labels of the training cells, all seeds of a level in one process.
+    """Give a packaged method the counts and labels of the training cells.
 
-    It learns from the genes that all training sections hold. Later, those genes that a section lacks are zero there.
+    All seeds of a level run in one process. It learns from the genes that all training sections hold. Later, those
+    genes that a section lacks are zero there.
     """
     vocabulary.save(folder / "vocabulary.npz")
     drawn = draw_training_labels(sections, levels, training_cells)
@@ -70,7 +71,10 @@ def fit_packaged(
 def _fit_level(
     method: str, level: str, folder: Path, learnt: str, *, seeds: Sequence[int], inputs: dict[str, np.ndarray]
 ) -> list[FittedRun]:
-    """Learn one level of labels with every seed; if the method failed, each run says so in its status."""
+    """Learn one level of labels with every seed.
+
+    If the method failed, the status of each run says so.
+    """
     try:
         output = run_packaged(method, folder=str(folder / learnt), seeds=np.array(seeds), **inputs)
     except UserError as error:
@@ -91,7 +95,10 @@ def _fit_level(
 
 
 def label_by_packaged(method: str, section: AnnData, folder: Path, fits: Sequence[FittedRun]) -> Iterator[Labelling]:
-    """Label a section by every run of a packaged method; the runs of a level share a process."""
+    """Label a section by every run of a packaged method.
+
+    The runs of a level share a process.
+    """
     vocabulary = Vocabulary.load(folder / "vocabulary.npz")
     learnt_genes = np.load(folder / "held.npy")
     counts, present = _panel_counts(section, vocabulary, method)
@@ -123,7 +130,10 @@ def label_by_packaged(method: str, section: AnnData, folder: Path, fits: Sequenc
 
 
 def _panel_counts(section: AnnData, vocabulary: Vocabulary, method: str) -> tuple[sp.csr_matrix, np.ndarray]:
-    """Return counts (n, T) of the vocabulary's genes, zero where the section lacks one, and (T,) which it has."""
+    """Return counts (n, T) of the vocabulary's genes, and which ones there are (T,).
+
+    Counts are zero where the section lacks a gene.
+    """
     if section.uns["gest"]["x"] != "counts":
         raise UserError(f"{method}: needs counts, but X of a section is normalised; leave the method out.")
     counts = read_matrix(section, method)

@@ -22,7 +22,10 @@ class FittedRun(MethodRun):
     """Name within the folder of what the run learnt; of the majority class, the label itself."""
 
     def label(self, labels: np.ndarray, *, seconds: float, peak_mb: float) -> Labelling:
-        """Give labels (n,) to a section; the costs become those of learning and labelling together."""
+        """Return the labels (n,) of a section, with their costs.
+
+        The costs are those of learning and labelling together.
+        """
         costs = {"seconds": self.seconds + seconds, "peak_mb": max(self.peak_mb, peak_mb)}
         return Labelling(**run_fields(self) | costs, labels=labels.astype(object))
 
@@ -39,7 +42,10 @@ def write_fits(method: str, fits: Sequence[FittedRun], folder: Path) -> None:
 
 
 def read_fits(folder: Path) -> tuple[str, list[FittedRun]]:
-    """Read the method and the runs of `write_fits`; raise UserError if the folder holds none."""
+    """Read the method and the runs of `write_fits`.
+
+    Raise UserError if the folder holds none.
+    """
     try:
         content = json.loads((folder / "fits.json").read_text())
     except (OSError, ValueError) as error:

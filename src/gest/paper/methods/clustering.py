@@ -87,7 +87,7 @@ def cut_representations(
     levels: Sequence[str],
     algorithm: str,
 ) -> list[Labelling]:
-    """Cut every representation into as many clusters as the section has labels, at every level.
+    """Cut every representation into as many clusters as there are labels, by level.
 
     Parameters
     ----------
@@ -153,7 +153,10 @@ def _represent_by_model(
 def _represent_by_function(
     section: ad.AnnData, method: registry.Method, *, seed: int, levels: Sequence[str]
 ) -> Representation:
-    """Represent by a baseline of `gest.baselines.representations`: an embedding, or groups by level."""
+    """Represent by a baseline of `gest.baselines.representations`.
+
+    The result is an embedding, or groups by level.
+    """
     started = time.perf_counter()
     represent_section = registry.load_function(method)
     embedding_or_groups = represent_section(section, seed=seed, levels=levels)

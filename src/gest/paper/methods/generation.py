@@ -114,7 +114,10 @@ def predict_crops(
 
 
 def _to_anndata(prediction: Prediction, obs: pd.DataFrame, *, genes: np.ndarray, method: str) -> ad.AnnData:
-    """Return the rows of one crop; their names tell models, seeds, crops and cells apart."""
+    """Return the rows of one crop.
+
+    Their names tell models, seeds, crops and cells apart.
+    """
     runs = obs["model_seed"].astype(str) + "/" + obs["seed"].astype(str)
     obs.index = (runs + "/" + obs["crop"] + "/" + obs["cell"]).to_numpy()
     layers = {variant: np.asarray(layer, dtype=np.float32) for variant, layer in prediction.layers.items()}
@@ -145,7 +148,10 @@ def _predict(
 
 
 def _predict_by_model(model: GeST, cells: Cells, unseen: np.ndarray, *, seed: int) -> Prediction:
-    """Generate the unseen cells, and turn the probabilities of meta cells into expression in three ways."""
+    """Generate the unseen cells, and compute their expression in three ways.
+
+    Each turns the probabilities of meta cells into expression.
+    """
     known = cells.expression[~unseen]
     tokens = tokenize_seen(model, known, unseen)
     generated = generate_tokens(model, cells.xy, tokens, seed=seed)

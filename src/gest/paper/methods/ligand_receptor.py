@@ -52,9 +52,10 @@ def ligand_receptor_pairs(organism: str, genes: Iterable[str]) -> tuple[NDArray[
 
 
 def simulated_pairs(n_genes: int) -> pd.DataFrame:
-    """Pair simulated markers of cell types (ligands) with genes that respond to neighbouring cells (receptors).
+    """Pair simulated markers of cell types with genes that respond to neighbours.
 
-    The cell type of a gene is not known here, so a receptor is paired with all markers since the previous receptor.
+    The markers are the ligands, the responding genes the receptors. The cell type of a gene is not known here, so a
+    receptor is paired with all markers since the previous receptor.
     """
     pairs, markers = [], []
     for i, kind in enumerate(np.resize(KINDS, n_genes)):

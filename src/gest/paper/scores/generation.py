@@ -71,7 +71,9 @@ def score_predictions(
 
 
 def score_genes(predictions: AnnData, section: AnnData, truth: csr_matrix, svg: pd.DataFrame) -> pd.DataFrame:
-    """Average the error of every gene over crops and seeds; arguments as for `score_predictions`.
+    """Average the error of every gene over crops and seeds.
+
+    Arguments are as for `score_predictions`.
 
     Returns
     -------
@@ -101,7 +103,10 @@ def score_genes(predictions: AnnData, section: AnnData, truth: csr_matrix, svg: 
 
 
 def keep_headline_metrics(scores: pd.DataFrame) -> pd.DataFrame:
-    """Keep the metrics of Tables 3, 4, A.1 and A.4: RMSE of every gene set, and Spearman's correlation of all genes."""
+    """Keep the metrics of Tables 3, 4, A.1 and A.4.
+
+    These are the RMSE of every gene set, and Spearman's correlation of all genes.
+    """
     rmse = scores["metric"] == "rmse_z"
     correlation = (scores["metric"] == "spearman") & (scores["gene_set"] == "all")
     return scores[rmse | correlation]
@@ -132,7 +137,10 @@ def _find_genes(predictions: AnnData, svg: pd.DataFrame, top: int, *, section: s
 
 
 def _score(truth: NDArray[np.floating], prediction: NDArray[np.floating], failure: str) -> list[dict[str, object]]:
-    """Return metric, value and status of one crop, variant and gene set; `failure` is the status without a score."""
+    """Return metric, value and status of one crop, variant and gene set.
+
+    `failure` is the status without a score.
+    """
     if not np.isfinite(prediction).all():
         return [{"metric": name, "value": np.nan, "status": failure} for name in METRICS]
     scores = {name: metric(truth, prediction) for name, metric in METRICS.items()}

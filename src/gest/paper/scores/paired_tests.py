@@ -16,7 +16,9 @@ COLUMNS = (*FAMILY, "method", "variant", "reference", "n_pairs", "median_differe
 
 
 def section_means(scores: pd.DataFrame) -> pd.DataFrame:
-    """Average every method and metric on every section: seeds within a crop, then crops within the section.
+    """Average every method and metric on every section.
+
+    The average is over seeds within a crop, then over crops within the section.
 
     Parameters
     ----------
@@ -80,7 +82,10 @@ def compare(scores: pd.DataFrame, *, reference: tuple[str, str] = ("gest", "weig
 
 
 def _test(differences: pd.Series) -> dict[str, object]:
-    """Return median and signed-rank test of one difference per section; the test ignores differences of 0."""
+    """Return median and signed-rank test of one difference per section.
+
+    The test ignores differences of 0.
+    """
     differences = differences.dropna().to_numpy()
     enough = np.count_nonzero(differences) >= LEAST_PAIRS
     return {

@@ -150,7 +150,10 @@ def read_labellings(path: str | os.PathLike[str], cells: ArrayLike | None = None
 
 
 def read_runs(paths: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
-    """Read the tables of runs of many methods and sections: the columns `RUN` as text, one row per run."""
+    """Read the tables of runs of many methods and sections.
+
+    The columns `RUN` are text, one row per run.
+    """
     tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=RUN)
 

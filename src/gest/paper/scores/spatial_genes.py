@@ -51,7 +51,7 @@ def spatially_variable_genes(
     *,
     method: str = "morans_i",
 ) -> pd.DataFrame:
-    """Rank the genes of one section by how strongly their expression varies over space.
+    """Rank the genes of a section by how strongly their expression varies over space.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def spatially_variable_genes(
 
 
 def top_genes(ranking: pd.DataFrame, top: int) -> tuple[list[str], str]:
-    """Select the first `top` genes of a ranking, but never more than a quarter of the panel.
+    """Select the first `top` genes of a ranking, at most a quarter of the panel.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def top_genes(ranking: pd.DataFrame, top: int) -> tuple[list[str], str]:
 
 
 def neighbour_graph(xy: NDArray[np.floating], k: int = NEIGHBOURS) -> csr_array:
-    """Connect each cell to its k nearest others, with weights that sum to 1 in each row.
+    """Connect each cell to its k nearest others; the weights of a row sum to 1.
 
     Spots on a grid have more equally near neighbours than k, and the choice among them moves Moran's I by up to 0.01.
     The rankings rest on SciPy's choice: scikit-learn's `NearestNeighbors.kneighbors_graph` chooses others.
@@ -136,7 +136,9 @@ def neighbour_graph(xy: NDArray[np.floating], k: int = NEIGHBOURS) -> csr_array:
 
 
 def morans_i(expression: csc_array, xy: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Compute Moran's I of each gene, z' W z / z' z with row-standardised W (Moran 1950).
+    """Compute Moran's I of each gene (Moran 1950).
+
+    It is z' W z / z' z with row-standardised W.
 
     Parameters
     ----------
@@ -157,10 +159,11 @@ def morans_i(expression: csc_array, xy: NDArray[np.floating]) -> NDArray[np.floa
 
 
 def somde(counts: csc_array, xy: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Score each gene by SOMDE's log-likelihood ratio of a Gaussian process to a constant (Hao, Hua & Zhang 2021).
+    """Score each gene by SOMDE (Hao, Hua & Zhang 2021).
 
-    SOMDE condenses the section to a map of nodes, stabilises the nodes' counts, regresses out their totals, and sorts
-    genes by the ratio; its q-values are in the same order. It is deterministic.
+    The score is the log-likelihood ratio of a Gaussian process to a constant. SOMDE condenses the section to a map of
+    nodes, stabilises the nodes' counts, regresses out their totals, and sorts genes by the ratio; its q-values are in
+    the same order. It is deterministic.
 
     Parameters
     ----------

@@ -121,7 +121,10 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def spread(block: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Set `sd`, `sd_over` and `n` of one dataset by the first of `SPREADS` with more than one unit; and name it."""
+    """Set `sd`, `sd_over` and `n` of one dataset, and name what the sd is over.
+
+    The units are the first of `SPREADS` of which there is more than one.
+    """
     for candidate in SPREADS:
         n = block[candidate.n]
         if (n > 1).any():
@@ -154,7 +157,10 @@ def _summarise_group(group: pd.DataFrame) -> dict[str, object]:
 
 
 def _name_seeds(scores: pd.DataFrame) -> pd.Series:
-    """Return model seed and seed as text, "0:1"; the seed alone if no model was trained."""
+    """Return model seed and seed as text, "0:1".
+
+    It is the seed alone if no model was trained.
+    """
     model = scores["model_seed"].astype("string").add(":").fillna("")
     return model + scores["seed"].astype("string").fillna("")
 

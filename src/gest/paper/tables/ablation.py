@@ -105,16 +105,17 @@ def ablation_markdown(table: pd.DataFrame, *, title: str, run: str, percent: flo
 
 
 def _summarise_trainings(trainings: pd.DataFrame) -> pd.DataFrame:
-    """Return size and length of each variant's trainings, and whether all of its seeds converged."""
+    """Return size and length of each variant's trainings, and whether all converged."""
     by_variant = trainings.groupby("variant", sort=False)
     means = by_variant[["steps", "target_cells", "training_cells", "parameters"]].mean().round().astype(int)
     return means.assign(converged=by_variant["converged"].all()).reset_index()
 
 
 def _order_reported(values: pd.DataFrame, *, reference: str, variant: str, metric: str, gene_set: str) -> str:
-    """Order two of the paper's numbers; for spatially variable genes it reports the top 50, however many ours are.
+    """Order two of the paper's numbers.
 
-    The paper's default is the first row of each of its tables, under a name that a default of other size lacks.
+    For spatially variable genes, the paper reports the top 50, however many ours are. The paper's default is the first
+    row of each of its tables, under a name that a default of other size lacks.
     """
     reported = values[(values["metric"] == metric) & ((values["gene_set"] == "all") == (gene_set == "all"))]
     default = {"baseline": reported["variant"].iloc[0]} if len(reported) else {}
@@ -128,7 +129,10 @@ def _order_reported(values: pd.DataFrame, *, reference: str, variant: str, metri
 
 
 def _list_scores(table: pd.DataFrame) -> list[list[str]]:
-    """Return the rows of the scores: a row per variant, a column per metric and gene set."""
+    """Return the rows of the scores, one per variant.
+
+    There is a column per metric and gene set.
+    """
     top = sorted(set(table["gene_set"]) - {"all"})
     columns = [("rmse_z", "all"), *(("rmse_z", gene_set) for gene_set in top), ("spearman", "all")]
     by_key = table.set_index(_KEYS)
@@ -152,7 +156,10 @@ def _list_orderings(table: pd.DataFrame) -> list[list[str]]:
 
 
 def _describe_crops(table: pd.DataFrame) -> str:
-    """Say on which crops the variants are scored, and which variants lack some, with one seed or with all."""
+    """Describe the crops on which the variants are scored.
+
+    The text names the variants that lack some, with one seed or with all.
+    """
     n_crops, n_cells = table["n_crops"].max(), table["n_cells"].max()
     lacking = table.loc[(table["n_crops"] < n_crops) | (table["status"] != "ok"), "variant"].unique()
     if not len(lacking):
@@ -164,7 +171,10 @@ def _describe_crops(table: pd.DataFrame) -> str:
 
 
 def _list_constants(table: pd.DataFrame) -> list[str]:
-    """Return a note for each variant with constant predictions, whose undefined Spearman correlation counts as 0."""
+    """Return a note for each variant with constant predictions.
+
+    Their undefined Spearman correlation counts as 0.
+    """
     rows = table.drop_duplicates("variant")
     rows = rows[(rows[_CONSTANT] > 0).any(axis=1)]
     return [

@@ -11,7 +11,10 @@ _LEFT_OUT = ["variant", "model_seed", "converged", "kept_step", "validation_meta
 
 
 def ablation_cost(trainings: pd.DataFrame) -> pd.DataFrame:
-    """Average `gest.paper.ablation.read_trainings` over the seeds; `converged` is true if all of them converged."""
+    """Average `gest.paper.ablation.read_trainings` over the seeds.
+
+    `converged` is true if all of them converged.
+    """
     by_variant = trainings.groupby("variant", sort=False)
     fixed = [name for name in trainings if name not in (*_MEANS, *_LEFT_OUT)]
     parts = [by_variant[fixed].first(), by_variant[_MEANS].mean(), by_variant["converged"].all(), by_variant.size()]
@@ -38,6 +41,6 @@ def ablation_cost_markdown(cost: pd.DataFrame, *, run: str, percent: float) -> s
 
 
 def ablation_logs_markdown(logs: Mapping[str, pd.DataFrame], *, run: str) -> str:
-    """Lay out logs, as `gest.paper.ablation.read_log` returns them, each under its name."""
+    """Lay out logs of `gest.paper.ablation.read_log`, each under its name."""
     blocks = [f"## {name}\n\n{lay_out_frame(log)}" for name, log in logs.items()]
     return "\n\n".join([f"Training logs of the variants, run {run}", *blocks]) + "\n"

@@ -9,13 +9,15 @@ from gest.paper.tables.method_names import add_names
 
 
 def list_panels(scores: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return metric and gene set of each of the panels a to c for which there are scores."""
+    """Return metric and gene set of each of the panels a to c that have scores."""
     top = sorted(set(scores["gene_set"]) - {"all"})
     return [("rmse_z", "all"), ("spearman", "all"), *(("rmse_z", gene_set) for gene_set in top)]
 
 
 def figure_4_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
-    """Join the means of the methods, their comparisons and, in the paper's run, the reported values.
+    """Join the means of the methods, their comparisons, and the reported values.
+
+    Reported values appear in the paper's run only.
 
     Parameters
     ----------
@@ -39,7 +41,9 @@ def figure_4_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataF
 
 
 def figure_4_markdown(table: pd.DataFrame, *, run: str) -> str:
-    """Lay out the values of Figure 4's panels: per metric and gene set the methods, compared with GeST-W.
+    """Lay out the values of Figure 4's panels.
+
+    Per metric and gene set, the methods are compared with GeST-W.
 
     Parameters
     ----------

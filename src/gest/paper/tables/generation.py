@@ -8,7 +8,9 @@ from gest.paper.tables.markdown import explain_brackets, format_score, lay_out, 
 
 
 def generation_markdown(summary: pd.DataFrame) -> str:
-    """Lay out a summary: per dataset and gene set one table of methods by metrics, as mean ± sd.
+    """Lay out a summary as one table per dataset and gene set.
+
+    A table has methods by metrics, as mean ± sd.
 
     Parameters
     ----------

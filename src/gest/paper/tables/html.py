@@ -22,7 +22,10 @@ STYLE = """
 
 
 def to_html(markdown: str) -> str:
-    """Render Markdown with tables as a self-contained page; HTML in it is shown as text."""
+    """Render Markdown with tables as a self-contained page.
+
+    HTML in it is shown as text.
+    """
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
     head = f'<!doctype html>\n<meta charset="utf-8">\n<style>{STYLE}</style>\n'
     return f'{head}<article class="gest">\n{body}</article>\n'

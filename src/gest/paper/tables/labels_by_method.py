@@ -77,7 +77,9 @@ def labels_table(
 
 
 def labels_markdown(table: pd.DataFrame, *, title: str, run: str, notes: Sequence[str]) -> str:
-    """Lay out methods by levels: per dataset one table and, if a method left out cells, one of the shared cells.
+    """Lay out methods by levels, one table per dataset.
+
+    If a method left out cells, a table of the shared cells follows.
 
     Parameters
     ----------
@@ -106,7 +108,7 @@ def labels_markdown(table: pd.DataFrame, *, title: str, run: str, notes: Sequenc
 
 
 def count_sections(rows: pd.DataFrame) -> str:
-    """Return on how many of the labelled sections a method has scores, n/N, for each of its rows."""
+    """Return the number of scored among labelled sections, n/N, for each row."""
     return ", ".join(f"{row.n_sections}/{row.sections}" for row in rows.itertuples())
 
 
@@ -122,7 +124,7 @@ def summarise_spread(block: pd.DataFrame) -> str:
 
 
 def explain_reported(table: pd.DataFrame) -> list[str]:
-    """Return the note on brackets, if there are any, and notes on contradictions within the paper."""
+    """Return the note on brackets, and those on contradictions in the paper, if any."""
     if not table["paper"].notna().any():
         return []
     noted = table[table["paper"].notna() & (table["note"] != "")]
@@ -136,14 +138,17 @@ def list_failures(block: pd.DataFrame) -> list[str]:
 
 
 def note_units(microns: Mapping[str, float | None]) -> list[str]:
-    """Return a note for each dataset with a declared length of one unit of its coordinates, µm."""
+    """Return a note for each dataset that declares the µm of its unit of coordinates."""
     return [
         f"{name}: one unit of the coordinates is declared to be {unit:g} µm." for name, unit in microns.items() if unit
     ]
 
 
 def _add_costs(table: pd.DataFrame, scores: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Add coverage, clusters, seconds, MB, the number of labelled sections and the package's version to each row."""
+    """Add costs, the number of labelled sections and the package's version to rows.
+
+    The costs are coverage, clusters, seconds and MB.
+    """
     costs = summarise(scores[scores["metric"].isin(COSTS)]).pivot(index=KEYS, columns="metric", values="mean")  # noqa: PD010
     labelled = scores[(scores["metric"] == "coverage") & scores["value"].notna()]
     sections = labelled.groupby(["dataset", "level"])["section"].nunique().rename("sections")
@@ -155,7 +160,10 @@ def _add_costs(table: pd.DataFrame, scores: pd.DataFrame, runs: pd.DataFrame) ->
 
 
 def _select_shared(scores: pd.DataFrame) -> pd.DataFrame:
-    """Select the scores of shared cells on the sections where no method failed, except those that failed on all."""
+    """Select the scores of shared cells on the sections where no method failed.
+
+    Methods that failed on all sections do not count.
+    """
     shared = scores[scores["crop"] == SHARED]
     scored = shared[shared["status"] == "ok"].assign(pair=shared["method"] + "/" + shared["variant"])
     by_level = scored.groupby(["dataset", "level"])["pair"].transform("nunique")
@@ -181,7 +189,10 @@ def _lay_out_shared(dataset: str, shared: pd.DataFrame) -> list[str]:
 
 
 def _list_rows(block: pd.DataFrame, *, costs: bool) -> list[list[str]]:
-    """Return the rows of one dataset's table: per level the metric and its sd over seeds, then a method's costs."""
+    """Return the rows of one dataset's table.
+
+    Each has per level the metric and its sd over seeds, then the method's costs.
+    """
     levels = list(dict.fromkeys(block["level"]))
     head = ["method", *(title for level in levels for title in (level, "sd of seeds"))]
     lacking = lacks_sections(block)
@@ -202,7 +213,10 @@ def _list_rows(block: pd.DataFrame, *, costs: bool) -> list[list[str]]:
 
 
 def _list_costs(of_method: pd.DataFrame, *, lacking: bool) -> list[str]:
-    """Return the cells of a method's costs; `lacking`: with the number of sections that it has scores on."""
+    """Return the table cells with a method's costs.
+
+    `lacking`: with the number of sections that it has scores on.
+    """
     return [
         _format(of_method["coverage"].min(), ".1%"),
         *([count_sections(of_method)] if lacking else []),

@@ -27,7 +27,10 @@ def lay_out(rows: Sequence[Sequence[str]]) -> str:
 
 
 def lay_out_frame(frame: pd.DataFrame) -> str:
-    """Lay out a table without rounding by column: numbers with four digits, a dash for missing values."""
+    """Lay out a table without rounding by column.
+
+    Numbers have four digits, missing values a dash.
+    """
     rows = [[_format_value(value) for value in row] for row in frame.to_numpy(dtype=object)]
     return lay_out([list(frame), *rows])
 
@@ -47,7 +50,10 @@ def format_score(row: pd.Series) -> str:
 
 
 def explain_spread(block: pd.DataFrame, *, single: str) -> str:
-    """Say over which units, and how many, the ± of a block is; `single` is the text where there is no ±."""
+    """Explain over which units, and how many, the ± of a block is.
+
+    `single` is the text where there is no ±.
+    """
     units, counts = block["sd_over"].iloc[0], sorted({block["n"].min(), block["n"].max()})
     return f"± is the sd over {'–'.join(map(str, counts))} {units}" if units else single
 

@@ -33,13 +33,19 @@ COLOURS = dict.fromkeys(NAMES.values(), "0.45") | {
 
 
 def add_names(table: pd.DataFrame) -> pd.DataFrame:
-    """Add the column `name`: the label of each row's method and variant, as ordered categories."""
+    """Add the column `name`, as ordered categories.
+
+    It is the label of each row's method and variant.
+    """
     names = [NAMES[pair] for pair in zip(table["method"], table["variant"], strict=True)]
     return table.assign(name=pd.Categorical(names, categories=list(NAMES.values()), ordered=True))
 
 
 def clustering_names(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return the labels of methods and variants, in order; of several windows, only the largest."""
+    """Return the labels of methods and variants, in order.
+
+    Of several windows, only the largest is listed.
+    """
     largest: dict[str, str] = {}
     for method, variant in pairs:
         largest[method] = max(largest.get(method, variant), variant, key=_window)

@@ -23,7 +23,9 @@ _RULE = (
 
 
 def paper_comparison_markdown(table: pd.DataFrame, *, run: str, why_not: str) -> str:
-    """Lay out `gest.paper.verdicts.compare_with_paper`: counts of verdicts, orders of methods, then every number.
+    """Lay out `gest.paper.verdicts.compare_with_paper`.
+
+    Counts of verdicts come first, then orders of methods, then every number.
 
     Parameters
     ----------

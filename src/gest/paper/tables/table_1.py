@@ -9,7 +9,9 @@ from gest.paper.tables.method_names import clustering_names
 
 
 def table_1(scores: pd.DataFrame, values: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Make Table 1 from the scores of clustering; of GeST, like the paper, with each dataset's largest window.
+    """Make Table 1 from the scores of clustering.
+
+    As in the paper, GeST is listed with each dataset's largest window.
 
     Parameters
     ----------

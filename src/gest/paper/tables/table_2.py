@@ -9,14 +9,20 @@ from gest.paper.tables.method_names import ANNOTATION_NAMES
 
 
 def table_2(scores: pd.DataFrame, values: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Make Table 2 from the scores of annotation; arguments and result as for `gest.paper.tables.table_1.table_1`."""
+    """Make Table 2 from the scores of annotation.
+
+    Arguments and result are as for `gest.paper.tables.table_1.table_1`.
+    """
     values = values[(values["source"] == "paper") & (values["item"] == "table_2")]
     values = values.assign(variant=values["variant"].replace("", "default"))
     return labels_table(scores, values, runs, metric="f1", names=ANNOTATION_NAMES)
 
 
 def table_2_markdown(table: pd.DataFrame, *, run: str, microns: Mapping[str, float | None]) -> str:
-    """Lay out Table 2, transposed: methods by levels, and the costs; `microns` as for Table 1."""
+    """Lay out Table 2, transposed: methods by levels, and the costs.
+
+    `microns` is as for Table 1.
+    """
     notes = [
         "F1 is the mean over the labels that the section has; cells without a label are not scored.",
         "scANVI is transductive: it trains 100 epochs on the test section, without labels, as its documentation does "

@@ -15,7 +15,7 @@ COLUMNS = (
 
 
 def table_a1(summary: pd.DataFrame) -> pd.DataFrame:
-    """Select the rows of Table A.1 from a summary of its datasets with the paper's values.
+    """Select the rows of Table A.1 from a summary with the paper's values.
 
     Parameters
     ----------

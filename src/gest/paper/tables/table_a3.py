@@ -64,7 +64,9 @@ def table_a3(calls: pd.DataFrame, core: pd.DataFrame, degs: pd.DataFrame) -> pd.
 
 
 def table_a3_markdown(table: pd.DataFrame, scores: pd.DataFrame, values: pd.DataFrame, *, main: str, run: str) -> str:
-    """Lay out Table A.3: accuracies beside the paper's, their dependence on settings, controls, then gene by gene.
+    """Lay out Table A.3.
+
+    Accuracies beside the paper's come first, then their dependence on settings, the controls, and every gene.
 
     Parameters
     ----------
@@ -144,7 +146,7 @@ def _count_false_discoveries(table: pd.DataFrame) -> list[str]:
 
 
 def _list_variants(scores: pd.DataFrame) -> list[list[str]]:
-    """Return a row per variant: accuracy and response of the region, means over replicates."""
+    """Return a row per variant: accuracy and response, means over replicates."""
     names = _SHARES | _CORRELATIONS
     rows = scores[scores["method"].isin(["gest", SHUFFLED]) & (scores["crop"] != "") & scores["metric"].isin(names)]
     rows = rows.assign(variant=rows["variant"].where(rows["method"] == "gest", BASELINES[SHUFFLED]))

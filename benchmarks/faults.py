@@ -80,7 +80,7 @@ class Training:
                 sys.exit(exit_code(error))
 
     def partial(self) -> bool:
-        """Whether a checkpoint is half-written now."""
+        """Return whether a checkpoint is half-written now."""
         return any(self.folder.glob("state/*/.partial-*"))
 
     def newest(self) -> int:

@@ -22,7 +22,7 @@ class Goal(NamedTuple):
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is reached; None if it was not measured."""
+        """Return whether the goal is reached; None if it was not measured."""
         if np.isnan(self.reached):
             return None
         return self.reached >= self.bound if self.least else self.reached <= self.bound

@@ -66,7 +66,7 @@ def autocast(device: torch.device) -> torch.autocast:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies in half precision.
+    """Return whether a device multiplies in half precision.
 
     On a CPU that does not, PyTorch is hundreds of times slower.
     """

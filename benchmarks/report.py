@@ -168,7 +168,7 @@ def embedding(tables: Tables) -> list[str]:
         head = ["method", *(f"{n:,} cells" for n in packaged["cells"].unique()), "memory is full at, cells"]
     else:
         head = ["method", "time and memory by cells"]
-    parts += ["Beside the packaged methods, on one section of so many cells:", table(head, rows)]
+    parts += ["Compared with the packaged methods, by the number of cells of one section:", table(head, rows)]
     if len(packaged):
         memory = packaged["machine_mb"].iloc[0] / 1024
         parts.append(
@@ -248,7 +248,7 @@ def dag(tables: Tables) -> list[str]:
         f"A dry run of the paper's configuration takes {summary['dry_run_s']:.1f} s, for {summary['jobs']:,} jobs of "
         f"{summary['rules']} rules. {summary['short']:,} of them are of rules whose jobs took under "
         f"{summary['short_s']:g} s in the runs on this machine, on small files, and {summary['unknown']:,} of rules "
-        "that did not run: so many, at most, are short."
+        "that did not run; at most the sum of both is short."
     )
     many = rules[rules["jobs"] > 10]
     rows = [[f"`{row.rule}`", f"{row.jobs:,}", number(row.median_s)] for row in many.itertuples()]

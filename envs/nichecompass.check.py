@@ -27,6 +27,4 @@ model = NicheCompass(cells, n_addon_gp=5, conv_layer_encoder="gcnconv", use_cuda
 model.train(n_epochs=10, n_epochs_all_gps=5, n_sampled_neighbors=4, use_cuda_if_available=False, monitor=False)
 latent = model.adata.obsm["nichecompass_latent"]
 correlation = max(abs(np.corrcoef(column, left[:, 0])[0, 1]) for column in latent.T)
-assert correlation > 0.5, (
-    f"the latent space separates two halves with a correlation of only {correlation:.2f}"
-)
+assert correlation > 0.5, f"the latent space separates two halves with a correlation of only {correlation:.2f}"

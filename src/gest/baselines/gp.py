@@ -49,7 +49,7 @@ def predict(
     expression_seen
         (n, T) log-normalised expression.
     seed
-        Of the cells that hyperparameters are learned on, and of the inducing points.
+        Seed of the choice of cells for learning hyperparameters, and of the inducing points.
     exact_limit
         Largest number of seen cells for an exact prediction. Above, hyperparameters and inducing points come from this
         many seen cells nearest to the unseen ones: spread over the section, the points would be too coarse for the

@@ -39,7 +39,7 @@ def predict(
     expression_seen
         (n, T) log-normalised expression.
     seed
-        Of the held-out blocks, the initial weights and the batches.
+        Seed of the held-out blocks, the initial weights and the batches.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def fit(x: Tensor, y: Tensor, width: int, epochs: int, seed: int) -> nn.Sequenti
     width, epochs
         Hidden units per layer, and number of passes over the cells.
     seed
-        Of weights and batches; sets torch's global generator.
+        Seed of weights and batches; sets torch's global generator.
 
     Returns
     -------

@@ -49,7 +49,7 @@ class Method:
     threads: int = 1
     """Packaged methods run on one, so that the same input gives the same bytes."""
     memory_mb: int
-    """Of the job that represents a section, at its first attempt; for other tasks the rule sets the memory."""
+    """Memory of the job that represents a section, at its first attempt; for other tasks the rule sets it."""
     description: str = ""
     """For the table of configuration keys."""
 

@@ -24,7 +24,7 @@ def raw(section: ad.AnnData, *, seed: int, levels: Sequence[str]) -> np.ndarray:
     section
         One section of n cells; `uns["gest"]["x"]` says whether `X` holds counts.
     seed
-        Of the decomposition.
+        Seed of the decomposition.
     levels
         Not used.
 

@@ -23,7 +23,7 @@ def model_card(model: GeST | Annotator, *, data: str = "", licence: str = "unkno
     data
         Data that the model was trained on. A model does not know it: without this, the card says so.
     licence
-        Of the weights.
+        Licence of the weights.
     """
     base = model.model if isinstance(model, Annotator) else model
     front_matter = {"library_name": "gest", "license": licence, "tags": ["spatial-transcriptomics", "gest"]}

@@ -24,7 +24,7 @@ def export(model_dir: str | os.PathLike, out: str | os.PathLike, *, data: str = 
     data
         Data that the model was trained on, for the card.
     licence
-        Of the weights, for the card.
+        Licence of the weights, for the card.
 
     Returns
     -------

@@ -142,7 +142,7 @@ def order_variants(scores: pd.DataFrame, trainings: pd.DataFrame, *, references:
     Parameters
     ----------
     scores
-        Of all variants, each by `select_variant`.
+        Scores of all variants, each by `select_variant`.
     trainings
         As `read_trainings` returns them.
     references

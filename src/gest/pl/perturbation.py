@@ -34,7 +34,7 @@ def strongest(deg: pd.DataFrame, n: int = 2) -> list[str]:
     Parameters
     ----------
     deg
-        Of a `gest.tasks.perturbation.perturb.PerturbationResult`.
+        The table of genes of a `gest.tasks.perturbation.perturb.PerturbationResult`.
     """
     others = deg[deg["changed"] == ""].sort_values("log2_fold_change", ascending=False, kind="stable")["gene"]
     return list(dict.fromkeys([*others.head(n), *others.tail(n)]))

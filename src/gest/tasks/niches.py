@@ -27,7 +27,7 @@ class Niches:
     Parameters
     ----------
     config
-        Of the model; its window sets the scale of positions, also if the niches are smaller.
+        Configuration of the model; its window sets the scale of positions, even if the niches are smaller.
     window
         Side of the square around a cell, µm; that of training by default.
     """

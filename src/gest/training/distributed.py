@@ -38,7 +38,7 @@ class ProcessGroup:
 
     @property
     def shard(self) -> slice:
-        """The part of this process in what is shared out, such as the windows of a batch."""
+        """The part of this process in shared work, such as the windows of a batch."""
         return slice(self.rank, None, self.size)
 
     def sum(self, *tensors: Tensor) -> None:

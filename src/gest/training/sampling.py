@@ -24,7 +24,7 @@ def draw_window(
     Parameters
     ----------
     grid
-        Of the section's cells.
+        Index of the section's cells.
     rotate
         Whether the window is also rotated by a multiple of 90° and reflected at random.
     states

@@ -28,7 +28,7 @@ def draw_curves(
     reference
         The variant also drawn in grey, in every panel with the same kind of loss.
     title
-        Of the figure.
+        Title of the figure.
 
     Returns
     -------

@@ -36,7 +36,7 @@ def check_genes(cells: AnnData, shown: Mapping[str, Sequence[str]]) -> None:
     Raises
     ------
     UserError
-        Of the first gene that is missing or was changed.
+        A gene is missing or was changed; the message names the first.
     """
     for gene in [gene for genes in shown.values() for gene in genes]:
         if gene not in cells.var_names:

@@ -44,7 +44,7 @@ def read_first_runs(
     section
         The section of the labels.
     level
-        Of the labels.
+        Level of the labels.
     names
         Function that returns the names of methods and variants, in order; those without a name are left out.
 
@@ -79,11 +79,11 @@ def draw_labels(section: AnnData, runs: Mapping[str, Labelling], *, level: str, 
     runs
         Name to run.
     level
-        Of the labels.
+        Level of the labels.
     task
         "clustering": AMI in the titles; "annotation": macro F1, and no matching, since the labels are known.
     title
-        Of the figure.
+        Title of the figure.
     """
     xy = np.asarray(section.obsm["spatial"], dtype=np.float64)
     truth = section.obs[level].astype(object).where(section.obs[level].notna(), "").to_numpy().astype(str)
@@ -122,7 +122,7 @@ def match_colours(truth: np.ndarray, clusters: np.ndarray, colours: Mapping[str,
     truth, clusters
         (n,) text, empty for cells without a label.
     colours
-        Of the labels.
+        Colours of the labels.
 
     Returns
     -------

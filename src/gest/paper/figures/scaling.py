@@ -14,9 +14,9 @@ def scaling_table(scores: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame
     Parameters
     ----------
     scores
-        Of the variants, each by `gest.paper.ablation.select_variant`.
+        Scores of the variants, each by `gest.paper.ablation.select_variant`.
     trainings
-        Of the variants, as `gest.paper.ablation.read_trainings` returns them.
+        Trainings of the variants, as `gest.paper.ablation.read_trainings` returns them.
 
     Returns
     -------

@@ -22,7 +22,7 @@ def choose_window(xy: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray, 
     xy
         (n, 2) µm.
     side
-        Of the model's window, µm.
+        Side of the model's window, µm.
 
     Returns
     -------

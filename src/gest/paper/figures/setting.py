@@ -19,7 +19,7 @@ def draw_setting(xy: np.ndarray, unseen: np.ndarray, *, title: str, of: str = "c
     unseen
         (n,) booleans.
     title
-        Of the figure.
+        Title of the figure.
     of
         What a dot is, in the plural: cells, spots or bins.
     """

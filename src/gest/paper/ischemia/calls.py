@@ -29,7 +29,7 @@ def vote(calls: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     calls
-        Of one variant, as `gest.paper.ischemia.experiment.Ischemia.calls`.
+        Calls of one variant, as `gest.paper.ischemia.experiment.Ischemia.calls`.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def split_truth(degs: pd.DataFrame, covered: Sequence[str], calls: pd.DataFrame)
     covered
         Genes of the ischemia data.
     calls
-        Of one replicate.
+        Calls of one replicate.
     """
     truth = degs.set_index("gene")["truth"]
     panel = calls["gene"]

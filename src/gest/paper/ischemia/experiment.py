@@ -71,7 +71,7 @@ def perturb_ischemia(
     roi
         Keyword arguments of `place_regions`.
     seeds
-        Of generation; the first one is also that of placements and shuffles.
+        Seeds of generation; the first one is also that of placements and shuffles.
     sigmas
         Values of σ besides 1, as multiples of half the region's diameter (decision 28).
     context
@@ -218,12 +218,12 @@ class _Record:
 
     @property
     def calls(self) -> pd.DataFrame:
-        """As `Ischemia.calls`."""
+        """Return the calls so far, as `Ischemia.calls`."""
         return pd.concat(self._calls, ignore_index=True)[list(self._calls[0].columns)]
 
     @property
     def replicates(self) -> pd.DataFrame:
-        """As `Ischemia.replicates`."""
+        """Return the replicates so far, as `Ischemia.replicates`."""
         columns = [*self._replicates[0], "max_difference", "n_called"]
         return pd.DataFrame(self._replicates).reindex(columns=columns)
 

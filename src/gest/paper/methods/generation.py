@@ -25,7 +25,7 @@ from gest.vocabulary import Vocabulary
 from gest.windows import Tokens
 
 VARIANTS = ("weighted", "picking", "codebook")
-"""Of the methods of GeST."""
+"""Variants of the methods of GeST."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,13 +28,13 @@ class MethodRun:
     variant: str = "default"
     level: str = ""
     model_seed: int | None = None
-    """Of the pre-trained model, if the method has one."""
+    """Seed of the pre-trained model, if the method has one."""
     seed: int
     seconds: float = np.nan
     peak_mb: float = np.nan
     """Peak resident memory."""
     version: str = ""
-    """Of the package, such as "GraphST 1.1.1"."""
+    """Version of the package, such as "GraphST 1.1.1"."""
     status: str = "ok"
     """"ok", "sub-sampled to N of M cells", or why the run failed."""
 
@@ -74,7 +74,7 @@ def write_labellings(labellings: Sequence[Labelling], cells: ArrayLike, path: st
     Parameters
     ----------
     labellings
-        Of one section; no two of the same variant, level and seeds.
+        Labellings of one section; no two of the same variant, level and seeds.
     cells
         (n,) names of the section's cells.
     path

@@ -34,7 +34,7 @@ def ablation_table(
     Parameters
     ----------
     scores
-        Of the variants, each by `gest.paper.ablation.select_variant`.
+        Scores of the variants, each by `gest.paper.ablation.select_variant`.
     values
         Rows of `gest.paper.reported.read_paper_values`, of this table; none if the paper has no such table.
     trainings
@@ -74,7 +74,7 @@ def ablation_markdown(table: pd.DataFrame, *, title: str, run: str, percent: flo
     table
         As `ablation_table` returns it.
     title
-        Of the table.
+        Title of the table.
     run
         Name of the run; if it is not the paper's, the title says that nothing is compared.
     percent

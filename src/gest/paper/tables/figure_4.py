@@ -22,7 +22,7 @@ def figure_4_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataF
     Parameters
     ----------
     summary
-        Of one dataset, with the later version's values added by `gest.paper.reported.beside`.
+        Summary of one dataset, with the later version's values added by `gest.paper.reported.beside`.
     comparisons
         As `gest.paper.scores.paired_tests.compare` returns them.
 

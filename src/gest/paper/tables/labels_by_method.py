@@ -41,13 +41,13 @@ def labels_table(
     Parameters
     ----------
     scores
-        Of one run and task, as `gest.paper.scores.labels.score_labellings` returns them.
+        Scores of one run and task, as `gest.paper.scores.labels.score_labellings` returns them.
     values
         Rows of `gest.paper.reported.read_paper_values`, their variants named like ours.
     runs
         As `gest.paper.scores.runs.read_runs` returns them, for the versions of packages.
     metric
-        Of the task.
+        Metric of the task.
     names
         Method and variant to name: the rows of the table, in this order.
 
@@ -86,7 +86,7 @@ def labels_markdown(table: pd.DataFrame, *, title: str, run: str, notes: Sequenc
     table
         As `labels_table` returns it.
     title
-        Of the table.
+        Title of the table.
     run
         Name of the run; if it is not the paper's, the title says that nothing is compared.
     notes

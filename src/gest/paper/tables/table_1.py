@@ -48,7 +48,7 @@ def table_1_markdown(
     run
         Name of the run.
     algorithm
-        Of clustering, by dataset; see `gest.tasks.cluster.cluster`.
+        Clustering algorithm of each dataset; see `gest.tasks.cluster.cluster`.
     microns
         By dataset the declared length of one unit of its coordinates, µm, or None.
     """

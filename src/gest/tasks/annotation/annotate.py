@@ -31,7 +31,7 @@ def annotate(test: AnnData, annotator: Annotator, *, batch_size: int | None = No
     batch_size
         Niches per batch; changes speed, not results.
     seed
-        Of the orders of the cells (Eq. 5).
+        Seed of the orders of cells (Eq. 5).
 
     Returns
     -------

@@ -90,7 +90,7 @@ def hold_out_blocks(
     Parameters
     ----------
     side
-        Of a block, µm. Only blocks with labelled cells count.
+        Side of a block, µm. Only blocks with labelled cells count.
 
     Returns
     -------

@@ -22,7 +22,7 @@ def sensitivity(surroundings: Surroundings, result: PerturbationResult, *, sigma
     Parameters
     ----------
     result
-        Of `gest.tasks.perturbation.perturb.compare` on `surroundings`; its own σ is not run again.
+        Result of `gest.tasks.perturbation.perturb.compare` on `surroundings`; its own σ is not run again.
 
     Returns
     -------
@@ -52,11 +52,11 @@ def controls(
     Parameters
     ----------
     result
-        Of `gest.tasks.perturbation.perturb.compare` on `surroundings`.
+        Result of `gest.tasks.perturbation.perturb.compare` on `surroundings`.
     n_shuffles
         Repeats of the last control.
     seed
-        Of the shuffles.
+        Seed of the shuffles.
 
     Returns
     -------

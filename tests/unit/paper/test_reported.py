@@ -1,4 +1,4 @@
-"""What the paper reports: counts and cells of each table against the print, and where values may stand."""
+"""The paper's reported values: counts and cells of each table against the print, and where values may stand."""
 
 from collections import Counter
 from pathlib import Path

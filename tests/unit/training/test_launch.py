@@ -1,4 +1,4 @@
-"""How many processes are started, and where; processes end together."""
+"""Launching: the number and devices of processes, and that they end together."""
 
 import json
 import os

@@ -35,7 +35,7 @@ def annotate(test: AnnData, annotator: Annotator, *, batch_size: int | None = No
 
     Returns
     -------
-    `test` itself, with `obs["gest_L"]`: the likeliest label; `obsm["gest_L_prob"]` (n, C): probabilities;
+    `test` itself, with `obs["gest_L"]`: the most probable label; `obsm["gest_L_prob"]` (n, C): probabilities;
     `uns["gest_L"]`: the C classes, in the order of the columns, and the settings.
 
     Raises

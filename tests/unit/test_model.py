@@ -160,15 +160,15 @@ def test_damaged_directories(model, tmp_path, name):
     ("config", "sentence"),
     [
         ({"model": {"depth": 3}}, r"model\.depth: unknown key \(choose layers, heads"),
-        ({"model": {"width": 30}}, "multiple of 4"),
+        ({"model": {"width": 30}}, r"model\.width: 30 is not a multiple of 4"),
         ({"model": {"width": 32, "heads": 3}}, r"multiple of model\.heads \(3\)"),
         ({"model": {"heads": 0}}, r"model\.heads: 0 is out of range \(expected at least 1\)"),
-        ({"model": {"dropout": 1.5}}, "below 1"),
+        ({"model": {"dropout": 1.5}}, r"model\.dropout: 1\.5 is out of range .* and below 1\)"),
         ({"pretraining": {"steps": "100"}}, r"pretraining\.steps: '100' is not of type int"),
-        ({"pretraining": {"validate_every": 0}}, "at least 1"),
+        ({"pretraining": {"validate_every": 0}}, r"pretraining\.validate_every: 0 is out .* at least 1\)"),
         ({"window": -1}, r"window: -1\.0 is out of range \(expected above 0\)"),
-        ({"serialisation": {"order": "x"}}, "ordinal or random"),
-        ({"loss": {"weights": [1, 0]}}, "expected 4"),
+        ({"serialisation": {"order": "x"}}, r"serialisation\.order: unknown value 'x' .*ordinal or random"),
+        ({"loss": {"weights": [1, 0]}}, r"loss\.weights: 2 values are given \(expected 4"),
     ],
 )
 def test_config_errors(config, sentence):

@@ -35,7 +35,9 @@ def test_a_value_out_of_bounds_is_named(refusal):
 
 def test_files_of_a_dataset_are_named(refusal):
     datasets = {"mine": {"source": "visium", "sections": {"train": ["a"]}}}
-    assert "datasets.mine: " in refusal({"datasets": datasets})
+    sentence = refusal({"datasets": datasets})
+    assert sentence.startswith("Configuration, datasets.mine: ")
+    assert "is not valid under any of the given schemas" in sentence
 
 
 def test_other_data_are_not_a_run_named_paper(refusal, brain, make_run):

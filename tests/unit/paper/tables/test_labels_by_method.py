@@ -108,7 +108,7 @@ def test_table_1_reads_at_a_glance(first):
         "clustering by leiden; GeST sees windows of 600",
     ):
         assert sentence in text
-    assert "every method covers" not in text  # as none leaves out a cell
+    assert "every method scored" not in text  # as none leaves out a cell
     assert "declared" not in text
     assert len({len(line) for line in text.splitlines() if line.startswith("|")}) == 1
 

@@ -132,7 +132,7 @@ def test_incomplete_directories(model, tmp_path):
         gest.load(tmp_path)
     model.save(tmp_path / "m")
     (tmp_path / "m/config.json").write_text('{"model": {"layers": 5, "heads": 2, "width": 16}}')
-    with pytest.raises(UserError, match="do not fit"):
+    with pytest.raises(UserError, match=r"the weights do not fit config\.json and vocabulary\.npz"):
         gest.load(tmp_path / "m")
 
 

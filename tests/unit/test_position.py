@@ -35,5 +35,5 @@ def test_every_bin_has_a_distinct_encoding():
 
 
 def test_width_must_divide_by_four():
-    with pytest.raises(ValueError, match="multiple of 4"):
+    with pytest.raises(ValueError, match="is not a multiple of 4"):
         position.encode(torch.zeros(1, 2), 10)

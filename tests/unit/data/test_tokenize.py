@@ -97,6 +97,6 @@ def test_a_model_is_trained_on_files_as_on_sections(sections, vocabulary, tmp_pa
     of_files = gest.pretrain(paths, vocabulary, TINY, validation=paths[1:], out=tmp_path / "files")
     of_sections = gest.pretrain(sections, vocabulary, TINY, validation=sections[1:], out=tmp_path / "sections")
     assert of_files.metrics["run_key"] == of_sections.metrics["run_key"]
-    with pytest.raises(UserError, match="file not found"):
+    with pytest.raises(UserError, match=r"c\.h5ad: file not found"):
         gest.pretrain([tmp_path / "c.h5ad"], vocabulary, TINY, out=tmp_path / "none")
     assert not (tmp_path / "none").exists()

@@ -55,7 +55,7 @@ def test_mouse_pairs_are_orthologues_not_spelling():
         assert len(ligand_receptor_pairs("human", human)[0]) == 1
         ligands, receptors = ligand_receptor_pairs("mouse", mouse)
         assert (*ligands, *receptors) == mouse
-        with pytest.raises(UserError):
+        with pytest.raises(UserError, match="hold no ligand–receptor pair of mouse"):
             ligand_receptor_pairs("mouse", [gene.capitalize() for gene in human])
 
 

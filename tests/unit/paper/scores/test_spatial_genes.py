@@ -148,5 +148,5 @@ def test_mistakes_are_named(section):
     expression, xy, genes = section
     with pytest.raises(UserError, match=r"unknown method 'nnsvg' \(choose .*morans_i"):
         svg.spatially_variable_genes(expression, xy, genes, method="nnsvg")
-    with pytest.raises(UserError, match="two cells"):
+    with pytest.raises(UserError, match="a section of 1 cells has no spatial pattern"):
         svg.spatially_variable_genes(expression[:1], xy[:1], genes)

@@ -124,10 +124,10 @@ def test_written_scores_read_back_the_same(case, tmp_path):
 
 
 def test_wrong_columns_are_refused_and_leave_nothing(case, tmp_path):
-    with pytest.raises(UserError, match="gene_set"):
+    with pytest.raises(UserError, match=r"columns \['gene_set'\] are missing and \[\] are unknown"):
         scores.write_scores(score(case).drop(columns="gene_set"), tmp_path / "a.csv")
     (tmp_path / "b.csv").write_text("run,task\nr,t\n")
-    with pytest.raises(UserError, match=r"b\.csv"):
+    with pytest.raises(UserError, match=r"b\.csv: columns .* are missing"):
         scores.read_scores([tmp_path / "b.csv"])
     assert [p.name for p in tmp_path.iterdir()] == ["b.csv"]
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import pandas as pd
 import pytest
 
 from gest.errors import UserError
@@ -28,3 +29,17 @@ def refused(call: Callable[[], object], *parts: str) -> str:
     message = str(error.value)
     assert "\n" not in message
     return message
+
+
+def cells(markdown: str, name: str) -> list[str]:
+    """Return the cells of the row of a Markdown table that has this name in its first cell."""
+    line = next(line for line in markdown.splitlines() if line.startswith(f"| {name} "))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def only_row(table: pd.DataFrame, **where: object) -> pd.Series:
+    """Return the single row with these values."""
+    for column, value in where.items():
+        table = table[table[column] == value]
+    assert len(table) == 1, table
+    return table.iloc[0]

@@ -161,7 +161,11 @@ MISTAKES = {
         "at most 300 µm, the model's",
     ),
     "batch size": (None, "embed good.h5ad --model m --batch-size 0 --out o.h5ad", "Invalid value for '--batch-size'"),
-    "device": (None, "embed good.h5ad --model m --device tpu --out o.h5ad", "--device: unknown value 'tpu' (choose auto, cpu or cuda)"),
+    "device": (
+        None,
+        "embed good.h5ad --model m --device tpu --out o.h5ad",
+        "--device: unknown value 'tpu' (choose auto, cpu or cuda)",
+    ),
     "out is a folder": (None, "embed good.h5ad --model m --out m", "is a folder (expected"),
     "out of another kind": (None, "embed good.h5ad --model m --out o.csv", "ends in .h5ad"),
     "vocabulary of another kind": (None, "vocabulary good.h5ad --out v.json", "ends in .npz"),
@@ -196,7 +200,11 @@ MISTAKES = {
         "every cell is unseen",
     ),
     "circle elsewhere": (None, f"{GENERATE} --unseen-circle 9000 9000 50", "cells lie at x 0 to 699"),
-    "mode": (None, f"{GENERATE} --unseen-circle 350 300 60 --mode best", "unknown mode 'best' (choose weighted or picking)"),
+    "mode": (
+        None,
+        f"{GENERATE} --unseen-circle 350 300 60 --mode best",
+        "unknown mode 'best' (choose weighted or picking)",
+    ),
     "mode, dry run": (
         None,
         f"{GENERATE} --unseen-circle 350 300 60 --mode best --dry-run",

@@ -472,7 +472,7 @@ def test_command_runs_beside_the_server_and_its_status_is_returned(upstream):
 )
 def test_command_that_cannot_run_is_named(arguments, says, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["server", *arguments])
-    with pytest.raises(SystemExit, match="^2$"):
+    with pytest.raises(SystemExit, match=r"^2$"):
         server.main()
     assert says in capsys.readouterr().err
 

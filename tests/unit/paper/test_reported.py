@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from helpers import only_row
 
 from gest.errors import UserError
 from gest.paper.reported import COLUMNS, beside, read_paper_values
@@ -14,17 +15,9 @@ from gest.paper.reported import COLUMNS, beside, read_paper_values
 PATH = Path(__file__).parents[3] / "config" / "paper_values.yaml"
 
 
-@pytest.fixture(scope="module")
-def values():
-    return read_paper_values(PATH)
-
-
 def value(values, column="value", **where):
     """Return the only value with these fields."""
-    for key, wanted in where.items():
-        values = values[values[key] == wanted]
-    assert len(values) == 1, values
-    return values[column].iloc[0]
+    return only_row(values, **where)[column]
 
 
 def test_every_table_has_as_many_numbers_as_are_printed(values):

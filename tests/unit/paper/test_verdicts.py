@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import only_row
 from scipy import stats
 
 from gest.paper.scores.table import COLUMNS
@@ -26,13 +27,6 @@ NICHES = {"task": "clustering", "dataset": "mouse_brain", "metric": "ami", "meth
 TABLE_1 = {"item": "table_1", "method": "graphst", "level": "division"}  # 0.388
 
 
-def row(table, **where):
-    for key, wanted in where.items():
-        table = table[table[key] == wanted]
-    assert len(table) == 1, table
-    return table.iloc[0]
-
-
 @pytest.mark.parametrize(
     ("numbers", "verdict"),
     [
@@ -46,7 +40,7 @@ def row(table, **where):
 )
 def test_verdict_follows_the_interval_of_the_mean(values, numbers, verdict):
     table = compare_with_paper(values, scores(numbers, level="division", **NICHES))
-    got = row(table, **TABLE_1)
+    got = only_row(table, **TABLE_1)
     assert got["ours"] == pytest.approx(np.mean(numbers))
     if len(numbers) > 1:
         interval = stats.t.interval(0.95, len(numbers) - 1, loc=np.mean(numbers), scale=stats.sem(numbers))
@@ -61,12 +55,12 @@ def test_what_failed_is_told_beside_the_verdict(values):
     tidy = scores([0.388, 0.390, np.nan], level="division", **NICHES)
     tidy.loc[2, "status"] = "killed, as when memory runs out"
     why = "1 of 3 failed: killed, as when memory runs out"
-    got = row(compare_with_paper(values, tidy), **TABLE_1)
+    got = only_row(compare_with_paper(values, tidy), **TABLE_1)
     assert (got["verdict"], got["why"], got["n"]) == ("reproduced", why, 2)
     differs = compare_with_paper(values, tidy.assign(value=tidy["value"] - 0.2))
     assert f"differs (-0.199): {why}" in paper_comparison_markdown(differs, run="paper", why_not="")
     nothing = compare_with_paper(values, tidy.assign(value=np.nan, status=tidy.loc[2, "status"]))
-    assert row(nothing, **TABLE_1)[["verdict", "why"]].tolist() == ["missing", why.replace("1 of", "3 of")]
+    assert only_row(nothing, **TABLE_1)[["verdict", "why"]].tolist() == ["missing", why.replace("1 of", "3 of")]
 
 
 def test_near_no_skill_rmse_is_not_taken_for_the_papers(values):
@@ -75,7 +69,7 @@ def test_near_no_skill_rmse_is_not_taken_for_the_papers(values):
     for ours, verdict in ((2**0.5, "differs"), (1.350, "reproduced")):
         table = compare_with_paper(values, scores([ours], metric="rmse_z", crop="0", **fields))
         assert (
-            row(table, item="table_a1", method="mlp", metric="rmse_z", gene_set="all", dataset="liver_cancer")[
+            only_row(table, item="table_a1", method="mlp", metric="rmse_z", gene_set="all", dataset="liver_cancer")[
                 "verdict"
             ]
             == verdict
@@ -90,9 +84,11 @@ def test_the_largest_window_is_table_1s_and_every_window_table_a2s(values):
     ]
     shared = scores([0.9, 0.9], **niches | {"variant": "600", "crop": "shared"})
     table = compare_with_paper(values, pd.concat([*tidy, shared]))
-    assert row(table, item="table_1", method="gest", level="region")["ours"] == pytest.approx(0.505)
+    assert only_row(table, item="table_1", method="gest", level="region")["ours"] == pytest.approx(0.505)
     for window, ours in (("200", 0.105), ("400", 0.305), ("600", 0.505)):
-        assert row(table, item="table_a2", method="gest", level="region", variant=window)["ours"] == pytest.approx(ours)
+        assert only_row(table, item="table_a2", method="gest", level="region", variant=window)["ours"] == pytest.approx(
+            ours
+        )
 
 
 def test_a_part_of_the_brain_is_not_compared_with_the_whole(values):
@@ -106,7 +102,7 @@ def test_a_part_of_the_brain_is_not_compared_with_the_whole(values):
 def test_variants_of_the_model_differ_by_their_seeds(values):
     fields = {"task": "ablation", "dataset": "mouse_brain", "method": "gest", "variant": "l4h4", "gene_set": "all"}
     tidy = [scores([0.28 + 0.01 * s], metric="spearman", crop="0", **fields).assign(model_seed=s) for s in range(3)]
-    got = row(compare_with_paper(values, pd.concat(tidy)), item="table_3", variant="l4h4", metric="spearman")
+    got = only_row(compare_with_paper(values, pd.concat(tidy)), item="table_3", variant="l4h4", metric="spearman")
     assert (got["n"], got["n_of"], got["verdict"]) == (3, "seeds", "reproduced")
     assert got["sd"] == pytest.approx(0.01)
 
@@ -130,7 +126,7 @@ def test_final_calls_are_percent_and_replicates_are_left_out(values):
     percent = table[table["metric"] == "correct_percent"].set_index("method")
     assert percent.loc["gest", "ours"] == pytest.approx(70.11, abs=0.01)
     assert percent["verdict"].to_dict() == {"gest": "reproduced", "ica_degs": "differs"}
-    assert row(table, metric="degs", level="all")["verdict"] == "reproduced"
+    assert only_row(table, metric="degs", level="all")["verdict"] == "reproduced"
 
 
 @pytest.mark.parametrize(("run", "simulated", "why"), [("toy", True, "toy data"), ("mine", False, "run mine is not")])

@@ -92,7 +92,7 @@ def test_a_process_ends_if_its_launcher_was_killed_during_the_start(monkeypatch)
     monkeypatch.setenv("GEST_LAUNCHER", str(os.getpid()))  # not its parent
     prctl = launching.ctypes.CDLL(None).prctl
     try:
-        with pytest.raises(SystemExit, match="^75$"):
+        with pytest.raises(SystemExit, match=r"^75$"):
             launch(2)
     finally:
         prctl(1, 0)

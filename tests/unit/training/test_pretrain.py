@@ -1,10 +1,7 @@
 """The training loop: it learns, it resumes to the same bits, and it stops where it must."""
 
-import errno
-import fcntl
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -213,14 +210,6 @@ def test_another_folder_is_refused_before_training(tokens, vocabulary, tmp_path,
     assert (tmp_path / "precious.txt").exists()
 
 
-def test_other_gene_names_give_another_key(tokens, vocabulary):
-    from dataclasses import replace
-
-    renamed = replace(vocabulary, genes=np.array([f"ENS{i}" for i in range(len(vocabulary.genes))]))
-    config = gest.Config.of(TINY)
-    assert checkpoint.run_key(config, tokens, [], renamed, 0) != checkpoint.run_key(config, tokens, [], vocabulary, 0)
-
-
 def test_marginal_loss_is_that_of_the_frequencies(tokens, vocabulary):
     config = gest.Config.of(TINY | {"loss": {"weights": [0.4, 0.3, 0.2, 0.1]}})
     counts = np.bincount(tokens[0].tokens, minlength=len(vocabulary)) + 0.5
@@ -246,16 +235,6 @@ def test_log_and_throughput_appear_during_training(tokens, vocabulary, tmp_path,
     assert look.seen
 
 
-@pytest.mark.parametrize("error", [errno.ENOLCK, errno.ENOSYS])
-def test_a_file_system_without_locks_is_refused(tmp_path, monkeypatch, error):
-    def unsupported(*_):
-        raise OSError(error, "no locks")
-
-    monkeypatch.setattr(fcntl, "flock", unsupported)
-    with pytest.raises(UserError, match="cannot lock files"), checkpoint.Checkpoints(tmp_path):
-        pass
-
-
 def test_a_second_training_of_the_same_model_is_refused(tokens, vocabulary, tmp_path):
     config = gest.Config.of(TINY)
     key = checkpoint.run_key(config, tokens, [], vocabulary, 0)
@@ -264,46 +243,6 @@ def test_a_second_training_of_the_same_model_is_refused(tokens, vocabulary, tmp_
         pytest.raises(UserError, match="another process is training this model"),
     ):
         gest.pretrain(tokens, vocabulary, config, out=tmp_path / "m", state=tmp_path / "state")
-
-
-def test_a_damaged_checkpoint_is_skipped(tmp_path, capsys):
-    with checkpoint.Checkpoints(tmp_path) as states:
-        assert states.newest() is None
-        for step in (1, 2, 3):
-            states.save(step, {"step": step})
-        assert [path.name for path in states.paths()] == ["step-000000002.pt", "step-000000003.pt"]
-        newest = states.paths()[-1]
-        newest.write_bytes(newest.read_bytes()[:-7])
-        assert states.newest() == {"step": 2}
-    assert "damaged" in capsys.readouterr().err
-
-
-def test_after_damaged_checkpoints_new_ones_are_kept(tmp_path):
-    with checkpoint.Checkpoints(tmp_path) as states:
-        for step in (8, 9):
-            states.save(step, {"step": step})
-        for path in states.paths():
-            path.write_bytes(b"")
-        assert states.newest() is None
-        states.save(1, {"step": 1})
-        assert states.newest() == {"step": 1}
-
-
-def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path):
-    """A write that fails in the middle; a limit on the size of files stands in for a full disk."""
-    _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with checkpoint.Checkpoints(tmp_path) as states:
-        states.save(1, {"step": 1})
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
-        try:
-            with pytest.raises(
-                UserError, match=r"step-000000002\.pt: cannot be written .*the checkpoint before it is kept"
-            ):
-                states.save(2, {"step": 2, "weights": torch.zeros(10_000)})
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        assert states.newest() == {"step": 1}
-        assert not list(tmp_path.glob(".partial-*"))
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGUSR1])

@@ -122,7 +122,10 @@ def test_duplicate_cell_names_matter_within_the_section_alone(atlas, path):
     with pytest.warns(UserWarning, match="names are not unique"):
         section = read(path, name="s2", section_key="slide")
     assert section.n_obs == N // 3
-    with pytest.warns(UserWarning, match="names are not unique"), pytest.raises(UserError, match="cell names occur more than once"):
+    with (
+        pytest.warns(UserWarning, match="names are not unique"),
+        pytest.raises(UserError, match="cell names occur more than once"),
+    ):
         read(path, name="all")
 
 
@@ -209,7 +212,10 @@ def test_a_file_without_x_needs_a_layer(atlas, path):
 def test_duplicate_genes_are_refused(atlas, path):
     atlas.var_names = ["g0", "g0", "g2", "g3", "g4"]
     rewrite(atlas, path)
-    with pytest.warns(UserWarning, match="names are not unique"), pytest.raises(UserError, match=r"1 gene names occur more than once \(e\.g\. 'g0'\)"):
+    with (
+        pytest.warns(UserWarning, match="names are not unique"),
+        pytest.raises(UserError, match=r"1 gene names occur more than once \(e\.g\. 'g0'\)"),
+    ):
         read(path, name="all")
 
 

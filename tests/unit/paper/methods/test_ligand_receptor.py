@@ -77,5 +77,7 @@ def test_mistakes_are_named():
         ligand_receptor_pairs("mouse", ["CXCL12", "CXCR4"])
     with pytest.raises(UserError, match="panel's 2 genes"):
         ligand_receptor_pairs("simulated", ["gene_2", "other"])
-    with pytest.raises(UserError, match=r"clustering\.organism: unknown value 'rat' \(choose human, mouse or simulated\)"):
+    with pytest.raises(
+        UserError, match=r"clustering\.organism: unknown value 'rat' \(choose human, mouse or simulated\)"
+    ):
         ligand_receptor_pairs("rat", ["Cxcl12", "Cxcr4"])

@@ -6,6 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import only_row
 from sklearn.metrics import adjusted_mutual_info_score
 
 from gest.errors import UserError
@@ -44,11 +45,7 @@ def score(section, *runs, task="clustering", levels=("division",)):
 
 
 def value(table, metric, crop="", column="value", **where):
-    for key, wanted in where.items():
-        table = table[table[key] == wanted]
-    table = table[(table["metric"] == metric) & (table["crop"] == crop)]
-    assert len(table) == 1
-    return table[column].iloc[0]
+    return only_row(table, metric=metric, crop=crop, **where)[column]
 
 
 def f1_by_counting(truth, labels):

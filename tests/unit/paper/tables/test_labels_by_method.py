@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import cells
 
 from gest.paper.scores.table import COLUMNS
 from gest.paper.tables.method_names import ANNOTATION_NAMES, CLUSTERING_NAMES, clustering_names
@@ -53,12 +54,6 @@ def clustering():
 @pytest.fixture
 def first(clustering, values):
     return table_1(clustering, values, runs(CLUSTERING))
-
-
-def cells(text, name):
-    """Cells of the first row of a Markdown table that begins with a name."""
-    line = next(line for line in text.splitlines() if line.startswith(f"| {name} "))
-    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def test_the_largest_window_is_shown():

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import cells
 
 from gest.paper.reported import beside
 from gest.paper.scores.table import summarise
@@ -10,11 +11,6 @@ from gest.paper.tables.method_names import BOUND, CONTROLS, NAMES, PAPER
 from gest.paper.tables.table_a1 import table_a1, table_a1_markdown
 
 PAIRS = [pair for pair, name in NAMES.items() if name in (*PAPER, *CONTROLS, BOUND)]
-
-
-def cells(text, name):
-    line = next(line for line in text.splitlines() if line.startswith(f"| {name}"))
-    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 @pytest.fixture

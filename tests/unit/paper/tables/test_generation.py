@@ -1,20 +1,16 @@
-"""The readable table of generation and the figure of predictions show the values that they were given."""
+"""The readable table of generation shows its scores; every method has a name and a colour."""
 
-import matplotlib
 import numpy as np
 import pandas as pd
-import pytest
+from helpers import cells
 
 from gest.baselines import registry
-from gest.paper.figures.generated import draw_generation
 from gest.paper.methods.generation import VARIANTS
 from gest.paper.reported import beside
 from gest.paper.scores.generation import METRICS
 from gest.paper.scores.table import COLUMNS, summarise
 from gest.paper.tables.generation import generation_markdown
 from gest.paper.tables.method_names import COLOURS, NAMES
-
-matplotlib.use("Agg")
 
 
 def scores(values, **columns):
@@ -28,11 +24,6 @@ def scores(values, **columns):
         for metric in METRICS
     ]
     return pd.DataFrame(rows)[list(COLUMNS)].assign(model_seed=None)
-
-
-def cells(text, method):
-    line = next(line for line in text.splitlines() if line.startswith(f"| {method}"))
-    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def test_table_shows_sd_over_sections():
@@ -73,34 +64,3 @@ def test_every_method_of_the_workflow_has_a_name_and_a_colour():
     assert pairs <= NAMES.keys()
     assert len(set(NAMES.values())) == len(NAMES)
     assert COLOURS.keys() == set(NAMES.values())
-
-
-@pytest.fixture
-def drawn():
-    rng = np.random.default_rng(0)
-    xy = rng.uniform(0, 1000, (300, 2))
-    unseen = (xy < 400).all(axis=1)
-    truth = rng.random((unseen.sum(), 2)) * [1, 10]
-    predictions = {"gp": truth / 2, "mlp": truth * 0}
-    return xy, unseen, truth, predictions, draw_generation(xy, unseen, truth, predictions, ["Gad1", "Mbp"])
-
-
-def test_figure_places_values_where_the_cells_are(drawn):
-    xy, unseen, truth, predictions, figure = drawn
-    section, panels = figure.axes[0], [ax for ax in figure.axes if len(ax.collections) == 1 and ax.get_aspect() == 1]
-    assert len(panels) == 2 * 3
-    seen, hidden = (np.asarray(points.get_offsets()) for points in section.collections)
-    np.testing.assert_array_equal(seen, xy[~unseen])
-    np.testing.assert_array_equal(hidden, xy[unseen])
-    for row in range(2):
-        for ax, values in zip(panels[3 * row : 3 * row + 3], [truth, *predictions.values()], strict=True):
-            np.testing.assert_array_equal(ax.collections[0].get_offsets(), xy[unseen])
-            np.testing.assert_array_equal(ax.collections[0].get_array(), values[:, row])
-
-
-def test_figure_has_one_colour_scale_per_gene(drawn):
-    *_, figure = drawn
-    panels = [ax for ax in figure.axes if len(ax.collections) == 1 and ax.get_aspect() == 1]
-    scales = [panel.collections[0].get_clim() for panel in panels]
-    assert len(set(scales[:3])) == len(set(scales[3:])) == 1
-    assert scales[0] != scales[3]

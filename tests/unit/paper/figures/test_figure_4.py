@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import cells
 from matplotlib.container import BarContainer, ErrorbarContainer
 
 from gest.errors import UserError
@@ -15,11 +16,6 @@ from gest.paper.tables.figure_4 import figure_4_markdown, figure_4_table, list_p
 from gest.paper.tables.method_names import BOUND, CONTROLS, NAMES, PAPER
 
 PAIRS = [pair for pair, name in NAMES.items() if name in (*PAPER, *CONTROLS, BOUND)]
-
-
-def cells(text, name):
-    line = next(line for line in text.splitlines() if line.startswith(f"| {name}"))
-    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def every_gene(slides=("slide 0", "slide 5"), n=60):

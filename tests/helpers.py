@@ -1,7 +1,10 @@
 """Constants and functions that tests of several rooms share."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -43,3 +46,9 @@ def only_row(table: pd.DataFrame, **where: object) -> pd.Series:
         table = table[table[column] == value]
     assert len(table) == 1, table
     return table.iloc[0]
+
+
+def snakemake(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in a folder; its errors are in its output."""
+    command = [sys.executable, "-m", "snakemake", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)

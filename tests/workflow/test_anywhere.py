@@ -3,13 +3,12 @@
 import functools
 import re
 import shutil
-import subprocess
-import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from helpers import snakemake
 
 ROOT = Path(__file__).parents[2]
 TOY = ROOT / "config" / "toy.yaml"
@@ -26,30 +25,30 @@ use rule * from gest
 """
 
 
-def snakemake(folder, *arguments):
-    """Run Snakemake in a folder and return its output."""
-    command = [sys.executable, "-m", "snakemake", *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+def succeed(folder, *arguments):
+    """Run Snakemake in a folder, which must succeed, and return its output."""
+    done = snakemake(folder, *arguments)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
 
 def jobs(output):
     """Count the jobs of each rule that a dry run lists."""
+    assert "Job stats:" in output
     stats = output.rsplit("Job stats:", 1)[-1].split("\n\n")[0]
     return dict(re.findall(r"^(\w+) +(\d+)$", stats, flags=re.M))
 
 
 def draws_figure_2c(folder, *arguments):
     """Whether Figure 2c is drawn, which takes seconds."""
-    snakemake(folder, "--cores", 1, *arguments, "figure_2c")
+    succeed(folder, "--cores", 1, *arguments, "figure_2c")
     return (folder / "results" / "toy" / "figures" / "figure_2c.png").exists()
 
 
 @pytest.fixture(scope="module")
 def expected():
     """Jobs of the toy run, as the repository's root lists them."""
-    return jobs(snakemake(ROOT, "--dry-run", "--forceall", "--nolock", "--configfile", TOY, "--", "all"))
+    return jobs(succeed(ROOT, "--dry-run", "--forceall", "--nolock", "--configfile", TOY, "--", "all"))
 
 
 @pytest.fixture
@@ -67,22 +66,22 @@ def module(tmp_path):
 @pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])
 def test_by_the_path_of_the_snakefile(tmp_path, expected, snakefile):
     arguments = ("--snakefile", ROOT / snakefile, "--configfile", TOY, "--")
-    assert jobs(snakemake(tmp_path, "--dry-run", *arguments, "all")) == expected
-    assert jobs(snakemake(tmp_path, "--dry-run", *arguments)) == expected, "`all` is the default"
+    assert jobs(succeed(tmp_path, "--dry-run", *arguments, "all")) == expected
+    assert jobs(succeed(tmp_path, "--dry-run", *arguments)) == expected, "`all` is the default"
     assert draws_figure_2c(tmp_path, *arguments)
     assert {path.name for path in tmp_path.iterdir()} == {".snakemake", "logs", "results"}
 
 
 def test_into_another_folder(tmp_path, expected):
     arguments = ("--directory", tmp_path, "--configfile", TOY, "--")
-    assert jobs(snakemake(ROOT, "--dry-run", *arguments, "all")) == expected
-    snakemake(ROOT, "--cores", 1, *arguments, "figure_2c")
+    assert jobs(succeed(ROOT, "--dry-run", *arguments, "all")) == expected
+    succeed(ROOT, "--cores", 1, *arguments, "figure_2c")
     assert (tmp_path / "results" / "toy" / "figures" / "figure_2c.png").exists()
 
 
 def test_as_a_module_beside_a_copy_of_the_configuration(module, expected):
     folder = module(ROOT / "workflow" / "Snakefile")
-    assert jobs(snakemake(folder, "--dry-run", "all")) == expected
+    assert jobs(succeed(folder, "--dry-run", "all")) == expected
     assert draws_figure_2c(folder)
 
 
@@ -98,7 +97,7 @@ module gest:
 use rule * from gest as gest_*
 """
     )
-    output = snakemake(tmp_path, "--dry-run", "gest_table_1", "gest_paper_map")
+    output = succeed(tmp_path, "--dry-run", "gest_table_1", "gest_paper_map")
     assert {"gest_table_1", "gest_environment", "gest_represent", "gest_paper_map"} <= jobs(output).keys()
     assert "gest/results/mine/tables/table_1.csv" in output
 
@@ -118,5 +117,5 @@ def address():
 def test_as_a_remote_module(module, expected, address):
     """Snakemake fetches the files that the workflow names, one by one, into a cache."""
     folder = module(f"{address}/workflow/Snakefile")
-    assert jobs(snakemake(folder, "--dry-run", "all")) == expected
+    assert jobs(succeed(folder, "--dry-run", "all")) == expected
     assert draws_figure_2c(folder)

@@ -1,13 +1,12 @@
 """Jobs that the workflow plans and configurations that it refuses, in dry runs on links to this checkout."""
 
 import re
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
+from helpers import snakemake
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.workflow
@@ -18,11 +17,6 @@ def folder(tmp_path):
     for name in ("Snakefile", "workflow", "config", "profiles", "envs", "toy"):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path
-
-
-def snakemake(folder, *arguments):
-    command = [sys.executable, "-m", "snakemake", *arguments]
-    return subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
 
 
 def jobs(done):

@@ -71,12 +71,19 @@ def test_a_whole_section_is_not_learnt_from_where_its_part_is_tested(refusal):
     assert "'whole' may hold cells of the test section 'left'" in refusal({"datasets": datasets})
 
 
-def test_two_sides_of_one_outline_share_no_cell(make_run):
-    cut = {"left": LEFT, "right": LEFT | {"keep": "outside"}}
-    sections = {"train": ["left"], "test": ["right"]}
-    make_run(
-        {"run": "mine", "datasets": {"mine": {"source": "anndata", "path": "x", "cut": cut, "sections": sections}}}
-    )
+def test_two_sides_of_one_outline_share_no_cell(make_run, refusal):
+    def halves(**right):
+        cut = {"left": LEFT, "right": LEFT | right}
+        sections = {"train": ["left"], "test": ["right"]}
+        return {
+            "run": "mine",
+            "datasets": {"mine": {"source": "anndata", "path": "x", "cut": cut, "sections": sections}},
+        }
+
+    sections = make_run(halves(keep="outside")).datasets["mine"]["sections"]
+    assert (sections["train"], sections["test"]) == (["left"], ["right"])
+    for overlapping in ({"keep": "inside"}, {"polygon": [[0.4, 0], [1, 0], [1, 1], [0.4, 1]]}):
+        assert "'left' may hold cells of the test section 'right'" in refusal(halves(**overlapping))
 
 
 def test_a_part_is_not_named_as_a_section_of_another_dataset(refusal):

@@ -82,10 +82,14 @@ def test_import_of_a_users_file(configured, sections, verb):
             "('simulation.sections' has a, b)",
         ),
         (("paper", "crops", "nothing.h5ad", "--out", "c.json"), "file not found"),
-        (("generate", "nothing.h5ad", "--model", "m", "--unseen", "u", "--out", "o"), "nothing.h5ad"),
+        (("generate", "nothing.h5ad", "--model", "m", "--unseen", "u", "--out", "o"), "nothing.h5ad: file not found"),
         (
             ("paper", "predict", "a.h5ad", "--method", "gp", "--crops", "c", "--vocabulary", "v.npz", "--out", "p"),
-            "a.h5ad",
+            "a.h5ad: file not found",
+        ),
+        (
+            ("paper", "predict", "a.h5ad", "--method", "gp", "--crops", "c", "--out", "p"),
+            "predict: give either --model (for methods of GeST) or --vocabulary",
         ),
         (("simulate", "--dataset-config", "bad.json", "--section", "a", "--out", "z.h5ad"), "unknown key 'cells'"),
         (
@@ -96,8 +100,19 @@ def test_import_of_a_users_file(configured, sections, verb):
             ("paper", "import", "--dataset-config", "empty.json", "--section", "a", "--out", "z.h5ad"),
             "'path' is missing",
         ),
-        (("vocabulary", "nothing.h5ad", "--out", "v"), "nothing.h5ad"),
-        (("paper", "download", "f", "--folder", "d", "--entry", "no.json", "--receipt", "r", "--page", "p"), "no.json"),
+        (("vocabulary", "nothing.h5ad", "--out", "v.npz"), "nothing.h5ad: file not found"),
+        (
+            ("paper", "download", "f", "--folder", "d", "--entry", "no.json", "--receipt", "r", "--page", "p"),
+            "no.json: cannot be read as YAML or JSON",
+        ),
+        (
+            ("paper", "download", "f", "--folder", "d", "--entry", "{no", "--receipt", "r", "--page", "p"),
+            "download: --entry is not JSON",
+        ),
+        (
+            ("paper", "import-atlas", "--dataset-config", "empty.json", "--part", "m", "--out", "o"),
+            "empty.json: unknown part 'm' ('parts' has none)",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence_and_leaves_nothing(configured, capsys, arguments, sentence, verb):

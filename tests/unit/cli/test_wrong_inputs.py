@@ -10,6 +10,7 @@ import anndata as ad
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from helpers import TINY
 
 from gest import GeST, cli
@@ -165,6 +166,11 @@ MISTAKES = {
         None,
         "embed good.h5ad --model m --device tpu --out o.h5ad",
         "--device: unknown value 'tpu' (choose auto, cpu or cuda)",
+    ),
+    "no GPU": (
+        None,
+        "embed good.h5ad --model m --device cuda --out o.h5ad",
+        "--device: PyTorch finds no CUDA device on this machine",
     ),
     "out is a folder": (None, "embed good.h5ad --model m --out m", "is a folder (expected"),
     "out of another kind": (None, "embed good.h5ad --model m --out o.csv", "ends in .h5ad"),
@@ -322,6 +328,7 @@ def tried(desk, sections, tmp_path, monkeypatch):
 
     monkeypatch.chdir(desk)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for package in ("huggingface_hub", "spatialdata"):
         monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     return run

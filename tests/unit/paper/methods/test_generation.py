@@ -159,7 +159,10 @@ def test_true_metacells_are_the_bound(sections, vocabulary, crops):
     np.testing.assert_array_equal(predicted.layers["default"], vocabulary.expression[vocabulary.tokenize(truth)])
 
 
-def test_user_errors(sections, vocabulary, crops):
+def test_user_errors(sections, vocabulary, crops, tmp_path):
+    (tmp_path / "c.json").write_text("[{}]")
+    with pytest.raises(UserError, match=r"c\.json: cannot read crops \('cells'\); create them with `gest paper crops`"):
+        read_crops(tmp_path / "c.json")
     with pytest.raises(UserError, match="choose gest, gest_continued"):
         predict_crops(sections[0], crops, "kriging", vocabulary=vocabulary)
     with pytest.raises(UserError, match="needs a model directory"):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from anndata import AnnData
-from helpers import TINY
+from helpers import PAIRS, TINY
 
 from gest import GeST, Vocabulary, cli
 from gest.data.sources.simulate import simulate
@@ -77,10 +77,6 @@ def verb(monkeypatch):
         assert (stopped.value.code or 0) == expect
 
     return run
-
-
-PAIRS = [("gest", "picking"), ("gest", "weighted"), ("gp", "default"), ("mlp", "default")]
-PAIRS += [("mean_of_seen", "default"), ("nearest_seen", "default"), ("true_metacells", "default")]
 
 
 @pytest.fixture(scope="session")

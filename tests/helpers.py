@@ -24,6 +24,13 @@ TINY = {
     },
 }
 
+# Settings of a fine-tuning that takes seconds.
+QUICK = {"steps": 12, "batch_size": 8, "learning_rate": 3e-3, "validate_every": 4}
+
+# Methods and variants of generation in the order of tables and figures.
+PAIRS = [("gest", "picking"), ("gest", "weighted"), ("gp", "default"), ("mlp", "default")]
+PAIRS += [("mean_of_seen", "default"), ("nearest_seen", "default"), ("true_metacells", "default")]
+
 
 def refused(call: Callable[[], object], *parts: str) -> str:
     """Call what must raise a UserError of one line with these parts, in this order; return the message."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import cells
+from helpers import PAIRS, cells
 from matplotlib.container import BarContainer, ErrorbarContainer
 
 from gest.errors import UserError
@@ -13,9 +13,7 @@ from gest.paper.scores.generation import METRICS
 from gest.paper.scores.paired_tests import compare, section_means
 from gest.paper.scores.table import summarise
 from gest.paper.tables.figure_4 import figure_4_markdown, figure_4_table, list_panels
-from gest.paper.tables.method_names import BOUND, CONTROLS, NAMES, PAPER
-
-PAIRS = [pair for pair, name in NAMES.items() if name in (*PAPER, *CONTROLS, BOUND)]
+from gest.paper.tables.method_names import NAMES
 
 
 def every_gene(slides=("slide 0", "slide 5"), n=60):

@@ -3,14 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import cells
+from helpers import PAIRS, cells
 
 from gest.paper.reported import beside
 from gest.paper.scores.table import summarise
-from gest.paper.tables.method_names import BOUND, CONTROLS, NAMES, PAPER
 from gest.paper.tables.table_a1 import table_a1, table_a1_markdown
-
-PAIRS = [pair for pair, name in NAMES.items() if name in (*PAPER, *CONTROLS, BOUND)]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers import QUICK
 from torch.nn import functional
 
 import gest
@@ -10,8 +11,6 @@ from gest.tasks.annotation import fine_tuning
 from gest.tasks.annotation.annotate import annotate_tokens
 from gest.tasks.annotation.fine_tuning import Targets, class_weights, validate
 from gest.tasks.annotation.labels import LabelledSection
-
-QUICK = {"steps": 12, "batch_size": 8, "learning_rate": 3e-3, "validate_every": 4}
 
 
 def test_classes_weigh_by_inverse_frequency(annotator, tokens, rng):

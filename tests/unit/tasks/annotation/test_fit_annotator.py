@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import TINY
+from helpers import QUICK, TINY
 from sklearn.metrics import f1_score
 
 import gest
@@ -11,8 +11,6 @@ from gest import GeST
 from gest.errors import UserError
 from gest.hub.load import load
 from gest.sections import write_section
-
-QUICK = {"steps": 12, "batch_size": 8, "learning_rate": 3e-3, "validate_every": 4}
 
 
 def test_it_learns_more_than_the_majority_class(sections, vocabulary):

@@ -207,6 +207,15 @@ def test_the_number_of_threads_changes_no_bit_and_is_kept():
     assert hashes["1"].strip()
 
 
+@pytest.mark.slow
+def test_the_process_that_compiles_the_kernel_computes_what_later_ones_do(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONHASHSEED": "0"}
+    command = [sys.executable, "-c", THREADS, "1"]
+    compiling, loading = (subprocess.check_output(command, env=environment, text=True) for _ in range(2))
+    assert compiling.strip()
+    assert compiling == loading
+
+
 WITHOUT_NUMBA = """
 import sys
 sys.modules["numba"] = None

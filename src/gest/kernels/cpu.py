@@ -30,6 +30,9 @@ BLOCK = 256  # keys
 LANES = 16  # numbers in a vector register, and in a cache line
 FAST = {"reassoc", "nsz", "contract", "arcp"}  # reorders arithmetic, but respects NaN and infinity
 compiled = functools.partial(numba.njit, fastmath=FAST, error_model="numpy")
+# Inlined by force: a call could lead to another copy of the function while the kernels are being compiled than once they
+# are loaded from Numba's cache, and the two copies round differently.
+inlined = functools.partial(compiled, forceinline=True)
 
 
 @intrinsic
@@ -44,7 +47,7 @@ def of_bits(_context, _x):  # noqa: ANN001, ANN201
     return float32(int32), lambda _context, builder, _signature, given: builder.bitcast(given[0], ir.FloatType())
 
 
-@compiled
+@inlined
 def exp(x: float) -> float:
     """Compute e^x for x ≤ 0 to 1e-7, as 2^t e^r by Cephes' polynomial.
 
@@ -63,7 +66,7 @@ def exp(x: float) -> float:
     return y * of_bits(int32((int32(t) + int32(127)) << int32(23)))
 
 
-@compiled
+@inlined
 def in_order(bits: int) -> int:
     """Map the bits of floats to integers of the same order; inverse to itself.
 
@@ -72,7 +75,7 @@ def in_order(bits: int) -> int:
     return int32(bits ^ int32(int32(bits >> int32(31)) & int32(0x7FFFFFFF)))
 
 
-@compiled
+@inlined
 def largest(x: np.ndarray, n: int, least: float) -> float:
     """Return the maximum of x[:n] and `least`."""
     top = in_order(bits_of(least))
@@ -82,7 +85,7 @@ def largest(x: np.ndarray, n: int, least: float) -> float:
     return of_bits(in_order(top))
 
 
-@compiled
+@inlined
 def exponentials(x: np.ndarray, n: int, top: float) -> float:
     """Replace x[:n] by exp(x − top) and return the sum."""
     total = float32(0)
@@ -92,7 +95,7 @@ def exponentials(x: np.ndarray, n: int, top: float) -> float:
     return total
 
 
-@compiled
+@inlined
 def score_gradients(p: np.ndarray, dp: np.ndarray, n: int, lse: float, delta: float) -> None:
     """Turn scores p[:n] into probabilities, and gradients dp[:n] into the scores'."""
     for j in range(n):
@@ -100,7 +103,7 @@ def score_gradients(p: np.ndarray, dp: np.ndarray, n: int, lse: float, delta: fl
         dp[j] = p[j] * (dp[j] - delta)
 
 
-@compiled
+@inlined
 def products(a: np.ndarray, i: int, b: np.ndarray, out: np.ndarray, n: int) -> None:
     """Fill out (4, n) with a[i : i + 4] b, for a (rows, D) and b (D, n)."""
     n = min(n, BLOCK)
@@ -126,7 +129,7 @@ def products(a: np.ndarray, i: int, b: np.ndarray, out: np.ndarray, n: int) -> N
                 out[3 * BLOCK + j] += a30 * b0 + a31 * b1 + a32 * b2 + a33 * b3
 
 
-@compiled
+@inlined
 def add_weighted(p: np.ndarray, b: np.ndarray, out: np.ndarray, i: int, n: int) -> None:
     """Add p bᵀ to out[i : i + 4], for p (4, n), b (D, n) and out (rows, D)."""
     n = min(n, BLOCK)
@@ -154,7 +157,7 @@ def add_weighted(p: np.ndarray, b: np.ndarray, out: np.ndarray, i: int, n: int) 
         out[i + 3, c + 1] += x31
 
 
-@compiled
+@inlined
 def add_spread(p: np.ndarray, a: np.ndarray, i: int, out: np.ndarray, n: int) -> None:
     """Add a[i : i + 4]ᵀ p to out (D, n), for a (rows, D) and p (4, n)."""
     n = min(n, BLOCK)
@@ -172,7 +175,7 @@ def add_spread(p: np.ndarray, a: np.ndarray, i: int, out: np.ndarray, n: int) ->
             x[3 * BLOCK + j] += a03 * p0 + a13 * p1 + a23 * p2 + a33 * p3
 
 
-@compiled
+@inlined
 def table(rows: int) -> np.ndarray:
     """Allocate a table of zeros that starts at a cache line.
 
@@ -183,13 +186,13 @@ def table(rows: int) -> np.ndarray:
     return memory[start : start + rows * BLOCK]
 
 
-@compiled
+@inlined
 def row(x: np.ndarray, g: int) -> np.ndarray:
     """Return a row of a table."""
     return x[g * BLOCK : (g + 1) * BLOCK]
 
 
-@compiled
+@inlined
 def turn(x: np.ndarray, first: int, out: np.ndarray) -> None:
     """Fill out (D, BLOCK) with x[first : first + BLOCK]ᵀ, padded with zeros."""
     out[:] = 0
@@ -198,7 +201,7 @@ def turn(x: np.ndarray, first: int, out: np.ndarray) -> None:
             out[c * BLOCK + j] = x[first + j, c]
 
 
-@compiled
+@inlined
 def within(reach: np.ndarray, i: int, j: int) -> tuple[int, int, int, int, int]:
     """Count the keys of the block at j that queries i to i + 3 attend to.
 

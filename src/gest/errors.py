@@ -15,7 +15,10 @@ class UserError(ValueError):
 
 
 class Interrupted(Exception):  # noqa: N818 (not an error)
-    """A signal stopped the run after its state was saved; running the same command again continues it."""
+    """A signal stopped the run after its state was saved.
+
+    Running the same command again continues it.
+    """
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """`import gest` is light, and its public names are what they should be in every order of imports."""
 
+import ast
 import importlib
 import pkgutil
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +39,14 @@ def test_every_public_name_exists():
     assert set(gest.__all__) <= set(dir(gest))
     with pytest.raises(AttributeError, match="has no attribute 'train'"):
         gest.train  # noqa: B018
+
+
+def test_docstrings_begin_with_a_line_of_at_most_80_characters():
+    long = []
+    for path in Path(gest.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                first = (ast.get_docstring(node) or "").partition("\n")[0]
+                if len(first) > 80:
+                    long.append(f"{path}:{node.lineno}: {first}")
+    assert long == []

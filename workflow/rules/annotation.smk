@@ -21,7 +21,7 @@ rule learn_labels:
         method=one_of(registry.names("annotation")),
     threads: lambda w: run.labelling.threads("annotation", w.method)
     resources:
-        mem_mb=growing(32000),
+        mem_mb=lambda w, attempt: attempt * run.labelling.memory_mb("annotation", w.method),
         runtime=growing(1440),
     params:
         models=lambda _, input: options("model", input.models),

@@ -57,9 +57,9 @@ rule predict:
         "<logs>/predict/{dataset}/{section}/{method}.log",
     benchmark:
         "<benchmarks>/predict/{dataset}/{section}/{method}.tsv"
-    threads: 1
+    threads: lambda w: registry.method("generation", w.method).threads
     resources:
-        mem_mb=growing(8000),
+        mem_mb=lambda w, attempt: attempt * registry.method("generation", w.method).memory_mb,
         runtime=growing(240),
     params:
         learnt=lambda w, input: options(run.generation.learnt_option(w.method), input.learnt),

@@ -256,11 +256,6 @@ def method(task: Task, name: str) -> Method:
     raise UserError(f"{task}: unknown method '{name}' (choose {', '.join(others)} or {last}).")
 
 
-def model_names(task: Task) -> tuple[str, ...]:
-    """Return the names of a task's methods that need a pre-trained model."""
-    return tuple(method.name for method in methods(task) if method.needs_model)
-
-
 def packaged_names(task: Task) -> tuple[str, ...]:
     """Return the names of a task's methods that run in an isolated environment."""
     return tuple(method.name for method in methods(task) if method.environment)

@@ -30,8 +30,8 @@ BLOCK = 256  # keys
 LANES = 16  # numbers in a vector register, and in a cache line
 FAST = {"reassoc", "nsz", "contract", "arcp"}  # reorders arithmetic, but respects NaN and infinity
 compiled = functools.partial(numba.njit, fastmath=FAST, error_model="numpy")
-# Inlined by force: a call could lead to another copy of the function while the kernels are being compiled than once they
-# are loaded from Numba's cache, and the two copies round differently.
+# Inlined by force: a call could lead to another copy of the function while the kernels are compiled than once they are
+# loaded from the cache of Numba, and the two copies round differently.
 inlined = functools.partial(compiled, forceinline=True)
 
 

@@ -24,7 +24,7 @@ DROPPED_AT = 0.7  # share of the requested bytes after which the connection is d
 
 
 class _Server(ThreadingHTTPServer):
-    """A server with the folder it serves, the faults still to come, and a record of its answers."""
+    """A server of one folder that makes faults on purpose and records its answers."""
 
     def __init__(
         self, folder: Path, faults: Mapping[str, Sequence[str | int]], answers: list[dict[str, Any]] | None

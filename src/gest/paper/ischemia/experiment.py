@@ -169,7 +169,10 @@ def correlate(profiles: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 class _Record:
-    """Run perturbations, and collect their calls and replicates; arguments as for `perturb_ischemia`."""
+    """Run perturbations, and collect their calls and replicates.
+
+    Arguments are those of `perturb_ischemia`.
+    """
 
     def __init__(self, reference: Profile, thresholds: Mapping[str, float]) -> None:
         self._reference = reference

@@ -16,7 +16,10 @@ _RUN_KEYS = ("variant", "level", "model_seed", "seed", "learnt", "seconds", "pea
 
 @dataclass(frozen=True, kw_only=True)
 class FittedRun(MethodRun):
-    """One run of a method that learnt one level of labels; its costs are those of learning."""
+    """One run of a method that learnt one level of labels.
+
+    Its costs are those of learning.
+    """
 
     learnt: str
     """Name within the folder of what the run learnt; of the majority class, the label itself."""

@@ -9,7 +9,7 @@ from typing import Any
 from gest.errors import UserError
 from gest.paper.pipeline.ablation import Ablation
 from gest.paper.pipeline.generation import Generation
-from gest.paper.pipeline.labelling import Labelling
+from gest.paper.pipeline.labelling import LabelledCells
 from gest.paper.pipeline.part import Part
 from gest.paper.pipeline.perturbation import Perturbation
 
@@ -26,7 +26,7 @@ class Items(Part):
     """Tables and figures of the paper, by the name of their target."""
 
     generation: Generation
-    labelling: Labelling
+    labelling: LabelledCells
     perturbation: Perturbation
     ablation: Ablation
 

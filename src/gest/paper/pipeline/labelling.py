@@ -12,7 +12,7 @@ FOLDERS = {"clustering": "niches", "annotation": "annotation"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labelling(Part):
+class LabelledCells(Part):
     """Methods of both tasks, their files and what their jobs need."""
 
     def selected_datasets(self, task: str) -> list[str]:

@@ -9,7 +9,7 @@ from gest.paper.pipeline.configuration import resolve_datasets
 from gest.paper.pipeline.figures import Figures
 from gest.paper.pipeline.generation import Generation
 from gest.paper.pipeline.items import Items
-from gest.paper.pipeline.labelling import Labelling
+from gest.paper.pipeline.labelling import LabelledCells
 from gest.paper.pipeline.perturbation import Perturbation
 from gest.paper.pipeline.sections import Sections
 from gest.paper.pipeline.stages import STAGES, stage_settings
@@ -45,7 +45,7 @@ class Run:
         self.sections = Sections(**shared)
         self.upstream = Upstream(**shared, sections=self.sections)
         self.generation = Generation(**shared)
-        self.labelling = Labelling(**shared)
+        self.labelling = LabelledCells(**shared)
         self.perturbation = Perturbation(**shared, sections=self.sections, generation=self.generation)
         self.ablation = Ablation(**shared, generation=self.generation)
         self.items = Items(

@@ -6,7 +6,7 @@ with the paper (Tables 3, 4, A.1, A.4), and `rmse_log` is reported in addition. 
 prediction as dense (m cells, T genes) arrays on the log-normalised scale; `ami` and `macro_f1` take labels.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,8 +18,7 @@ from gest.errors import UserError
 CONSTANT_RTOL = 1e-5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Score:
+class Score(NamedTuple):
     """One metric over one set of unseen cells.
 
     Attributes
@@ -40,8 +39,7 @@ class Score:
     constant_truth: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class GeneErrors:
+class GeneErrors(NamedTuple):
     """Errors per gene.
 
     Attributes

@@ -10,6 +10,8 @@ from dataclasses import field, fields
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from gest.errors import UserError
 
 Settings = TypeVar("Settings")
@@ -59,8 +61,11 @@ def refuse_unknown(keys: Iterable[str], known: Collection[str], where: str) -> N
 def convert(value: Any, kind: Any, where: str) -> Any:
     """Return a value if it is of a type, else raise UserError; lists become tuples.
 
+    NumPy scalars and arrays become plain Python values.
     A whole number may stand for a float, and stays a whole number outside of tuples.
     """
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
     if get_origin(kind) is tuple and isinstance(value, list | tuple):
         item_type = get_args(kind)[0]
         if all(_is_a(item, item_type) for item in value):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from gest.errors import UserError
@@ -28,6 +29,13 @@ def test_values_replace_defaults():
     assert read == Example(n=5, share=1, kind="b", parts=(1.0, 0.0), limit=2, on=True)
     assert isinstance(read.parts[0], float)
     assert read_settings(Example, {"limit": None}, "example").limit is None
+
+
+def test_numpy_values_are_read_as_python_values():
+    values = {"n": np.int64(5), "share": np.float32(0.25), "parts": np.array([1, 0]), "on": np.True_}
+    read = read_settings(Example, values, "example")
+    assert read == Example(n=5, share=0.25, parts=(1.0, 0.0), on=True)
+    assert {type(value) for value in (read.n, read.share, *read.parts, read.on)} == {int, float, bool}
 
 
 @pytest.mark.parametrize(

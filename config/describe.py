@@ -1,7 +1,7 @@
-"""Write what is known elsewhere into the schema and config/README.md: `python config/describe.py`.
+"""Generate parts of the schema and of config/README.md: `python config/describe.py`.
 
-The schema takes its methods from `gest.baselines.registry`; the table of keys in README.md is made of the schema and
-of config.yaml.
+The schema gets its methods from `gest.baselines.registry`; the table of keys in README.md is generated from the schema
+and config.yaml.
 """
 
 from collections.abc import Iterator
@@ -34,8 +34,8 @@ def define_methods() -> dict:
     for task in ("clustering", "annotation"):
         properties = {}
         for method in registry.methods(task):
-            what = f". {method.description}" if method.description else f" of {method.rows[0].label}."
-            properties[method.name] = seeds | {"description": f"Number of seeds{what}"}
+            ending = f". {method.description}" if method.description else f" of {method.rows[0].label}."
+            properties[method.name] = seeds | {"description": f"Number of seeds{ending}"}
         definitions[f"{task}_methods"] = {
             "description": "Number of seeds per method; 0 leaves the method out.",
             "type": "object",
@@ -53,7 +53,7 @@ def define_methods() -> dict:
 
 
 def resolve(schema: dict, root: dict) -> dict:
-    """Replace a `$ref` by its definition; keys beside the reference win."""
+    """Replace a `$ref` by its definition; keys beside the reference take precedence."""
     while "$ref" in schema:
         definition = root
         for name in schema["$ref"].removeprefix("#/").split("/"):
@@ -66,7 +66,7 @@ def list_keys(schema: dict, root: dict, path: tuple[str, ...] = ()) -> Iterator[
     """Yield every key that holds a value, with its schema.
 
     Settings of the run that a dataset or variant may override are listed once, at the top level. A key without a
-    description inherits the one of its map.
+    description gets that of the map that holds it.
     """
     in_dataset_or_variant = bool(path) and path[-1] == "NAME"
     for name, entry in schema.get("properties", {}).items():
@@ -76,7 +76,7 @@ def list_keys(schema: dict, root: dict, path: tuple[str, ...] = ()) -> Iterator[
         inner = entry.get("additionalProperties")
         inner = resolve(inner, root) if isinstance(inner, dict) else {}
         if (*path, name) == ("upstream",):
-            yield (name,), entry  # its keys stand in config/datasets.yaml
+            yield (name,), entry  # its keys are in config/datasets.yaml
         elif "properties" in entry:
             yield from list_keys(entry, root, (*path, name))
         elif "properties" in inner:
@@ -118,20 +118,20 @@ def format_table(root: dict) -> str:
 
 
 def replace_between(text: str, marks: tuple[str, str], content: str) -> str:
-    """Replace what stands between two marks."""
+    """Replace the text between two marks."""
     start, end = marks
     before, _, rest = text.partition(start)
     return f"{before}{start}{content}{end}{rest.partition(end)[2]}"
 
 
 def write_schema(text: str) -> str:
-    """Return the schema's text with the present methods."""
+    """Return the schema's text with the methods of the registry."""
     block = yaml.safe_dump(define_methods(), sort_keys=False, allow_unicode=True, width=1000)
     return replace_between(text, METHODS_MARKS, indent(block, "  "))
 
 
 def write_readme(text: str, schema: str) -> str:
-    """Return README.md's text with the table of the keys of a schema."""
+    """Return README.md's text with the table of a schema's keys."""
     return replace_between(text, TABLE_MARKS, f"\n{format_table(yaml.safe_load(schema))}\n")
 
 

@@ -1,6 +1,6 @@
-"""The steps of Algorithm 1, over blocks of cells, so that memory does not grow with the expression matrix.
+"""The steps of Algorithm 1, computed over blocks of cells to keep the expression matrix out of memory.
 
-A block is a (rows, T) matrix, dense or CSR; a function gives all blocks for each pass.
+A block is a (rows, T) matrix, dense or CSR. `Blocks` is a function that returns all blocks, called once per pass.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 Matrix = sp.csr_matrix | np.ndarray
 Blocks = Callable[[], Iterable[Matrix]]
 
-_CHUNK = 1024  # cells per block: distances to all meta cells then stay in the processor's cache
-# On 524,288 simulated cells with K = 1000 and p = 50, the inertia relative to scikit-learn's KMeans (282 s) is 1.005
-# after 30 iterations on a sample of 256 cells per cluster (58 s), 1.001 after 10 more on all, 1.0004 after 20 (25 s).
+_CHUNK = 1024  # cells per block; their distances to all meta cells fit in the processor's cache
+# For many cells, k-means runs 30 iterations on a sample of 256 cells per cluster, then 20 iterations on all cells. With
+# 524,288 simulated cells, K = 1000 and p = 50, its inertia relative to scikit-learn's KMeans (282 s) is 1.005 after the
+# sample (58 s), 1.001 after 10 iterations on all cells, and 1.0004 after 20 (25 s).
 _SAMPLE, _SAMPLE_ITERATIONS, _ITERATIONS = 256, 30, 20
 
 
@@ -35,10 +36,10 @@ def blocks_of_rows(expression: Matrix) -> Iterator[Matrix]:
 
 
 def covariance(blocks: Iterable[Matrix]) -> tuple[int, np.ndarray, np.ndarray]:
-    """Compute number, mean (T,) and covariance (T, T) of the cells, in one pass."""
+    """Count cells and compute their mean (T,) and covariance (T, T) in one pass."""
     n, total, gram = 0, 0.0, 0.0
     for block in blocks:
-        # Dense: at a real panel's density of 10 %, BLAS is twice as fast as the sparse product.
+        # Converted to dense: at the 10 % density of real panels, BLAS is twice as fast as the sparse product.
         dense = (block.toarray() if sp.issparse(block) else block).astype(np.float64)
         n += len(dense)
         total += dense.sum(0)
@@ -49,15 +50,15 @@ def covariance(blocks: Iterable[Matrix]) -> tuple[int, np.ndarray, np.ndarray]:
 
 
 def principal_components(covariance: np.ndarray, p: int) -> np.ndarray:
-    """Compute the exact PCA of a covariance (T, T).
+    """Compute the exact principal components (p, T) of a covariance (T, T).
 
-    The components (p, T) are the eigenvectors of its largest eigenvalues.
+    They are the eigenvectors of its p largest eigenvalues.
     """
     with _one_thread():
         _, vectors = np.linalg.eigh(covariance)
     components = vectors[:, ::-1][:, :p].T
     largest = np.abs(components).argmax(1)
-    signs = np.sign(components[np.arange(len(components)), largest])  # an eigenvector's sign is arbitrary: fix it
+    signs = np.sign(components[np.arange(len(components)), largest])  # the sign of an eigenvector is arbitrary; fix it
     return components * signs[:, None]
 
 
@@ -71,7 +72,7 @@ def project_all(
 ) -> np.ndarray:
     """Project all cells: (n, p).
 
-    The result is float32 where there are too many cells to cluster at once.
+    The result is float32 if there are too many cells for `cluster` to use all from the start.
     """
     points = np.empty((n, len(components)), dtype=np.float64 if n <= _SAMPLE * clusters else np.float32)
     start = 0
@@ -84,7 +85,7 @@ def project_all(
 def cluster(points: np.ndarray, k: int, *, seed: int) -> np.ndarray:
     """Label (n,) points by k-means.
 
-    With many points per cluster, a sample gives the initial centres.
+    With more than `_SAMPLE` points per cluster, k-means of a sample gives the initial centres.
     """
     if len(points) <= _SAMPLE * k:
         return k_means(points, k, seed=seed).labels_
@@ -96,7 +97,7 @@ def cluster(points: np.ndarray, k: int, *, seed: int) -> np.ndarray:
 def k_means(points: np.ndarray, k: int, *, seed: int, **options: Any) -> "KMeans":
     """Fit scikit-learn's k-means with at most one cluster per point.
 
-    The same seed gives the same bits.
+    The same seed gives the same result, bit for bit.
     """
     from sklearn.cluster import KMeans
 
@@ -107,9 +108,9 @@ def k_means(points: np.ndarray, k: int, *, seed: int, **options: Any) -> "KMeans
 def cluster_means(
     blocks: Iterable[Matrix], points: np.ndarray, label: np.ndarray, T: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Average the cells of each cluster, in one pass.
+    """Average the cells of each cluster in one pass.
 
-    The result is their expression (K, T) and their principal components (K, p).
+    Return the mean expression (K, T) and the mean principal components (K, p).
     """
     share = 1 / np.bincount(label)
     expression, pca = np.zeros((len(share), T)), np.zeros((len(share), points.shape[1]))
@@ -117,7 +118,7 @@ def cluster_means(
     for block in blocks:
         rows = slice(start, start := start + block.shape[0])
         for total, values in ((expression, block), (pca, points[rows])):
-            # Added cell by cell, so that the borders of blocks change no bit.
+            # Added one cell at a time, so that the size of blocks does not change the last bits.
             cells = sp.csr_matrix(values)
             stored = np.diff(cells.indptr)
             positions = np.repeat(label[rows] * total.shape[1], stored) + cells.indices
@@ -128,7 +129,7 @@ def cluster_means(
 def _one_thread() -> "threadpool_limits":
     """Limit BLAS and OpenMP to one thread.
 
-    The order in which several threads add up their sums changes the last bits.
+    With several threads, the order of summation varies, and with it the last bits of a sum.
     """
     from threadpoolctl import threadpool_limits
 

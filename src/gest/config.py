@@ -15,7 +15,7 @@ from gest.utils.settings import check_bounds, convert, read_settings, setting
 class ModelConfig:
     """The decoder; by default the paper's L8H8 (decision 6).
 
-    It has about one million parameters at T = 1122 genes.
+    L8H8 has about one million parameters with T = 1122 genes.
     """
 
     layers: int = setting(8, at_least=1)
@@ -23,12 +23,12 @@ class ModelConfig:
     width: int = 96
     """D, the width of the tokens."""
     position_bins: int = setting(200, at_least=1)
-    """The training window is stretched over 0..position_bins (A.3)."""
+    """Positions in a window are scaled to 0..position_bins (A.3)."""
     dropout: float = setting(0.0, at_least=0, below=1)
     quantised: bool = True
-    """Cells are meta cells; if false, their own expression, learnt by squared error (decision 31)."""
+    """Represent cells by meta cells; if false, by their expression, predicted with squared error (decision 31)."""
     spatial: bool = True
-    """Tokens encode positions; if false, every position is a vector of ones (the ablation of Table A.4)."""
+    """Encode positions in the tokens; if false, use a vector of ones for every position (ablation of Table A.4)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class SerialisationConfig:
     order: str = setting("ordinal", choices=("ordinal", "random"))
     """`ordinal` (Eq. 5) or `random` (the ablation)."""
     sharpness: float = setting(1.0, at_least=0)
-    """Exponent on the weights of Eq. 5; 1 is the paper."""
+    """Exponent of the weights of Eq. 5; the paper's is 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class PretrainingConfig:
 
     steps: int = setting(20_000, at_least=1)
     target_cells: int = setting(0, at_least=0)
-    """Train until this many cells were predicted (`gest.training.schedule`); 0: for `steps` steps."""
+    """Train until this many cells have been predicted (`gest.training.schedule`); if 0, train for `steps` steps."""
     batch_size: int = setting(16, at_least=1)
     """Windows per step, over all processes."""
     learning_rate: float = 1e-3
@@ -65,14 +65,14 @@ class PretrainingConfig:
     rotate: bool = False
     """Rotate and reflect each window at random; the paper does not."""
     thinning: float = setting(0.0, at_least=0, at_most=1)
-    """Share of windows that are thinned at random (`gest.training.sampling.thin`); 0 is the paper."""
+    """Share of windows that are thinned at random (`gest.training.sampling.thin`); the paper's is 0."""
     validate_every: int = setting(500, at_least=1)
     checkpoint_every: int = setting(500, at_least=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything that decides what a model is and how it is trained."""
+    """All settings of a model and its training."""
 
     window: float = setting(600.0, above=0)
     """Side of the square training window, µm."""

@@ -1,4 +1,4 @@
-"""Errors that a user can fix, runs that are to be started again, and the exit codes of both."""
+"""Errors that a user can fix, interrupted runs, and the exit codes of commands."""
 
 import os
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from typing import Any
 
 
 class UserError(ValueError):
-    """A mistake in data, configuration or command that its user can fix.
+    """A mistake in data, configuration or command that the user can fix.
 
-    The message names where, which value, what is expected, and the command or change that fixes it. The command line
+    The message names the place, the value, what is expected, and the command or change that fixes it. The command line
     prints it without a traceback.
     """
 
@@ -23,9 +23,9 @@ class Interrupted(Exception):  # noqa: N818 (not an error)
 
 @contextmanager
 def naming(section: Any) -> Iterator[None]:
-    """Make errors that begin with ``section:`` begin with its file instead.
+    """Replace the prefix ``section:`` of UserErrors by the path of the section.
 
-    They do only if the section was given as a path.
+    Errors pass unchanged if `section` is not a path.
     """
     try:
         yield
@@ -37,9 +37,9 @@ def naming(section: Any) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of a foreign exception's message.
+    """Return the first line of an exception's message.
 
-    Without a message, it is the exception's name.
+    If the message is empty, return the name of the exception's class.
     """
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
@@ -47,7 +47,8 @@ def first_line(error: Exception) -> str:
 def exit_code(error: Exception) -> int:
     """Return the exit code of a command that ends with an error.
 
-    75 (EX_TEMPFAIL) means: run it again.
+    75 (EX_TEMPFAIL): the run was interrupted, run the command again. 2: a UserError or a training that diverged. 1: any
+    other error.
     """
     if isinstance(error, Interrupted):
         return os.EX_TEMPFAIL

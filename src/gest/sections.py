@@ -1,7 +1,8 @@
 """The section contract: an AnnData of one tissue section, stored as one ``.h5ad``.
 
 ``X`` is CSR float32 (counts, or log-normalised where ``uns["gest"]["x"]`` says so), ``obsm["spatial"]`` float64
-(n, 2) in µm, ``obs`` holds ``section``, ``donor`` and label columns (NaN = unassigned), and names are unique.
+(n, 2) in µm, ``obs`` holds ``section``, ``donor`` and label columns (NaN = unassigned). Names of cells and of genes are
+unique.
 """
 
 import warnings
@@ -19,7 +20,7 @@ X_KINDS = ("counts", "normalised")
 
 
 def open_h5ad(path: str | Path, *, backed: bool = False) -> ad.AnnData:
-    """Open any ``.h5ad``, with `backed` leaving X on disk.
+    """Open an ``.h5ad`` without checking its contents; `backed` leaves X on disk.
 
     Raise UserError if the file is missing or cannot be read.
 
@@ -33,7 +34,7 @@ def open_h5ad(path: str | Path, *, backed: bool = False) -> ad.AnnData:
         raise UserError(f"{path}: file not found (expected an .h5ad); check the path")
     try:
         return ad.read_h5ad(path, backed="r" if backed else None)
-    # A foreign file can make the reader raise anything.
+    # The reader may raise any exception for a file that is not its own.
     except Exception as error:
         raise UserError(
             f"{path}: not a readable .h5ad ({first_line(error)}); write it again with AnnData.write_h5ad"
@@ -43,25 +44,26 @@ def open_h5ad(path: str | Path, *, backed: bool = False) -> ad.AnnData:
 def validate(adata: ad.AnnData, *, name: str) -> ad.AnnData:
     """Check one section against the contract and return a clean copy of it.
 
-    Cells without counts are dropped, and cells that share their coordinates are kept; a warning counts either.
+    Cells without counts are dropped; cells at the same position are kept. Warnings report how many there are of each.
 
     Parameters
     ----------
     adata
-        n cells by T genes; not changed.
+        n cells by T genes; it is not modified.
     name
-        The section in errors, e.g. its file.
+        Name of the section in error messages, e.g. its file.
 
     Returns
     -------
     AnnData
-        A copy with ``X`` CSR float32 without stored zeros, ``obsm["spatial"]`` float64 (n, 2) in µm, ``obs["section"]``
+        A copy: ``X`` is CSR float32 without stored zeros, ``obsm["spatial"]`` float64 (n, 2) in µm, ``obs["section"]``
         and ``obs["donor"]`` as strings, and ``uns["gest"]["x"]`` set ("counts" unless declared otherwise).
 
     Raises
     ------
     UserError
-        If something is missing, repeated, not finite, negative, or not a count.
+        If a required part is missing, names are repeated, or values are not finite, negative, or fractional although
+        they are not declared as normalised.
 
     Examples
     --------
@@ -83,7 +85,7 @@ def validate(adata: ad.AnnData, *, name: str) -> ad.AnnData:
     section.obsm["spatial"] = read_coordinates(section, name)
     _check_origin(section, name)
 
-    # Stored values are above 0 here: read_matrix removes stored zeros.
+    # All stored values are above 0: read_matrix removed stored zeros.
     filled = np.diff(section.X.indptr) > 0
     if not filled.any():
         raise UserError(f"{name}: no cell has counts; check the `layer` key")
@@ -113,7 +115,7 @@ def read_section(path: str | Path) -> ad.AnnData:
 
 
 def write_section(adata: ad.AnnData, path: str | Path) -> None:
-    """Check one section and write it, whole or not at all.
+    """Check one section and write it; a failed write leaves no partial file.
 
     See `validate` for the errors.
 

@@ -1,4 +1,4 @@
-"""The meta-cell vocabulary: how it is fitted (Algorithm 1) and how cells are replaced by meta cells (Algorithm 2)."""
+"""The meta-cell vocabulary: fit it (Algorithm 1) and replace cells by meta cells (Algorithm 2)."""
 
 import hashlib
 import io
@@ -35,7 +35,7 @@ def normalise(counts: sp.csr_matrix | np.ndarray, normalisation: Mapping[str, fl
     Parameters
     ----------
     counts
-        (n, T) raw counts; a cell without counts stays zero.
+        (n, T) raw counts. A cell without counts remains all zero.
     normalisation
         `{"target_sum": ...}`, the median total of the training cells.
 
@@ -55,7 +55,7 @@ def normalise(counts: sp.csr_matrix | np.ndarray, normalisation: Mapping[str, fl
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """K meta cells that stand for cells' expression.
+    """K meta cells; each represents the expression of similar cells.
 
     Attributes
     ----------
@@ -66,11 +66,11 @@ class Vocabulary:
     levels
         (3, K) integer labels of each meta cell at levels 1 to 3 of the hierarchy.
     genes
-        (T,) names, in the order of the columns of every expression matrix.
+        (T,) gene names, in the order of the columns of every expression matrix.
     normalisation
-        `{"target_sum": ...}` for raw counts, None where expression was normalised already.
+        `{"target_sum": ...}` for raw counts; None if the training expression was already normalised.
     mean, components
-        (T,) and (p, T) of the principal component analysis.
+        (T,) mean expression and (p, T) components of the principal component analysis.
     sizes
         (K,) number of training cells in each meta cell.
     """
@@ -98,27 +98,27 @@ class Vocabulary:
     ) -> Self:
         """Build the vocabulary (Algorithm 1).
 
-        The steps are PCA, k-means, the means of each cluster, and k-means of the meta cells.
+        The steps are PCA, k-means of the cells, averaging each cluster to a meta cell, and k-means of the meta cells.
 
         Parameters
         ----------
         expression
-            (n, T) normalised, dense or CSR; or a function that gives blocks of its rows, called for each of 3 passes.
+            (n, T) normalised, dense or CSR; or a function that returns blocks of its rows and is called three times.
         n_metacells
-            K.
+            K, the number of meta cells.
         n_components
-            p, at most T − 1 and n − 1.
+            p, the number of principal components; reduced to T − 1 or n − 1 if it is larger.
         hierarchy
-            K_1, K_2, K_3; none is more than K.
+            K_1, K_2, K_3, the numbers of clusters of meta cells; each is reduced to K if it is larger.
         genes
-            T names; by default the columns' numbers.
+            T names; by default the column numbers.
         normalisation
-            How the counts were normalised, kept so that new data are normalised alike.
+            How the counts were normalised; stored so that new data can be normalised in the same way.
 
         Raises
         ------
         UserError
-            There are fewer distinct cells than meta cells.
+            There are fewer distinct cells than meta cells, or the expression holds NaN or infinite values.
 
         Examples
         --------
@@ -182,11 +182,11 @@ class Vocabulary:
                 "order its columns by the vocabulary's `genes`."
             )
         tokens, centres = [np.empty(0, dtype=np.int64)], self.pca.astype(np.float64)
-        # In |p − c|² = |p|² − 2 p·c + |c|², the first term is the same for all c, and the last is one more coordinate.
-        folded = np.vstack([-2 * centres.T, (centres**2).sum(1)])
+        # |p − c|² = |p|² − 2 p·c + |c|². |p|² does not change the argmin, and an extra coordinate of 1 adds |c|².
+        weights = np.vstack([-2 * centres.T, (centres**2).sum(1)])
         for block in blocks_of_rows(expression):
             points = project(block, self.mean, self.components)
-            tokens.append((np.hstack([points, np.ones((len(points), 1))]) @ folded).argmin(1))
+            tokens.append((np.hstack([points, np.ones((len(points), 1))]) @ weights).argmin(1))
         return np.concatenate(tokens)
 
     def reestimate(
@@ -194,20 +194,20 @@ class Vocabulary:
     ) -> np.ndarray:
         """Re-estimate each meta cell's expression from the cells of another section.
 
-        Sections differ in staining and in detection; the mean of a section's own cells reflects them. Not in the paper.
+        Sections differ in staining and in detection; the mean over a section's cells reflects that. Not in the paper.
 
         Parameters
         ----------
         expression
             (n, T) normalised.
         tokens
-            (n,) the cells' meta cells.
+            (n,) the meta cell of each cell.
         prior_cells
-            Weight of the training mean, in cells, so that a rare meta cell stays near it.
+            Weight of the training mean, as a number of cells; it keeps rare meta cells near that mean.
 
         Returns
         -------
-        (K, T)
+        (K, T) mean expression of each meta cell.
         """
         member = sp.csr_matrix((np.ones(len(tokens)), (tokens, np.arange(len(tokens)))), shape=(len(self), len(tokens)))
         total = member @ expression
@@ -218,12 +218,12 @@ class Vocabulary:
     def total_over(self, genes: np.ndarray) -> float:
         """Return the total to which a cell's counts of some genes are scaled.
 
-        It is `target_sum` times these genes' share of it.
+        It is `target_sum` times the share of these genes in the mean training cell.
 
         Parameters
         ----------
         genes
-            (T,) booleans, or columns.
+            (T,) booleans, or column numbers.
         """
         mean_counts = np.expm1(self.mean)
         return self.normalisation["target_sum"] * mean_counts[genes].sum() / mean_counts.sum()
@@ -231,7 +231,7 @@ class Vocabulary:
     def states(self, n: int = 8) -> np.ndarray:
         """Standardise the meta cells' first n principal components: (K, n).
 
-        The scale is that of the training cells.
+        Mean and standard deviation are those over the training cells: each meta cell is weighted by its size.
         """
         pca = self.pca[:, :n]
         mean = np.average(pca, axis=0, weights=self.sizes)
@@ -239,9 +239,9 @@ class Vocabulary:
         return (pca - mean) / np.where(spread > 0, spread, 1)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write one `.npz` that holds everything.
+        """Write the vocabulary to one `.npz` file.
 
-        The same vocabulary gives the same bytes.
+        The same vocabulary always gives the same bytes.
         """
         with whole_file(path) as partial_file:
             partial_file.write_bytes(self._bytes())

@@ -1,1 +1,1 @@
-"""From files to sections, and from sections to the tokens that a model reads."""
+"""Read sections from files, and convert them to the tokens that a model reads."""

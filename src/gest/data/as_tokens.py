@@ -1,7 +1,7 @@
 """Turn training sections into tokens, one after the other.
 
-A machine with torch and numpy alone can import this file and train on `Tokens`; what reads sections is imported when a
-section comes.
+Training on `Tokens` needs only torch and numpy. Code that reads sections needs more packages, and is imported only when
+a section is passed.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 def as_tokens(sections: Sequence[Any], vocabulary: Vocabulary, config: Config, folder: Path) -> list[Tokens]:
     """Tokenise sections one by one.
 
-    Neither files nor expression are held in memory together.
+    Only one section is held in memory at a time, besides the tokens.
 
     Parameters
     ----------
     sections
         Sections, paths of section files, or `Tokens`, which are returned as they are.
     folder
-        Where a model without quantisation keeps the sections' expression.
+        Folder in which the sections' expression is kept for a model without quantisation.
 
     Raises
     ------

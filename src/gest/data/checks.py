@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 from gest.errors import UserError
 from gest.sections import read_coordinates
 
-# µm between neighbouring cells, spots or bins, on any platform.
+# Plausible distances between neighbouring cells, spots or bins, in µm, for all platforms.
 PLAUSIBLE_SPACING = (1.0, 500.0)
 
 
@@ -21,8 +21,8 @@ def check_coordinates(adata: ad.AnnData) -> np.ndarray:
     Raises
     ------
     UserError
-        There are no cells; coordinates are missing, not finite, in pixels, or too close or too far apart to be µm; or
-        ``obs`` names several sections.
+        There are no cells; ``obs`` names several sections; or coordinates are missing, not finite, in pixels, or too
+        close together or too far apart to be µm.
     """
     if not adata.n_obs:
         raise UserError("section: there are no cells; check how they were selected")
@@ -44,7 +44,7 @@ def check_coordinates(adata: ad.AnnData) -> np.ndarray:
 def check_unit(uns: Mapping[str, Any], path: str | Path) -> None:
     """Raise UserError if a file declares pixels.
 
-    A file declares them by ``uns["spatial_units"]``, or by scalefactors as of Visium.
+    It does so by ``uns["spatial_units"]`` or, without that key, by Visium's scalefactors in ``uns["spatial"]``.
     """
     unit = str(uns.get("spatial_units", ""))
     images = uns.get("spatial")
@@ -63,7 +63,7 @@ def check_unit(uns: Mapping[str, Any], path: str | Path) -> None:
 def implausible(xy: np.ndarray) -> str:
     """Describe why coordinates (n, 2) cannot be µm; return "" if they can be.
 
-    The distance between neighbours decides.
+    The median distance to the nearest neighbour decides.
     """
     if len(xy) < 2:
         return ""

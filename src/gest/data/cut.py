@@ -1,4 +1,4 @@
-"""Cut parts out of a section, outlined by polygons in fractions of its extent."""
+"""Cut a part out of a section, inside or outside a polygon."""
 
 from collections.abc import Sequence
 
@@ -12,29 +12,29 @@ from gest.roi import in_polygon
 def inside(xy: np.ndarray, polygon: Sequence[Sequence[float]]) -> np.ndarray:
     """Mark the cells at xy (n, 2), µm, that lie in a polygon (v, 2): (n,) booleans.
 
-    The polygon is given in fractions of the cells' extent.
+    The vertices of the polygon are fractions of the extent of the cells.
     """
     fractions = (xy - xy.min(0)) / np.ptp(xy, axis=0)
     return in_polygon(fractions, polygon, border=1e-9)  # the outermost cells lie on the border of the extent
 
 
 def cut(section: AnnData, *, name: str, polygon: Sequence[Sequence[float]], keep: str, margin_um: float = 0) -> AnnData:
-    """Cut a section out of another one.
+    """Cut a part out of a section and return it as a new section.
 
     This allows training on one part and testing on another.
 
     Parameters
     ----------
     section
-        The whole, `obsm["spatial"]` in µm.
+        The whole section, with `obsm["spatial"]` in µm.
     name
-        What the part is called.
+        Name of the new section.
     polygon
-        (v, 2) in fractions of the section's extent.
+        (v, 2) vertices as fractions of the section's extent.
     keep
-        "inside" or "outside" of the polygon.
+        Keep the cells "inside" or "outside" the polygon.
     margin_um
-        Cells this near to a cell of the other part, µm, are left out too.
+        Cells within this distance of a cell of the other part, µm, are left out too.
 
     Raises
     ------

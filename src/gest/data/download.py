@@ -1,7 +1,7 @@
-"""Obtain one upstream file: use the one in place or download it, and verify it before it gets its final name.
+"""Obtain one upstream file: verify an existing file, or download and verify it before it gets its final name.
 
-An unfinished download lies beside the file as ``{name}.part``, owned by one process at a time. The address, size and
-hash that figshare gave for an article are kept as ``{name}.lock.json``, so that later runs take the same file.
+An unfinished download is stored next to the file as ``{name}.part``; one process at a time writes it. For a file on
+figshare, address, size and hash are kept as ``{name}.lock.json``, so that later runs use the same version of the file.
 """
 
 import datetime
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class _FileError(Exception):
-    """A file cannot be downloaded, or is not the expected one."""
+    """A file that cannot be downloaded, or is not the expected one."""
 
 
 def obtain(
@@ -39,22 +39,22 @@ def obtain(
     backoff: float = 2.0,
     timeout: tuple[float, float] = (20.0, 60.0),
 ) -> dict[str, Any]:
-    """Make sure that one upstream file is in place and is the right one.
+    """Make sure that one upstream file exists and is the expected one.
 
-    A file in place is never changed.
+    An existing file is verified and never changed; a missing one is downloaded.
 
     Parameters
     ----------
     entry
-        The file in ``config/datasets.yaml``: ``urls`` (tried in turn, environment variables expanded) or ``figshare``
-        (an article in figshare's API), ``size`` in bytes, ``md5``, ``sha256``, and ``otherwise``, names of files that
-        may be placed instead. Each may be null or missing.
+        The file's entry in ``config/datasets.yaml``: ``urls`` (tried in turn, environment variables expanded) or
+        ``figshare`` (address of an article in figshare's API), ``size`` in bytes, ``md5``, ``sha256``, and
+        ``otherwise`` (names of alternative files). Each may be null or missing.
     name, folder
         The file's name relative to the folder of its upstream set, and that folder.
     page, again
-        For errors: the page where a person finds the file, and the command to run again.
+        For error messages: the web page of the file, and the command to run again.
     backoff
-        Seconds of the first wait between attempts; each wait is twice the one before.
+        Seconds to wait after the first failed attempt; each further wait is twice as long.
     timeout
         Seconds to wait for a connection, and for the next bytes.
 
@@ -67,7 +67,8 @@ def obtain(
     Raises
     ------
     UserError
-        The file in place is a wrong one, no address is known or gives the right one, or it cannot be written.
+        The existing file is not the expected one; no address is known, or none gives the expected file; or the file
+        cannot be written.
     """
     folder, out = Path(folder), Path(folder, name)
     lock = out.with_name(f"{out.name}.lock.json")
@@ -107,14 +108,14 @@ def _download_alone(
     *,
     resolved: bool,
 ) -> dict[str, Any]:
-    """Download the file while no other process does; return its receipt.
+    """Download the file, with other processes locked out; return its receipt.
 
-    The file then takes its final name.
+    The file gets its final name only if it is the expected one.
     """
     out = folder / name
     part, lock, owner = (out.with_name(out.name + suffix) for suffix in (".part", ".lock.json", ".part.lock"))
     out.parent.mkdir(parents=True, exist_ok=True)
-    # Another process may be downloading the same file: wait for it, and look for the file again.
+    # Another process may be downloading the same file: wait until it ends, then check whether the file exists.
     with FileLock(owner, fallback_to_soft=False):
         receipt = _find(entry, name, folder, again)
         if receipt is None:
@@ -129,12 +130,12 @@ def _download_alone(
 
 
 def _find(entry: Mapping[str, Any], name: str, folder: Path, again: str) -> dict[str, Any] | None:
-    """Return the receipt of the file, or of the one placed instead, if any."""
+    """Return the receipt of the file or of an alternative; None if there is none."""
     for candidate in (name, *(entry.get("otherwise") or ())):
         path = folder / candidate
         if path.is_file():
             try:
-                # Size and hashes belong to `name`; a file in another format has others.
+                # Size and hashes of the entry are those of `name`; an alternative file has others.
                 return _receipt(path, candidate, entry if candidate == name else {}, "already there")
             except _FileError as failure:
                 raise UserError(f"{path}: the file in place {failure}; remove it and run again: {again}") from failure
@@ -152,28 +153,28 @@ def _receipt(path: Path, name: str, entry: Mapping[str, Any], url: str) -> dict[
         hashes["md5"] = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(1 << 22):
-            for digest in hashes.values():
-                digest.update(block)
-    digests = {algorithm: digest.hexdigest() for algorithm, digest in hashes.items()}
-    for algorithm, got in digests.items():
-        if got != expected.get(algorithm, got).lower():
-            raise _FileError(f"has the {algorithm} {got} (expected {expected[algorithm]})")
+            for algorithm_hash in hashes.values():
+                algorithm_hash.update(block)
+    digests = {algorithm: algorithm_hash.hexdigest() for algorithm, algorithm_hash in hashes.items()}
+    for algorithm, digest in digests.items():
+        if digest != expected.get(algorithm, digest).lower():
+            raise _FileError(f"has the {algorithm} {digest} (expected {expected[algorithm]})")
     return {"file": name, "bytes": size, **digests, "url": url, "checked": list(expected)}
 
 
 def _download(
     entry: Mapping[str, Any], name: str, part: Path, get: Callable[..., requests.Response], backoff: float
 ) -> dict[str, Any]:
-    """Download the right file to `part`; return its receipt.
+    """Download the expected file to `part`; return its receipt.
 
-    It comes from the first address that gives it.
+    Addresses are tried in turn until one gives the expected file.
     """
     if not (entry.get("md5") or entry.get("sha256")):
-        # Without a hash, halves of two different files would go unnoticed.
+        # Without a hash, nothing would reveal a file that was completed from a different one.
         part.unlink(missing_ok=True)
     for address in entry["urls"]:
         url = os.path.expandvars(address)
-        # A wrong file is fetched once more from the start: its beginning may come from an earlier run.
+        # If the file is wrong, fetch it once more from the start: its beginning may be left from an earlier run.
         for _ in range(2):
             try:
                 fetch(url, part, name, entry.get("size"), get, backoff)
@@ -190,7 +191,7 @@ def _download(
 
 
 def _resolve(api: str, name: str, get: Callable[..., requests.Response]) -> dict[str, Any]:
-    """Ask figshare for the address, size and md5 of the article's file of this name."""
+    """Ask figshare for address, size and md5 of the article's file of this name."""
     url = os.path.expandvars(api)
     try:
         response = get(url)
@@ -206,8 +207,8 @@ def _resolve(api: str, name: str, get: Callable[..., requests.Response]) -> dict
 
 def _read_lock(lock: Path, again: str) -> dict[str, Any]:
     try:
-        kept = json.loads(lock.read_text())
-        return {key: kept[key] for key in ("urls", "size", "md5")}
+        locked = json.loads(lock.read_text())
+        return {key: locked[key] for key in ("urls", "size", "md5")}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{lock}: cannot be read (expected urls, size and md5 of the file); remove it and run again: {again}"
@@ -215,6 +216,6 @@ def _read_lock(lock: Path, again: str) -> dict[str, Any]:
 
 
 def _write_lock(lock: Path, entry: Mapping[str, Any]) -> None:
-    kept = {key: entry[key] for key in ("urls", "size", "md5")} | {"date": datetime.date.today().isoformat()}
+    locked = {key: entry[key] for key in ("urls", "size", "md5")} | {"date": datetime.date.today().isoformat()}
     with whole_file(lock) as partial_lock:
-        partial_lock.write_text(json.dumps(kept, indent=2) + "\n")
+        partial_lock.write_text(json.dumps(locked, indent=2) + "\n")

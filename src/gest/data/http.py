@@ -1,4 +1,4 @@
-"""Download over HTTP: resume where the connection was dropped, and retry with ever longer waits."""
+"""Download over HTTP: resume after a dropped connection, and retry with increasing waits."""
 
 import logging
 import re
@@ -15,16 +15,16 @@ from gest.utils.progress import progress
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 6  # in a row without new bytes, before an address is given up
+ATTEMPTS = 6  # consecutive attempts without new bytes before giving up an address
 
 
 def new_session(backoff: float) -> requests.Session:
-    """Make a session that retries where nothing answers, and on 5xx and 429."""
+    """Make a session that retries failed connections and answers 429 and 5xx."""
     retry = Retry(ATTEMPTS - 1, backoff_factor=backoff, status_forcelist=(429, *range(500, 600)), raise_on_status=False)
     session = requests.Session()
     session.mount("http://", HTTPAdapter(max_retries=retry))
     session.mount("https://", HTTPAdapter(max_retries=retry))
-    # The known hash is that of the uncompressed bytes.
+    # The server must not compress the file for the transfer: the known hashes are those of the stored file.
     session.headers["Accept-Encoding"] = "identity"
     return session
 
@@ -32,7 +32,7 @@ def new_session(backoff: float) -> requests.Session:
 def fetch(
     url: str, part: Path, name: str, size: int | None, get: Callable[..., requests.Response], backoff: float
 ) -> None:
-    """Fetch what `part` lacks; give up after `ATTEMPTS` in a row without new bytes."""
+    """Fetch the rest of `part`; give up after `ATTEMPTS` without new bytes."""
     furthest, idle = size_of(part), 0
     while True:
         try:
@@ -47,9 +47,9 @@ def fetch(
 
 
 def _transfer(url: str, part: Path, name: str, size: int | None, get: Callable[..., requests.Response]) -> None:
-    """Append to `part` what it lacks.
+    """Append the missing bytes to `part`.
 
-    Where the server does not resume, it is written from the start.
+    If the server ignores the requested range, write the file from the start.
     """
     start = size_of(part)
     if start == size:
@@ -70,7 +70,7 @@ def _transfer(url: str, part: Path, name: str, size: int | None, get: Callable[.
         start = start if response.status_code == 206 else 0
         bar = progress(total, "B", name, initial=start, unit_scale=True)
         with part.open("ab" if start else "wb") as file, bar:
-            # Raw, because servers declare .gz files as encoded, and the client must not unpack them.
+            # Do not decode: some servers declare .gz files as encoded, and the client would unpack them.
             for block in response.raw.stream(1 << 18, decode_content=False):
                 file.write(block)
                 bar.update(len(block))
@@ -79,7 +79,7 @@ def _transfer(url: str, part: Path, name: str, size: int | None, get: Callable[.
 
 
 def describe_error(error: Exception) -> str:
-    """Describe in a few words what the server did."""
+    """Describe in a few words how a request failed."""
     if isinstance(error, requests.HTTPError):
         return f"answered {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.JSONDecodeError):
@@ -92,5 +92,5 @@ def describe_error(error: Exception) -> str:
 
 
 def size_of(path: Path) -> int:
-    """Give the size of a file in bytes, 0 if it is missing."""
+    """Return the size of a file in bytes, 0 if it is missing."""
     return path.stat().st_size if path.exists() else 0

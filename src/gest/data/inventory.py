@@ -1,4 +1,4 @@
-"""Describe the sections that were read, one row each, and compare them with what upstream is known to hold."""
+"""Describe each imported section in one row, and compare totals with the known numbers of the upstream data."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,9 +16,9 @@ COLUMNS = (
 
 
 def describe(dataset: str, section: str, role: str, path: str) -> dict[str, Any]:
-    """Make a section's row of the inventory, `COLUMNS`.
+    """Make the section's row of the inventory, with the columns `COLUMNS`.
 
-    Lengths are in µm, medians over cells.
+    Lengths are in µm; medians are over cells.
     """
     adata = read_section(path)
     width, height = np.ptp(adata.obsm["spatial"], axis=0)
@@ -38,21 +38,22 @@ def describe(dataset: str, section: str, role: str, path: str) -> dict[str, Any]
 
 
 def expect(counts: Mapping[str, int], expected: Mapping[str, Any] | None, *, where: str) -> None:
-    """Compare the sections that were read with what upstream is known to hold.
+    """Check that counts of imported data are those known of the upstream data.
 
     Parameters
     ----------
     counts
-        Numbers by name: "cells", "genes", "sections".
+        Counts by name: "cells", "genes", "sections".
     expected
-        Numbers of the same names, each exact or as [lowest, highest]; unknown ones are left out.
+        Expected counts by the same names, each exact or as [lowest, highest]. Counts without an expected one are not
+        checked.
     where
-        The files, for the error.
+        The files, for the error message.
 
     Raises
     ------
     UserError
-        A number differs.
+        A count is not as expected.
     """
     for name in counts.keys() & (expected or {}).keys():
         wanted = expected[name]
@@ -66,5 +67,5 @@ def expect(counts: Mapping[str, int], expected: Mapping[str, Any] | None, *, whe
 
 
 def totals(table: pd.DataFrame) -> dict[str, int]:
-    """Count sections, cells and genes of an inventory, as `expect` takes them."""
+    """Count sections, cells and genes of an inventory, for `expect`."""
     return {"sections": len(table), "cells": int(table["cells"].sum()), "genes": int(table["genes"].max())}

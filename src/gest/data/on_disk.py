@@ -1,7 +1,7 @@
-"""Keep expression on disk for a model without quantisation; a window reads only its own rows.
+"""Keep expression on disk for a model without quantisation; only the rows of a window are read.
 
-Such a model sees every cell's expression instead of tokens. For the paper's training sections that is gigabytes instead
-of 30 MB, too much to hold in memory (decision 31).
+Such a model reads every cell's expression instead of its token. For the paper's training sections, expression takes
+gigabytes and tokens take 30 MB, so expression is not held in memory (decision 31).
 """
 
 import tempfile
@@ -15,9 +15,9 @@ from gest.windows import Tokens
 
 
 def on_disk(rows: sp.csr_matrix, folder: Path) -> sp.csr_matrix:
-    """Move a matrix into nameless memory-mapped files in `folder`.
+    """Move a matrix to unnamed memory-mapped files in `folder`.
 
-    They vanish with the process.
+    The files disappear when the process ends.
     """
     folder.mkdir(parents=True, exist_ok=True)
     arrays = tuple(_mapped(array, folder) for array in (rows.data, rows.indices, rows.indptr))
@@ -26,7 +26,7 @@ def on_disk(rows: sp.csr_matrix, folder: Path) -> sp.csr_matrix:
 
 def _mapped(array: np.ndarray, folder: Path) -> np.ndarray:
     if not array.size:
-        return array  # no file of length zero can be mapped
+        return array  # an empty file cannot be mapped
     with tempfile.TemporaryFile(dir=folder) as file:
         array.tofile(file)
         file.flush()
@@ -36,7 +36,7 @@ def _mapped(array: np.ndarray, folder: Path) -> np.ndarray:
 def error_of_mean(training: Sequence[Tokens], scored: Sequence[Tokens]) -> float:
     """Compute the mean squared error of predicting the mean training cell.
 
-    It is the baseline without quantisation.
+    This is the baseline for a model without quantisation.
     """
     predicted, _ = _moments(training)
     mean, mean_square = _moments(scored)
@@ -46,7 +46,7 @@ def error_of_mean(training: Sequence[Tokens], scored: Sequence[Tokens]) -> float
 def _moments(sections: Sequence[Tokens]) -> tuple[np.ndarray, np.ndarray]:
     """Compute mean (T,) and mean square (T,) of every gene over all cells.
 
-    Sections are read one after the other.
+    Sections are read one at a time.
     """
     n = sum(section.expression.shape[0] for section in sections)
     total = sum(np.asarray(section.expression.sum(0, dtype=np.float64)).ravel() for section in sections)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SectionForModel:
-    """A section of n cells as a model of T genes reads it; m of the cells are seen."""
+    """A section of n cells, m of them seen, as a model of T genes reads it."""
 
     xy: np.ndarray
     """(n, 2) µm, of all cells."""
@@ -48,15 +48,15 @@ def read_for_model(
     section
         One section: counts in `X`, `obsm["spatial"]` (n, 2) in µm.
     empty_cells
-        End of the warning about cells without counts: what happens to them, e.g. "they are left out".
+        What happens to cells without counts, as the end of the warning about them, e.g. "they are left out".
     seen
-        (n,) booleans: cells whose expression may be read; all by default.
+        (n,) booleans: the cells whose expression may be read; all by default.
 
     Raises
     ------
     UserError
-        Coordinates cannot be µm, too few genes are shared, or `X` does not hold the kind of values
-        (counts or normalised) that the model was trained on.
+        `section` is not one section in µm (`check_coordinates`), too few genes are shared or one is repeated, or `X`
+        does not hold the kind of values (counts or normalised) that the model was trained on.
     """
     xy = check_coordinates(section)
     seen_cells = section if seen is None else section[seen]
@@ -71,7 +71,7 @@ def read_for_model(
 def to_model_input(section: AnnData, model: "GeST", *, empty_cells: str = "their profile is read as empty") -> Tokens:
     """Tokenise a section for a model.
 
-    Without quantisation, its expression is kept in a temporary file on disk.
+    For a model without quantisation, the expression is kept in temporary files on disk.
     """
     read = read_for_model(section, model.vocabulary, empty_cells=empty_cells)
     tokens = model.vocabulary.tokenize(read.expression)

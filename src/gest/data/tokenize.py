@@ -15,21 +15,20 @@ from gest.sections import read_coordinates, read_matrix
 from gest.vocabulary import Vocabulary, normalise
 from gest.windows import Tokens
 
-_FEWEST_SHARED = 0.5  # of the vocabulary's genes; with fewer, tokens carry little information about the cell
+_FEWEST_SHARED = 0.5  # share of the vocabulary's genes; with fewer, tokens carry little information about the cell
 _ENSEMBL = re.compile(r"^(ENS[A-Z]*G\d{11})(?:\.\d+)?$")
 
 
 def match_genes(section: AnnData, vocabulary: Vocabulary) -> np.ndarray:
-    """Find the section's column of each of the vocabulary's genes: (T,).
+    """Find the column of each vocabulary gene in the section: (T,), −1 if missing.
 
-    It is −1 where the gene is missing. Genes are matched by `var_names`, or by another column of `var` that shares more
-    names with the vocabulary, so that symbols and Ensembl ids both match; the version of an Ensembl id (`.5`) is
-    ignored.
+    Genes are matched by `var_names`, or by the column of `var` that shares more names with the vocabulary, so that both
+    symbols and Ensembl ids match. The version of an Ensembl id (`.5`) is ignored.
 
     Raises
     ------
     UserError
-        Several columns are of one gene, and it is unclear whether one of them or their sum is meant.
+        Several columns have the name of one vocabulary gene: whether to use one of them or their sum is unclear.
     """
     names, genes = _names(section, vocabulary), _unversioned(vocabulary.genes)
     column_of: dict[str, int] = {}
@@ -45,18 +44,18 @@ def match_genes(section: AnnData, vocabulary: Vocabulary) -> np.ndarray:
 def expression(section: AnnData, vocabulary: Vocabulary, columns: np.ndarray | None = None) -> sp.csr_matrix:
     """Normalise a section's expression: (n, T), in the vocabulary's order of genes.
 
-    A gene that the section lacks takes its training mean, so that it carries no information.
+    A gene that the section lacks gets its training mean, so that it carries no information.
 
     Parameters
     ----------
     columns
-        (T,) the result of `match_genes`, where it is known already.
+        (T,) the result of `match_genes`; computed if not passed.
 
     Raises
     ------
     UserError
-        Fewer than half of the genes are shared, or the section holds counts and the vocabulary was fitted to normalised
-        values (or the reverse).
+        Fewer than half of the genes are shared or one is repeated, or the section holds counts and the vocabulary was
+        fitted to normalised values (or the reverse).
     """
     if columns is None:
         columns = match_genes(section, vocabulary)
@@ -67,7 +66,7 @@ def expression(section: AnnData, vocabulary: Vocabulary, columns: np.ndarray | N
             f"(at least {_FEWEST_SHARED:.0%} are needed); {_why_so_few(_names(section, vocabulary), vocabulary.genes)}."
         )
     x = read_matrix(section, "section")
-    # Undeclared values are counts if all are integers; log-normalised values never are.
+    # If the kind is not declared, values are counts if all are integers; log-normalised values never are.
     kind = section.uns.get("gest", {}).get("x", "counts" if _integers(x.data) else "normalised")
     wanted = "normalised" if vocabulary.normalisation is None else "counts"
     if kind != wanted:
@@ -90,14 +89,17 @@ def expression(section: AnnData, vocabulary: Vocabulary, columns: np.ndarray | N
 
 
 def _names(section: AnnData, vocabulary: Vocabulary) -> np.ndarray:
-    """Choose the names of genes that share most with the vocabulary.
+    """Choose the gene names that share most with the vocabulary.
 
-    The choice is among `var_names` and the columns of `var`.
+    The candidates are `var_names` and the columns of `var` that hold text.
     """
-    texts = (section.var[column].astype(str) for column in section.var if section.var[column].dtype.kind not in "fiub")
+    text_columns = (
+        section.var[column].astype(str) for column in section.var if section.var[column].dtype.kind not in "fiub"
+    )
     genes = _unversioned(vocabulary.genes)
     return max(
-        (_unversioned(names) for names in (section.var_names, *texts)), key=lambda names: np.isin(genes, names).sum()
+        (_unversioned(names) for names in (section.var_names, *text_columns)),
+        key=lambda names: np.isin(genes, names).sum(),
     )
 
 
@@ -116,9 +118,9 @@ def _why_so_few(names: np.ndarray, genes: np.ndarray) -> str:
     if theirs and theirs.rstrip("0123456789") != ours.rstrip("0123456789"):
         return f"{theirs} is of another species than the model's {ours}: translate the genes to their orthologues"
     by_lower_case = {name.lower(): name for name in names}
-    same = [(by_lower_case[gene.lower()], gene) for gene in genes if gene.lower() in by_lower_case]
-    if len(same) >= _FEWEST_SHARED * len(genes):
-        theirs, ours = next(pair for pair in same if pair[0] != pair[1])
+    pairs = [(by_lower_case[gene.lower()], gene) for gene in genes if gene.lower() in by_lower_case]
+    if len(pairs) >= _FEWEST_SHARED * len(genes):
+        theirs, ours = next(pair for pair in pairs if pair[0] != pair[1])
         return (
             f"it has '{theirs}' for '{ours}', as in the symbols of another species: rename the genes to those of the "
             "model's species if they are orthologues"
@@ -134,7 +136,7 @@ def _integers(layer: np.ndarray | sp.spmatrix) -> bool:
 def tokenize(section: AnnData, vocabulary: Vocabulary, folder: Path | None = None) -> Tokens:
     """Replace every cell's profile by its meta cell (Algorithm 2).
 
-    With a `folder`, the normalised expression is kept as well, on disk in that folder (`on_disk`).
+    If `folder` is given, the normalised expression is kept too, on disk in that folder (`on_disk`).
     """
     rows = expression(section, vocabulary)
     tokens = vocabulary.tokenize(rows)

@@ -1,4 +1,4 @@
-"""Read training sections one after the other, so that no two are held in memory together."""
+"""Read training sections one at a time, so that memory does not hold all of them."""
 
 import os
 import warnings
@@ -13,19 +13,19 @@ from gest.sections import read_section
 
 Sections = Sequence[AnnData | str | os.PathLike]
 
-_FEWEST_EXPRESSED = 4  # genes: with fewer, the local regression that scanpy calls crashes the process
+_FEWEST_EXPRESSED = 4  # genes; with fewer, the local regression that scanpy calls crashes the process
 
 
 def stream(sections: Sections) -> Iterator[AnnData]:
-    """Yield each section, and check that it holds the same as the first.
+    """Yield each section; check that genes and kind of values are the first one's.
 
     Sections given by path are read from their files.
 
     Raises
     ------
     UserError
-        There is no section, a file cannot be read, genes differ between sections, or some hold counts and others
-        normalised values.
+        There is no section, a file cannot be read, genes differ between sections, or some sections hold counts and
+        others normalised values.
     """
     if not len(sections):
         raise UserError("vocabulary: there are no training sections; give at least one.")
@@ -46,28 +46,28 @@ def stream(sections: Sections) -> Iterator[AnnData]:
 
 
 def holds_counts(section: AnnData) -> bool:
-    """Tell whether X holds counts, which it does unless it is declared as normalised."""
+    """Return whether X holds counts: true unless it is declared as normalised."""
     return section.uns.get("gest", {}).get("x", "counts") == "counts"
 
 
 def variable_genes(sections: Sections, n_genes: int, markers: Sequence[str]) -> np.ndarray:
     """Mark the most variable genes, and the markers: (T,) booleans (decision 32).
 
-    The variance is over all sections together.
+    The variance is that over the cells of all sections together.
 
     Parameters
     ----------
     sections
-        Sections of counts. All counts are held at once, twice for a moment.
+        Sections of counts. The counts of all sections are in memory at once, and twice while they are stacked.
     n_genes
-        How many, by scanpy's `highly_variable_genes` of flavour `seurat_v3`.
+        Number of variable genes to mark, by scanpy's `highly_variable_genes` with flavor `seurat_v3`.
     markers
-        Names of genes to mark in addition; a warning lists those that the sections lack.
+        Names of further genes to mark; a warning lists those that the sections lack.
 
     Raises
     ------
     UserError
-        The sections hold normalised values, or their counts are too few to fit a trend to.
+        The sections hold normalised values, or there are too few counts to fit the trend of the variance.
     """
     import scanpy as sc
 

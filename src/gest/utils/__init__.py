@@ -1,1 +1,1 @@
-"""Helpers that every room of the package may use: files, settings, logs, progress bars."""
+"""Helpers for the whole package: files, settings, logs, progress bars."""

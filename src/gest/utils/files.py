@@ -1,4 +1,4 @@
-"""Write files and folders whole or not at all."""
+"""Write files and folders completely or not at all."""
 
 import os
 import shutil
@@ -11,9 +11,9 @@ from gest.errors import UserError
 
 @contextmanager
 def whole_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a path to write to.
+    """Yield a temporary path to write to; rename the file when it is complete.
 
-    The file takes its final name once it is whole and on the disk. The temporary path lies in the same folder, which is
+    It gets its final name only after it has been flushed to disk. The temporary path is in the same folder, which is
     created if needed, and has the same suffix.
     """
     path = Path(path)
@@ -29,17 +29,17 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def replaceable(folder: str | os.PathLike, marker: str) -> Path:
-    """Resolve the path of a folder to write; refuse to replace one of another kind.
+    """Return the absolute path of a folder to write; refuse to replace others' data.
 
     Parameters
     ----------
     marker
-        A file that only folders of this kind hold: an older one may be replaced.
+        Name of a file that every folder of this kind holds. A folder with this file may be replaced.
 
     Raises
     ------
     UserError
-        A file has that name, or a folder with something else in it.
+        The path is a file, or a folder that is not empty and lacks the marker.
     """
     target = Path(folder).absolute()
     if target.is_file() or (target.is_dir() and any(target.iterdir()) and not (target / marker).is_file()):
@@ -49,12 +49,12 @@ def replaceable(folder: str | os.PathLike, marker: str) -> Path:
 
 @contextmanager
 def whole_folder(folder: str | os.PathLike, marker: str | None = None) -> Iterator[Path]:
-    """Give a folder to write into; it takes its final name once it is whole.
+    """Yield a temporary folder; rename it to `folder` when it is complete.
 
     Parameters
     ----------
     marker
-        As of `replaceable`, which is called first; None replaces any folder.
+        Passed to `replaceable`, which is called first; with None, any existing folder is replaced.
     """
     target = Path(folder).absolute() if marker is None else replaceable(folder, marker)
     partial = target.with_name(f"{target.name}.partial")

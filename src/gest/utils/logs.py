@@ -1,4 +1,4 @@
-"""Logging and errors of the workflow's scripts."""
+"""Logging and error messages of the workflow's scripts."""
 
 import logging
 import sys
@@ -10,7 +10,7 @@ from gest.errors import UserError
 def log_to(path: str) -> None:
     """Log to a file.
 
-    A user's mistake becomes one line there and on stderr, without a traceback.
+    A UserError is reported in one line there and on stderr, without a traceback.
     """
     logging.basicConfig(filename=path, level=logging.INFO, format="%(message)s", force=True)
     sys.excepthook = _print_error

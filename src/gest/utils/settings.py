@@ -1,7 +1,7 @@
-"""Read settings into dataclasses; an error names the key, its value and what is allowed.
+"""Read settings into dataclasses; errors name the key, its value and the allowed values.
 
 A dataclass declares its fields with `setting`, which holds their bounds. `read_settings` checks keys and types, and
-`check_bounds`, called by the dataclass when an instance is made, checks the values.
+`check_bounds`, which the dataclass calls when an instance is created, checks the values.
 """
 
 import operator
@@ -38,7 +38,7 @@ def read_settings(kind: type[Settings], values: Mapping[str, Any], where: str) -
     Parameters
     ----------
     where
-        The section of the configuration that holds the values, for errors.
+        Name of the section of the configuration, for error messages.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def read_settings(kind: type[Settings], values: Mapping[str, Any], where: str) -
     """
     if not isinstance(values, Mapping):
         raise UserError(f"{where}: {values!r} is not a mapping of keys to values.")
-    refuse_unknown(values, [known.name for known in fields(kind)], where)
+    refuse_unknown(values, [declared.name for declared in fields(kind)], where)
     types = get_type_hints(kind)
     return kind(**{key: convert(value, types[key], f"{where}.{key}") for key, value in values.items()})
 
@@ -59,10 +59,10 @@ def refuse_unknown(keys: Iterable[str], known: Collection[str], where: str) -> N
 
 
 def convert(value: Any, kind: Any, where: str) -> Any:
-    """Return a value if it is of a type, else raise UserError; lists become tuples.
+    """Check the type of a value and return it; lists become tuples.
 
-    NumPy scalars and arrays become plain Python values.
-    A whole number may stand for a float, and stays a whole number outside of tuples.
+    NumPy scalars and arrays become plain Python values. An integer is accepted where a float is expected; it is
+    converted to float only within a tuple. Raise UserError if the value has another type.
     """
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
@@ -92,11 +92,11 @@ def _type_name(kind: Any) -> str:
 
 
 def check_bounds(settings: Any, where: str = "") -> None:
-    """Raise UserError if a value of a settings dataclass is out of its field's bounds."""
-    for known in fields(settings):
-        value = getattr(settings, known.name)
-        key = f"{where}.{known.name}" if where else known.name
-        choices, bounds = known.metadata.get("choices"), known.metadata.get("bounds", {})
+    """Raise UserError if a setting is not an allowed value or is out of bounds."""
+    for declared in fields(settings):
+        value = getattr(settings, declared.name)
+        key = f"{where}.{declared.name}" if where else declared.name
+        choices, bounds = declared.metadata.get("choices"), declared.metadata.get("bounds", {})
         if choices and value not in choices:
             raise UserError(f"{key}: unknown value {value!r} (choose {' or '.join(choices)}).")
         if value is not None and not all(_BOUNDS[name](value, bound) for name, bound in bounds.items()):

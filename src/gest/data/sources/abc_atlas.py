@@ -1,8 +1,8 @@
 """Read the sections of one mouse of the Zhuang laboratory's MERFISH atlas, as the Allen Brain Cell Atlas publishes it.
 
-A mouse has five files: the raw matrix, of more cells than passed quality control; the cells that passed it; the genes;
-coordinates and parcellations in the Allen CCFv3 for the cells that were registered; acronyms of those parcellations.
-`abc_atlas_tables` reads the csv tables, `abc_atlas_matrix` the matrix.
+A mouse has five files: the raw matrix, which includes cells that failed quality control; the cells that passed it; the
+genes; coordinates and parcellations in the Allen CCFv3 of the registered cells; and the acronyms of the parcellations.
+`abc_atlas_tables` reads the csv tables, and `abc_atlas_matrix` reads the matrix.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,36 +32,37 @@ def read(
 ) -> Iterator[tuple[str, ad.AnnData, dict[str, Any]]]:
     """Read the sections of one mouse, in the order of their upstream numbers.
 
-    Nothing larger than the sparse matrix of the cells in ``cell_metadata.csv`` is held, and less with each section.
+    A held-out section comes last. Memory holds at most the sparse counts of the cells in ``cell_metadata.csv``; those
+    of a section are freed once it has been yielded.
 
     Parameters
     ----------
     folder
-        Holds ``*-raw.h5ad``, ``cell_metadata.csv``, ``gene.csv``, ``ccf_coordinates.csv`` and
+        Folder with ``*-raw.h5ad``, ``cell_metadata.csv``, ``gene.csv``, ``ccf_coordinates.csv`` and
         ``parcellation_to_parcellation_term_membership_acronym.csv``.
     name
-        Stem of the sections' names: "mouse1" gives mouse1_001, mouse1_002, ...
+        Prefix of the sections' names: "mouse1" gives mouse1_001, mouse1_002, ...
     n_sections
-        How many sections are expected.
+        Expected number of sections.
     labels
-        Level of annotation (e.g. "region") to the parcellation that it stands for (e.g. "parcellation_structure").
+        Maps each level of annotation (e.g. "region") to a parcellation (e.g. "parcellation_structure").
     held_out
-        "cells" and "otherwise": the only section of that many cells, or else the one of that upstream name, is called
-        ``{name}_validation``, and the others are numbered without it.
+        Which section to hold out: the only one with "cells" cells, or else the one whose upstream name is "otherwise".
+        It is named ``{name}_validation``, and the others are numbered without it. None holds out no section.
 
     Yields
     ------
     name, section, record
-        The name; the section as `gest.sections.validate` returns it, coordinates in µm, ``obs`` with section (its
-        upstream name), donor, hemisphere and the levels, ``var_names`` symbols and ``var["ensembl"]``; and its row in a
-        table of sections: name, section, cells, right (share of the registered cells in the right hemisphere, NaN where
-        none is registered), held_out, why.
+        The name; the section as `gest.sections.validate` returns it, with coordinates in µm, ``obs`` columns section
+        (its upstream name), donor, hemisphere and the levels, gene symbols as ``var_names``, and ``var["ensembl"]``;
+        and its row in a table of sections: name, section, cells, right (share of the registered cells in the right
+        hemisphere, NaN if none is registered), held_out, why.
 
     Raises
     ------
     UserError
-        If a file or a column is missing, labels were read as numbers, are repeated or do not match between files, the
-        number of sections differs, or no section can be held out.
+        If a file or a column is missing; cell labels are numbers, repeated or missing from another file; the number of
+        sections is not the expected one; or the section to hold out cannot be determined.
 
     Source: https://alleninstitute.github.io/abc_atlas_access
     """
@@ -99,9 +100,9 @@ def read(
 def _name_sections(
     sizes: pd.Series, name: str, held_out: Mapping[str, Any] | None, path: Path
 ) -> tuple[dict[str, str], str]:
-    """Map upstream names to ours, and say why a section is held out.
+    """Map upstream names to new names, and explain the choice of a held-out one.
 
-    The order is that of the upstream numbers.
+    The order is that of the upstream numbers, with the held-out section last.
     """
     unnumbered = [label for label in sizes.index if not label.rpartition(".")[2].isdigit()]
     if unnumbered:
@@ -109,19 +110,19 @@ def _name_sections(
             f"{path}: brain_section_label '{unnumbered[0]}' does not end in a number (expected the like of "
             "'Zhuang-ABCA-1.079'); download the file again"
         )
-    # Several sections share a z, so only the number gives their order.
+    # Several sections share one z, so only their numbers give the order.
     ordered = sorted(sizes.index, key=lambda label: int(label.rpartition(".")[2]))
     if held_out is None:
         return {label: f"{name}_{rank:03d}" for rank, label in enumerate(ordered, start=1)}, ""
     size, otherwise = held_out["cells"], held_out["otherwise"]
-    of_size = [label for label in ordered if sizes[label] == size]
-    if len(of_size) == 1:
-        chosen, why = of_size[0], f"the only section of {size} cells"
+    candidates = [label for label in ordered if sizes[label] == size]
+    if len(candidates) == 1:
+        chosen, why = candidates[0], f"the only section of {size} cells"
     elif otherwise in ordered:
-        chosen, why = otherwise, f"named in the configuration, for {len(of_size)} sections have {size} cells"
+        chosen, why = otherwise, f"named in the configuration, for {len(candidates)} sections have {size} cells"
     else:
         raise UserError(
-            f"{path}: {len(of_size)} sections have {size} cells (expected 1 to hold out) and none is called "
+            f"{path}: {len(candidates)} sections have {size} cells (expected 1 to hold out) and none is called "
             f"'{otherwise}'; set `otherwise` to one of {ordered[0]} to {ordered[-1]} in the dataset's config"
         )
     ordered.remove(chosen)
@@ -137,7 +138,7 @@ def _assemble(
     levels: Sequence[str],
     order: Iterable[str],
 ) -> Iterator[tuple[str, ad.AnnData]]:
-    """Yield upstream name and AnnData of each section, freeing its counts."""
+    """Yield each section's upstream name and AnnData, and free its counts."""
     members = cells.groupby("brain_section_label", observed=True).indices
     codes = {label: code for code, label in enumerate(cells["brain_section_label"].cat.categories)}
     xy = cells[["x", "y"]].to_numpy() * 1000  # mm to µm
@@ -155,9 +156,9 @@ def _assemble(
 
 
 def _share_right(section: ad.AnnData) -> float:
-    """Return the share of the registered cells in the right hemisphere.
+    """Return the share of registered cells in the right hemisphere.
 
-    It is NaN where none is registered.
+    It is NaN if no cell is registered.
     """
     hemisphere = section.obs["hemisphere"].dropna()
     return float((hemisphere == "right").mean())

@@ -1,6 +1,7 @@
 """Read the ABC Atlas's matrix of one mouse, tile by tile, into sparse counts of each section.
 
-The dense matrix is 18.7 GB unpacked and no chunk of it holds whole cells, so it is read once.
+The matrix is dense, 18.7 GB when unpacked, and none of its chunks holds whole cells. It is therefore read once for all
+sections.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,14 +20,14 @@ from gest.data.sources.abc_atlas_tables import check_labels
 from gest.errors import UserError, first_line
 from gest.utils.progress import progress
 
-_TILE = 2**27  # bytes of the matrix unpacked at once
+_TILE = 2**27  # bytes of a tile: the part of the matrix that is unpacked at once
 
 Blocks = list[list[sp.spmatrix]]
-"""Counts of one section, rows of tiles as `scipy.sparse.bmat` takes them."""
+"""Counts of one section: rows of tiles, to be joined by `scipy.sparse.bmat`."""
 
 
 def find_matrix(folder: Path) -> Path:
-    """Find the one ``*-raw.h5ad`` of a mouse's folder."""
+    """Find the only ``*-raw.h5ad`` in the folder of a mouse."""
     files = sorted(folder.glob("*-raw.h5ad"))
     if len(files) != 1:
         raise UserError(
@@ -38,7 +39,7 @@ def find_matrix(folder: Path) -> Path:
 
 @contextmanager
 def open_matrix(path: Path) -> Iterator[h5py.File]:
-    """Open the ``.h5ad``; whatever cannot be read of it becomes a UserError."""
+    """Open the ``.h5ad``; turn errors of reading it into a UserError."""
     try:
         with h5py.File(path) as file:
             yield file
@@ -52,7 +53,7 @@ def read_index(frame: h5py.Group) -> pd.Index:
 
 
 def find_rows(cells: pd.Index, rows: pd.Index, metadata: Path, matrix: Path) -> np.ndarray:
-    """Find the row of the matrix that holds each cell, (n,)."""
+    """Find each cell's row in the matrix: (n,)."""
     check_labels(rows, matrix)
     row_of_cell = rows.get_indexer(cells)
     missing = row_of_cell < 0
@@ -67,7 +68,7 @@ def find_rows(cells: pd.Index, rows: pd.Index, metadata: Path, matrix: Path) -> 
 def read_sections(X: h5py.Dataset | h5py.Group, section_of_row: np.ndarray, path: Path) -> dict[int, Blocks]:
     """Read the counts of all sections in one pass.
 
-    Rows whose section is −1 are left out.
+    Rows with −1 in `section_of_row` are left out.
     """
     X = X if isinstance(X, h5py.Dataset) else ad.io.sparse_dataset(X)
     n, T = X.shape
@@ -83,16 +84,16 @@ def read_sections(X: h5py.Dataset | h5py.Group, section_of_row: np.ndarray, path
                 kept = sp.csr_matrix(tile[order], dtype=np.float32)
                 for section, start, stop in zip(present, starts, [*starts[1:], len(order)], strict=True):
                     piece = kept[start:stop]
-                    # In a tile of a few genes, one pointer per cell would weigh more than the counts.
+                    # In a tile of few genes, CSR would need more memory for one pointer per cell than for the counts.
                     pieces[section][-1].append(piece if piece.shape[1] == T else piece.tocsc())
                 bar.update(tile.shape[0] * tile.shape[1])
     return pieces
 
 
 def _slabs(X: h5py.Dataset | Any) -> Iterator[tuple[slice, Iterable[np.ndarray | sp.csr_matrix]]]:
-    """Yield rows of X and their values in tiles from left to right.
+    """Yield blocks of rows of X, each with its tiles from left to right.
 
-    Tiles are small, and no chunk is read twice.
+    A tile has about `_TILE` bytes, and no chunk is read twice.
     """
     n, T = X.shape
     if isinstance(X, h5py.Dataset):
@@ -104,7 +105,7 @@ def _slabs(X: h5py.Dataset | Any) -> Iterator[tuple[slice, Iterable[np.ndarray |
             yield rows, (X[rows, left : left + width] for left in range(0, T, width))
         return
     indptr = X.group["indptr"][:]
-    # Between two edges lie about as many stored values as fill a tile.
+    # Stored values between two edges fill about one tile, at 8 bytes each.
     edges = np.searchsorted(indptr, np.arange(0, indptr[-1], _TILE // 8))
     spans = [slice(a, b) for a, b in pairwise(np.unique([0, *edges, len(indptr) - 1]))]
     if X.format == "csr":

@@ -1,4 +1,4 @@
-"""Read the ABC Atlas's csv tables of one mouse: cells, genes, registration to the CCF, acronyms of parcellations."""
+"""Read the ABC Atlas's csv tables of one mouse: cells, genes, registration to the CCF, parcellation acronyms."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from anndata.utils import make_index_unique
 
 from gest.errors import UserError, first_line
 
-MIDLINE = 5.7  # mm: CCFv3 runs from 0 at the left to 11.4 at the right of the brain
+MIDLINE = 5.7  # mm; the CCFv3's z runs from 0 at the left to 11.4 at the right of the brain
 METADATA, CCF, GENES = "cell_metadata.csv", "ccf_coordinates.csv", "gene.csv"
 TERMS = "parcellation_to_parcellation_term_membership_acronym.csv"
 
@@ -25,7 +25,7 @@ def read_cells(path: Path, columns: Mapping[str, Any]) -> pd.DataFrame:
 def read_annotation(folder: Path, cells: pd.Index, labels: Mapping[str, str]) -> pd.DataFrame:
     """Read each cell's hemisphere and its label at every level.
 
-    They are missing where the cell is unregistered or unassigned.
+    Both are missing for unregistered cells; a label is also missing where the atlas says "unassigned".
     """
     path = folder / CCF
     ccf = read_cells(path, {"z": float, "parcellation_index": int})
@@ -53,9 +53,9 @@ def read_annotation(folder: Path, cells: pd.Index, labels: Mapping[str, str]) ->
 
 
 def read_genes(ensembl: pd.Index, path: Path, matrix: Path) -> pd.DataFrame:
-    """Read the symbols of the matrix's genes.
+    """Return a table of the matrix's genes: Ensembl ids, indexed by symbols.
 
-    The result is the table of genes, indexed by unique symbols.
+    Symbols are made unique.
     """
     genes = _read_csv(path, {"gene_identifier": str, "gene_symbol": str})
     symbols = ensembl.map(dict(zip(genes["gene_identifier"], genes["gene_symbol"], strict=True)))
@@ -69,9 +69,9 @@ def read_genes(ensembl: pd.Index, path: Path, matrix: Path) -> pd.DataFrame:
 
 
 def check_labels(labels: pd.Index, path: Path) -> None:
-    """Raise UserError unless cell labels are unique and text of digits.
+    """Raise UserError unless cell labels are unique strings of digits.
 
-    As numbers, floats would round them.
+    Labels that were read as floats are rounded.
     """
     numbers = labels[~labels.str.isdigit()]
     if len(numbers):
@@ -90,7 +90,7 @@ def check_labels(labels: pd.Index, path: Path) -> None:
 def _read_csv(path: Path, columns: Mapping[str, Any]) -> pd.DataFrame:
     """Read columns of a csv as the given types.
 
-    Text is kept as it is, since a gene may be called NaN.
+    Text such as NaN is not read as missing, since a gene may have that name.
     """
     try:
         present = pd.read_csv(path, nrows=0).columns

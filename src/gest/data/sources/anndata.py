@@ -1,4 +1,4 @@
-"""Read sections from a user's ``.h5ad`` or SpatialData, which may hold one section or many."""
+"""Read sections from an ``.h5ad`` or SpatialData of the user, which may hold one section or many."""
 
 import logging
 import math
@@ -40,27 +40,27 @@ def read(
     Parameters
     ----------
     path
-        The ``.h5ad`` or ``.zarr``, of one or many sections.
+        The ``.h5ad`` or ``.zarr``, which holds one section or many.
     name
-        The section: the value of ``obs[section_key]``, or a name for a file that is one section.
+        Name of the section: its value in ``obs[section_key]``; without `section_key`, any name.
     section_key, donor_key
-        Columns of ``obs`` naming section and donor. Without `section_key` the whole file is the section; without
-        `donor_key` the section's name is the donor's.
+        Columns of ``obs`` with the names of section and donor. Without `section_key`, the whole file is one section;
+        without `donor_key`, the donor gets the section's name.
     labels
-        Maps each level of annotation (e.g. "region") to the column of ``obs`` that holds it; an empty string is
-        unassigned.
+        Maps each level of annotation (e.g. "region") to the column of ``obs`` that holds it. Empty strings count as
+        missing.
     unassigned
-        Other values of labels that count as missing.
+        Further labels that count as missing.
     microns_per_unit
         Micrometres per unit of the file's coordinates; required if the file declares pixels.
     x
-        "counts" or "normalised" (log-normalised): the values of the matrix.
+        What the matrix holds: "counts" or "normalised" (log-normalised values).
     layer
         Layer to read instead of X.
     spatial_key
         Key of ``obsm`` with the coordinates, (n, 2).
     drop
-        Maps columns of ``obs`` to the values whose cells are dropped.
+        Maps columns of ``obs`` to values; cells with one of these values are dropped.
 
     Returns
     -------
@@ -70,7 +70,8 @@ def read(
     Raises
     ------
     UserError
-        The file, the section, a key or the unit is missing, or the section is invalid (`gest.sections.validate`).
+        The file, the section, a key or the unit is missing; a setting is out of range; or the section is invalid
+        (`gest.sections.validate`).
     """
     if x not in X_KINDS:
         raise UserError(f"{path}: x is '{x}' (expected {' or '.join(X_KINDS)}); correct the `x` key")
@@ -108,12 +109,12 @@ def read(
 def names_of(path: str | Path, section_key: str) -> list[str]:
     """List the names of a file's sections, in order of appearance.
 
-    They are the values of ``obs[section_key]``. Cells without a value belong to no section; a warning counts them.
+    The names are the values of ``obs[section_key]``. A warning reports how many cells have no value.
 
     Raises
     ------
     UserError
-        The column is missing or empty.
+        The column is missing, or no cell has a value.
     """
     file = open_file(path, backed=True)
     file.file.close()
@@ -132,20 +133,20 @@ def names_of(path: str | Path, section_key: str) -> list[str]:
 def _find_rows(
     file: ad.AnnData, path: str | Path, name: str, section_key: str | None, drop: Mapping[str, Sequence[Any]]
 ) -> np.ndarray:
-    """Find the indices of the section's cells in the file, without the dropped ones."""
+    """Find the rows of the section's cells in the file, without dropped cells."""
     keep = np.ones(file.n_obs, dtype=bool)
     if section_key is not None:
         _require(section_key, file.obs, path, "obs", "section_key")
         sections = file.obs[section_key].dropna().astype(str)
         if name not in set(sections):
             raise UserError(
-                f"{path}: no section '{name}' in obs['{section_key}'] (it has {_some(sections.unique())}); "
+                f"{path}: no section '{name}' in obs['{section_key}'] (it has {_first_names(sections.unique())}); "
                 "name one of these in the dataset's config"
             )
         keep = (file.obs[section_key].astype(str) == name).to_numpy()
     for column, values in drop.items():
         _require(column, file.obs, path, "obs", "drop")
-        # Compared as text too: a configuration's 1 may be a file's "1".
+        # Values are also compared as text: 1 in the configuration may be "1" in the file.
         dropped = file.obs[column].isin(values) | file.obs[column].astype(str).isin([str(value) for value in values])
         log.info("%s, section '%s': dropped %d cells by %s in %s", path, name, (keep & dropped).sum(), column, values)
         keep = keep & ~dropped.to_numpy()
@@ -153,7 +154,7 @@ def _find_rows(
 
 
 def _read_rows(file: ad.AnnData, rows: np.ndarray, layer: str | None, path: str | Path) -> Any:
-    """Read rows of a layer, or of X; None where the file has no X."""
+    """Read rows of a layer, or of X; return None if the file has no X."""
     _require(layer, file.layers, path, "layers", "layer")
     if layer is not None:
         return file.layers[layer][rows]
@@ -178,25 +179,25 @@ def _read_obs(
     for level, column in labels.items():
         _require(column, obs, path, "obs", "labels")
         text = obs[column].astype(object).map(str, na_action="ignore")
-        # An empty index of categories needs a type, so that a level without any label can be written too.
+        # The index needs a type even if it is empty; otherwise a level without any label could not be written.
         categories = pd.Index(sorted(set(text.dropna()) - {"", *unassigned}), dtype=object)
         columns[level] = pd.Categorical(text, categories=categories)
     return pd.DataFrame(columns, index=obs.index.astype(str))
 
 
 def _require(key: str | None, present: Iterable[str], path: str | Path, where: str, setting: str) -> None:
-    """Raise UserError if a configured key is not among those of the file."""
+    """Raise UserError if a configured key is missing from the file."""
     if key is not None and key not in present:
         option = setting.removesuffix("s").replace("_", "-")
         command = "" if setting == "drop" else f" (`gest prepare --{option}`)"
         raise UserError(
-            f"{path}: {where} has no '{key}' (it has {_some(present)}); correct the `{setting}` key in the dataset's "
-            f"config{command}"
+            f"{path}: {where} has no '{key}' (it has {_first_names(present)}); correct the `{setting}` key in the "
+            f"dataset's config{command}"
         )
 
 
-def _some(names: Iterable[str], limit: int = 20) -> str:
-    """List the first names, and how many more there are."""
+def _first_names(names: Iterable[str], limit: int = 20) -> str:
+    """List the first names, and say how many more there are."""
     names = [str(name) for name in names]
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return (", ".join(names[:limit]) or "nothing") + more

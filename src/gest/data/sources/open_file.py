@@ -15,7 +15,7 @@ def open_file(path: str | Path, *, backed: bool = False) -> ad.AnnData:
     Raises
     ------
     UserError
-        The file is missing or is neither, or it is SpatialData and the package `spatialdata` is not installed.
+        The file is missing or has neither format, or it is SpatialData and the package `spatialdata` is not installed.
     """
     if Path(path).suffix == ".zarr":
         from gest.data.sources.spatialdata import read_table

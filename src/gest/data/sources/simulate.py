@@ -1,22 +1,23 @@
 """Simulate a tissue with layers, nuclei, cell types and five kinds of genes, for tests and the toy run.
 
 Coordinates (u, v) are fractions of the section's extent; s in [0, 1] is the section's position along the axis, and
-δ = 1 − v − h(u, s) the depth below the surface. The constants below belong to the tissue; an animal adds small offsets
-a to the anatomy.
+δ = 1 − v − h(u, s) is the depth below the surface. The constants below belong to the tissue (its seed); an animal adds
+small offsets a to the anatomy.
 
 Anatomy. Surface h = Σ_k A_k sin(2πk(u + 0.15 s + φ_k + a)), thickness c = 0.42 + 0.05 sin(2π(0.5 s + φ_0 + a)).
-    Layer l where δ/c lies between its cumulative shares; fibre tract where c ≤ δ < c + 0.08; below it nucleus j where
+    Layer l: δ/c lies between its cumulative shares. Fibre tract: c ≤ δ < c + 0.08. Below it, nucleus j where
     ρ_j = ‖((u − u_j(s))/r_j(s), (v − v_j(s))/r_j(s))‖ < 1 + 0.15 cos(2θ + ψ_j) + 0.1 cos(3θ + ψ_j), else interstitium.
-Positions. One uniform candidate per square of a fine lattice; n are kept with weights by region (Gumbel top-n).
+Positions. One uniform candidate in each square of a fine lattice; n of them are sampled with weights by region (Gumbel
+    top-n).
 Types. t_i ~ Categorical(π_r) in region r, π_r ~ Dirichlet(0.3).
-Expression. log μ_ig = log b_g + e_ig, where e_ig is by kind of gene
+Expression. log μ_ig = log b_g + e_ig, where e_ig depends on the kind of gene:
     marker     2 · 1[t_i = τ_g]
     regional   α_{division(i), g} + β_{region(i), g},              α, β ~ N(0, 0.6²)
     gradient   0.9 (cos ω_g (2 u_i − 1) + sin ω_g (2 v_i − 1))
     neighbour  3 · (share of type τ_g among the other cells within 50 µm)
     null       0
-Counts. x_ig ~ Poisson(ℓ_i μ_ig γ_ig), γ ~ Gamma(2, 1/2), so negative binomial with variance m + m²/2 given its mean m;
-    library size ℓ_i ~ LogNormal(0, 0.3²).
+Counts. x_ig ~ Poisson(ℓ_i μ_ig γ_ig), γ ~ Gamma(2, 1/2), library size ℓ_i ~ LogNormal(0, 0.3²). Given its mean m, a
+    count is negative binomial with variance m + m²/2.
 Spots. A hexagonal grid of pitch 100 µm; each sums the cells within 27.5 µm and takes their most common labels.
 """
 
@@ -41,7 +42,15 @@ from gest.sections import validate
 
 PLATFORMS = ("cells", "spots")
 N_TYPES = 8
-KINDS = ("marker", "regional", "gradient", "marker", "neighbour", "regional", "null")  # assigned to the genes in turn
+KINDS = (
+    "marker",
+    "regional",
+    "gradient",
+    "marker",
+    "neighbour",
+    "regional",
+    "null",
+)  # of genes 1, 2, ...; repeated for further genes
 NEIGHBOUR_RADIUS = 50.0  # µm
 SPOT_PITCH, SPOT_RADIUS = 100.0, 27.5  # µm, Visium's
 
@@ -58,37 +67,37 @@ def simulate(
     seed: int = 0,
     slice: float = 0.0,
 ) -> ad.AnnData:
-    """Simulate one section of the tissue given by `seed`.
+    """Simulate one section of the tissue defined by `seed`.
 
-    The module's docstring has the equations.
+    The equations are in the docstring of this module.
 
     Parameters
     ----------
     name, donor
-        Section and animal; positions, types and counts follow from (seed, name), the anatomy from (seed, donor).
+        Names of section and animal. (seed, name) determines positions, types and counts; (seed, donor) the anatomy.
     platform
-        "cells", or "spots": sparse spots of mixed cells.
+        "cells", or "spots" that each sum the cells within them.
     n_cells
-        Cells in the tissue, before they are summed into spots. The default is 1,500 per mm².
+        Number of cells, before they are summed into spots. The defaults give 1,500 cells per mm².
     width_um, height_um
-        Extent in µm.
+        Extent of the section in µm.
     n_genes
-        Genes, of the kinds in `KINDS` in turn.
+        Number of genes. Their kinds cycle through `KINDS`.
     seed
-        The tissue: anatomy, mixes of types and gene programmes.
+        Determines the tissue: anatomy, mixes of types and gene programmes.
     slice
-        Position along the axis in [0, 1], over which boundaries move smoothly.
+        Position along the axis in [0, 1]; boundaries move smoothly along it.
 
     Returns
     -------
     AnnData
-        A section with ``obs`` levels "division" ⊃ "region" and "cell_type", and ``var`` "kind" and "cell_type" (the
-        type that a marker or neighbour gene responds to, else empty).
+        A section. ``obs`` has "division", "region" (each within one division) and "cell_type"; ``var`` has "kind" and
+        "cell_type" (the type that a marker or neighbour gene responds to, empty for other genes).
 
     Raises
     ------
     UserError
-        If platform, slice, a count or an extent is out of range.
+        If `platform`, `slice`, a number or an extent is out of range.
     """
     extents = {"n_cells": n_cells, "n_genes": n_genes, "width_um": width_um, "height_um": height_um}
     _check(name, platform, slice, extents)
@@ -97,7 +106,7 @@ def simulate(
     uv = draw_positions(n_cells, width_um / height_um, anatomy, rng)
     region = regions(uv, **anatomy)
     mixes = random_stream(seed, "types").dirichlet(np.full(N_TYPES, 0.3), size=len(REGIONS))
-    # Inverse of the cumulative mix; the last bin is open, so that rounding leaves no draw without a type.
+    # Inverse-transform sampling. The last type takes all that is left, so that rounding leaves no cell without a type.
     cell_type = (rng.random((n_cells, 1)) > mixes.cumsum(axis=1)[region, :-1]).sum(axis=1)
     xy = uv * (width_um, height_um)
     counts, var = _expression(uv, xy, region, cell_type, n_genes, seed, rng)
@@ -139,7 +148,7 @@ def _expression(
     seed: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Draw counts (n, T) float32, and describe the genes in a table."""
+    """Draw counts (n, T) float32; return them and a table of the genes."""
     tissue = random_stream(seed, "genes")
     kind = np.resize(KINDS, n_genes)
     gene_type = tissue.integers(N_TYPES, size=n_genes)
@@ -172,18 +181,18 @@ def _expression(
 def _neighbour_share(xy: np.ndarray, is_type: np.ndarray) -> np.ndarray:
     """Return each type's share among a cell's neighbours (n, N_TYPES).
 
-    The cell itself does not count; without neighbours, shares are 0.
+    The cell itself is excluded; a cell without neighbours has shares of 0.
     """
     a, b = KDTree(xy).query_pairs(NEIGHBOUR_RADIUS, output_type="ndarray").T
     near = sp.csr_matrix((np.ones(a.size), (a, b)), shape=(len(xy), len(xy)))
-    number = (near + near.T) @ is_type
-    return number / np.maximum(number.sum(axis=1, keepdims=True), 1)
+    neighbours = (near + near.T) @ is_type
+    return neighbours / np.maximum(neighbours.sum(axis=1, keepdims=True), 1)
 
 
 def _spots(xy: np.ndarray, width_um: float, height_um: float) -> tuple[np.ndarray, sp.csr_matrix]:
-    """Lay a grid of spots over cells.
+    """Lay a grid of spots over cells; drop spots without cells.
 
-    The result is the centres (m, 2) in µm of those that hold cells, and which cells each holds (m, n).
+    Return the centres (m, 2) in µm, and the membership (m, n) of cells in spots.
     """
     rise = SPOT_PITCH * np.sqrt(3) / 2
     centres = np.array(
@@ -203,5 +212,5 @@ def _spots(xy: np.ndarray, width_um: float, height_um: float) -> tuple[np.ndarra
 
 
 def _most_common(members: sp.csr_matrix, label: np.ndarray, n_labels: int) -> np.ndarray:
-    """Find the most common label of each spot's cells, the first one of ties."""
+    """Find the most common label of each spot's cells, the first one if tied."""
     return (members @ np.eye(n_labels)[label]).argmax(axis=1)

@@ -1,6 +1,6 @@
-"""Anatomy of the simulated tissue: regions by coordinates, and cells drawn by the regions' density.
+"""Anatomy of the simulated tissue: the region at every position, and positions of cells by regional density.
 
-`gest.data.sources.simulate` has the equations.
+The equations are in the docstring of `gest.data.sources.simulate`.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ DIVISION_OF_REGION = np.array([0] * N_LAYERS + [1] * N_NUCLEI + [2, 3])
 
 
 def regions(uv: np.ndarray, *, seed: int, donor: str, slice: float) -> np.ndarray:
-    """Find the region at each position, an index into `REGIONS`: (n,).
+    """Find the region at each position: (n,) indices into `REGIONS`.
 
-    Positions (n, 2) are fractions of the extent.
+    Positions `uv` (n, 2) are fractions of the extent.
     """
     rng, animal = random_stream(seed, "anatomy"), random_stream(seed, "donor", donor)
     u, v = uv.T
@@ -63,6 +63,6 @@ def draw_positions(n_cells: int, aspect: float, anatomy: dict, rng: np.random.Ge
 
 
 def random_stream(seed: int, *purpose: str) -> np.random.Generator:
-    """Make the random stream of a purpose, the same on every machine."""
+    """Make the random generator of a purpose; it is the same on every machine."""
     digest = hashlib.sha256("\0".join(purpose).encode()).digest()
     return np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])

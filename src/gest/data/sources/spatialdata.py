@@ -1,4 +1,4 @@
-"""Read the table of a SpatialData object: cells by genes, with the centroids of the shapes that its rows annotate."""
+"""Read the table of a SpatialData object: cells by genes, with the centroids of the cells' shapes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def read_table(path: str | Path) -> ad.AnnData:
-    """Read the one table of a SpatialData ``.zarr``.
+    """Read the only table of a SpatialData ``.zarr``.
 
-    Where the table has no ``obsm["spatial"]``, it gets the centroids of the shapes or labels that its rows annotate,
-    in the coordinate system "global", whose unit SpatialData does not state.
+    If the table has no ``obsm["spatial"]``, it gets the centroids of the shapes or labels that its rows annotate, in
+    the coordinate system "global". SpatialData does not state the unit of that system.
 
     Raises
     ------
@@ -35,26 +35,26 @@ def read_table(path: str | Path) -> ad.AnnData:
     if not Path(path).is_dir():
         raise UserError(f"{path}: folder not found (expected the .zarr of a SpatialData object)")
     try:
-        whole = spatialdata.read_zarr(path)
-    # A foreign folder can make the reader raise anything.
+        sdata = spatialdata.read_zarr(path)
+    # The reader may raise any exception for a folder that is not its own.
     except Exception as error:
         raise UserError(
             f"{path}: cannot be read as SpatialData ({first_line(error)}); write it again with SpatialData.write"
         ) from error
-    if len(whole.tables) != 1:
-        names = ", ".join(whole.tables) or "none"
+    if len(sdata.tables) != 1:
+        names = ", ".join(sdata.tables) or "none"
         raise UserError(
-            f"{path}: has {len(whole.tables)} tables ({names}; expected one); "
+            f"{path}: has {len(sdata.tables)} tables ({names}; expected one); "
             "write the one that counts cells as .h5ad: sdata.tables[NAME].write_h5ad(FILE)"
         )
-    (table,) = whole.tables.values()
+    (table,) = sdata.tables.values()
     if "spatial" not in table.obsm and "spatialdata_attrs" in table.uns:
-        table.obsm["spatial"] = _centroids(whole, table)
-    table.uns.pop("spatialdata_attrs", None)  # it refers to shapes that the table alone lacks
+        table.obsm["spatial"] = _centroids(sdata, table)
+    table.uns.pop("spatialdata_attrs", None)  # it refers to shapes, which are not returned
     return table
 
 
-def _centroids(whole: SpatialData, table: ad.AnnData) -> np.ndarray:
+def _centroids(sdata: SpatialData, table: ad.AnnData) -> np.ndarray:
     """Find the centroids (n, 2) of the rows' shapes, in the system "global"."""
     import spatialdata
 
@@ -62,7 +62,7 @@ def _centroids(whole: SpatialData, table: ad.AnnData) -> np.ndarray:
     regions, instances = table.obs[keys["region_key"]], table.obs[keys["instance_key"]]
     xy = np.full((table.n_obs, 2), np.nan)
     for region in regions.unique():
-        centroids = spatialdata.get_centroids(whole[region], coordinate_system="global").compute()
+        centroids = spatialdata.get_centroids(sdata[region], coordinate_system="global").compute()
         rows = (regions == region).to_numpy()
         xy[rows] = centroids[["x", "y"]].reindex(instances[rows]).to_numpy()
     return xy

@@ -1,4 +1,4 @@
-"""Read a Stereo-seq section: a GEM table of molecules, binned here, or an ``.h5ad`` that is binned already."""
+"""Read a Stereo-seq section: a GEM table of molecules, which is binned, or an ``.h5ad`` of bins."""
 
 import gzip
 import math
@@ -17,15 +17,15 @@ from gest.errors import UserError
 from gest.sections import validate
 
 SUFFIXES = (".gem.gz", ".gem", ".tsv.gz", ".tsv", ".h5ad")
-# Names of each column, in lower case; symbols before ids where a file has both.
+# Names that each column may have, in lower case. If a file has gene symbols and ids, symbols are used.
 ALIASES = {
     "gene": ("genename", "geneid", "gene", "gene_name", "gene_id", "genes"),
     "x": ("x",),
     "y": ("y",),
     "count": ("midcount", "midcounts", "umicount", "umicounts", "count", "counts"),
 }
-CHUNK = 1_000_000  # rows in memory at a time
-BITS = 21  # of a packed key, 63 in all, for each of bin column, bin row and gene
+CHUNK = 1_000_000  # rows of a GEM in memory at a time
+BITS = 21  # for each of bin column, bin row and gene, which are packed into one key of 63 bits
 
 
 def read(
@@ -33,19 +33,21 @@ def read(
 ) -> ad.AnnData:
     """Read one section as square bins.
 
-    Bin (i, j) has i = ⌊x / bin_size⌋ and j = ⌊y / bin_size⌋. A GEM is read in chunks, and memory grows with the bins'
-    counts, not with the table's rows. Of an ``.h5ad``, binned already, only the coordinates are scaled. Files give them
-    in DNBs, in bins or in µm, so neighbouring bins must come out bin_size · pitch_um apart (DNBs: 50 and 0.5, bins: 1
-    and 25, µm: 25 and 1).
+    A molecule at (x, y) belongs to bin (⌊x / bin_size⌋, ⌊y / bin_size⌋). A GEM is read in chunks, so that memory grows
+    with the nonzero counts of the bins, not with the rows of the table.
+
+    An ``.h5ad`` is already binned; only its coordinates are scaled. They may be in DNBs, bins or µm; for bins of 25 µm,
+    set `bin_size` and `pitch_um` to 50 and 0.5 (DNBs), 1 and 25 (bins) or 25 and 1 (µm). It is an error if the nearest
+    bins are not bin_size · pitch_um apart.
 
     Parameters
     ----------
     path
-        Folder in which one of ``{name}.gem.gz``, ``.gem``, ``.tsv.gz``, ``.tsv`` and ``.h5ad`` lies, or such a file.
-        A GEM is tab-separated, with lines of ``#`` before its header; `ALIASES` lists the names of its columns, in any
-        case, and others are ignored.
+        Folder with one of ``{name}.gem.gz``, ``.gem``, ``.tsv.gz``, ``.tsv`` and ``.h5ad``, or such a file.
+        A GEM is tab-separated; lines before its header begin with ``#``. `ALIASES` lists the accepted names of its
+        columns, in upper or lower case; other columns are ignored.
     name
-        The section.
+        Name of the section.
     donor
         The animal; by default the section's name.
     bin_size
@@ -56,14 +58,15 @@ def read(
     Returns
     -------
     AnnData
-        n bins by T genes as `gest.sections.validate` returns them; ``obsm["spatial"]`` (n, 2) are centres of bins in
-        µm for a GEM, whose bins are named ``{name}_{i}_{j}``, and the file's coordinates for an ``.h5ad``.
+        n bins by T genes as `gest.sections.validate` returns them. For a GEM, ``obsm["spatial"]`` (n, 2) holds the
+        centres of the bins in µm, and bin (i, j) is named ``{name}_{i}_{j}``. For an ``.h5ad``, ``obsm["spatial"]``
+        holds the file's coordinates in µm.
 
     Raises
     ------
     UserError
-        If there is no file or more than one, it cannot be read to its end, a column is missing, or coordinates or
-        counts are not numbers ≥ 0.
+        If there is no file or more than one, it cannot be read to its end, a column is missing, coordinates or counts
+        are not numbers ≥ 0, or bins of an ``.h5ad`` are not as far apart as `bin_size` says.
     """
     for key, value in (("bin_size", bin_size), ("pitch_um", pitch_um)):
         if not (math.isfinite(value) and value > 0):
@@ -97,11 +100,11 @@ def _find_file(path: Path, name: str) -> Path:
 
 
 def _read_h5ad(file: Path, name: str, donor: str | None, bin_size: int, pitch_um: float) -> ad.AnnData:
-    """Read a file that is binned already, and check the distance between its bins."""
+    """Read an ``.h5ad`` of bins, and check the distance between them."""
     section = anndata.read(file, name=name, microns_per_unit=pitch_um)
     section.obs["donor"] = donor or name
     xy, expected = section.obsm["spatial"], bin_size * pitch_um
-    # On a lattice the nearest two bins are exactly one side apart, even where the tissue has holes.
+    # The two nearest bins of a lattice are exactly one side apart, even if the tissue has holes.
     spacing = float(KDTree(xy).query(xy, k=2)[0][:, 1].min())
     if not math.isclose(spacing, expected, rel_tol=0.01):
         raise UserError(
@@ -115,14 +118,15 @@ def _read_h5ad(file: Path, name: str, donor: str | None, bin_size: int, pitch_um
 def _bin_molecules(file: Path, bin_size: int) -> tuple[sp.csr_matrix, np.ndarray, pd.Index]:
     """Bin a GEM.
 
-    The result is counts (n, T), bins (n, 2) as column and row, and the genes in alphabetical order.
+    Return counts (n, T), the column and row of each bin (n, 2), and the genes in alphabetical order.
     """
     genes: dict[str, int] = {}
-    # Sums of ever fewer and larger parts, each a sparse row over all packed keys: every count is added log n times.
+    # Partial sums, each a sparse row over all packed keys. A part is merged once another of similar size exists, so
+    # that every count is added at most O(log n) times.
     parts: list[sp.csr_array] = []
     for table in _read_chunks(file):
-        new = table["gene"].cat.categories
-        code = np.array([genes.setdefault(gene, len(genes)) for gene in new])[table["gene"].cat.codes]
+        categories = table["gene"].cat.categories
+        code = np.array([genes.setdefault(gene, len(genes)) for gene in categories])[table["gene"].cat.codes]
         i, j = (np.floor_divide(table[axis].to_numpy(), bin_size).astype(np.int64) for axis in "xy")
         if max(i.max(), j.max(), len(genes)) >= 1 << BITS:
             raise UserError(
@@ -130,14 +134,14 @@ def _bin_molecules(file: Path, bin_size: int) -> tuple[sp.csr_matrix, np.ndarray
                 f"(at most {1 << BITS} bins a side and as many genes); check the columns, or raise `bin_size`"
             )
         key = (i << 2 * BITS) | (j << BITS) | code
-        where = (np.zeros(key.size, dtype=np.int64), key)
-        parts.append(sp.coo_array((table["count"].to_numpy(), where), shape=(1, np.iinfo(np.int64).max)).tocsr())
+        position = (np.zeros(key.size, dtype=np.int64), key)
+        parts.append(sp.coo_array((table["count"].to_numpy(), position), shape=(1, np.iinfo(np.int64).max)).tocsr())
         while len(parts) > 1 and parts[-2].nnz < 2 * parts[-1].nnz:
             parts.append(parts.pop() + parts.pop())
     while len(parts) > 1:
         parts.append(parts.pop() + parts.pop())
     (total,) = parts
-    # Keys are sorted, so a bin starts where its part of the key changes; genes are put in order within it.
+    # Keys are sorted, so a new bin starts wherever the bin part of the key changes.
     bin_key = total.indices >> BITS
     start = np.flatnonzero(np.diff(bin_key, prepend=-1))
     bin_key = bin_key[start]
@@ -149,7 +153,7 @@ def _bin_molecules(file: Path, bin_size: int) -> tuple[sp.csr_matrix, np.ndarray
 
 
 def _read_chunks(file: Path) -> Iterator[pd.DataFrame]:
-    """Yield `CHUNK` checked rows at once.
+    """Yield tables of at most `CHUNK` checked rows.
 
     Their columns are gene (categorical), x, y (float64) and count (float32).
     """
@@ -166,7 +170,7 @@ def _read_chunks(file: Path) -> Iterator[pd.DataFrame]:
             skiprows=comments,
             usecols=list(columns),
             dtype={column: types[role] for column, role in columns.items()},
-            # A gene may be called NA.
+            # A gene may have the name NA.
             keep_default_na=False,
             quoting=3,
             chunksize=CHUNK,
@@ -197,7 +201,7 @@ def _read_chunks(file: Path) -> Iterator[pd.DataFrame]:
 
 
 def _columns(file: Path, header: list[str]) -> dict[str, str]:
-    """Map the file's names of the four columns to the keys of `ALIASES`."""
+    """Map the names of four columns of the file to the keys of `ALIASES`."""
     lower = {column.lower(): column for column in header}
     roles = {}
     for role, aliases in ALIASES.items():

@@ -1,4 +1,4 @@
-"""Read sections of the photothrombosis study (Han 2024, mouse Visium) from the one HDF5 that is public."""
+"""Read sections of the photothrombosis study (Han 2024, mouse Visium) from its public HDF5 file."""
 
 import logging
 import math
@@ -31,14 +31,14 @@ def read(
     infarct: str = "ICA",
     periinfarct: str = "PIA",
 ) -> ad.AnnData:
-    """Read one section; the rows of other sections stay on disk.
+    """Read one section; the rows of other sections are not read.
 
-    The file does not give the unit of its positions. They are scaled so that the median distance of a spot to its
-    nearest neighbour within the section is 100 µm, Visium's pitch; the factor is logged.
+    The file does not state the unit of its positions. They are scaled so that the median distance of a spot to its
+    nearest neighbour in the section is 100 µm, Visium's pitch; the factor is logged.
 
-    The paper splits the peri-infarct area; the file does not. Here its spots within `proximal_um` of the nearest spot
-    of the section's infarct core become PIA_P (proximal), and the others PIA_D (distal). This approximates the authors'
-    labels. A section without a core keeps the label PIA.
+    The paper splits the peri-infarct area (PIA); the file does not. Here, PIA spots within `proximal_um` of a spot of
+    the section's infarct core become PIA_P (proximal), and the others PIA_D (distal). This approximates the authors'
+    labels. In a section without a core, the label PIA is kept.
 
     Parameters
     ----------
@@ -46,27 +46,27 @@ def read(
         The HDF5: ``X`` (N, T) counts, ``Gene`` (T,), ``Barcode``, ``Batch`` and ``Celltype_coarse`` (N,), byte strings,
         and ``Pos`` (2, N).
     name
-        The section.
+        Name of the section.
     proximal_um
-        Largest distance of PIA_P to the core, in µm.
+        Largest distance of a PIA_P spot to the core, in µm.
     donor
         The animal; by default the section's name.
     batches
-        Sections to their values in ``Batch``, where these differ.
+        Maps sections to their values in ``Batch`` where these differ from the section's name.
     infarct, periinfarct
-        The file's labels of the core and of the area around it.
+        Labels in the file of the infarct core and of the area around it.
 
     Returns
     -------
     AnnData
-        n spots by T genes as `gest.sections.validate` returns them: ``obsm["spatial"]`` (n, 2) in µm, ``obs`` section,
-        donor, batch and region, gene symbols made unique.
+        n spots by T genes as `gest.sections.validate` returns them, with ``obsm["spatial"]`` (n, 2) in µm, ``obs``
+        columns section, donor, batch and region, and unique gene symbols.
 
     Raises
     ------
     UserError
-        If the file is missing or unreadable, a key or the batch is not in it, shapes disagree, barcodes repeat within
-        the section, or its spots share one position.
+        If the file is missing or unreadable, it lacks a key or the batch, shapes disagree, barcodes repeat within the
+        section, or the distance between its spots is undefined.
     """
     if not (math.isfinite(proximal_um) and proximal_um > 0):
         raise UserError(f"{path}: proximal_um is {proximal_um} (expected a finite number above 0); correct it")
@@ -97,7 +97,7 @@ def read(
 
 @dataclass(frozen=True, kw_only=True)
 class _Spots:
-    """The n spots of one batch, as they stand in the file."""
+    """The n spots of one batch, as stored in the file."""
 
     counts: np.ndarray
     """(n, T)"""
@@ -130,7 +130,7 @@ def _read_batch(path: Path, batch: str, name: str) -> _Spots:
             )
     except UserError:
         raise
-    # h5py raises OSError for what is no HDF5 or ends early, TypeError and ValueError for data of another type.
+    # h5py raises OSError if the file is truncated or not HDF5, TypeError and ValueError if data have another type.
     except (OSError, TypeError, ValueError) as error:
         raise UserError(
             f"{path}: cannot be read ({error}; expected an HDF5 of counts, positions and byte strings); "
@@ -157,7 +157,7 @@ def _check_shapes(file: h5py.File, path: str | Path) -> None:
 
 
 def _microns_per_unit(positions: np.ndarray, where: str) -> float:
-    """Give the factor that puts spots (n, 2) `PITCH_UM` apart from their neighbours."""
+    """Return the factor that makes neighbouring spots (n, 2) `PITCH_UM` apart."""
     spacing = 0.0
     if len(positions) > 1 and np.isfinite(positions).all():
         spacing = float(np.median(KDTree(positions).query(positions, k=2)[0][:, 1]))
@@ -175,7 +175,7 @@ def _split_periinfarct(
 ) -> pd.Categorical:
     """Split the peri-infarct area by distance to the core; return regions (n,).
 
-    Empty labels are missing.
+    Empty labels become missing values.
     """
     core, around = labels == infarct, labels == periinfarct
     regions = labels.astype(object)

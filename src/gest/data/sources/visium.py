@@ -1,4 +1,4 @@
-"""Read sections from Space Ranger's folders (10x Visium): per sample, a matrix of spots and their positions."""
+"""Read sections from Space Ranger's folders (10x Visium); a sample has a matrix of counts and a table of positions."""
 
 import warnings
 from pathlib import Path
@@ -14,46 +14,48 @@ H5, MTX = "filtered_feature_bc_matrix.h5", "filtered_feature_bc_matrix"
 POSITIONS = ("spatial/tissue_positions.csv", "spatial/tissue_positions_list.csv")
 COLUMNS = ["barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
 
-# Neighbours within a row are two columns, 100 µm, apart; rows of the hexagonal grid 50√3 µm (Visium, 6.5 mm slides).
+# Hexagonal grid of 6.5 mm slides: neighbours in a row are two columns (100 µm) apart, and rows are 50√3 µm apart.
 COLUMN_UM, ROW_UM = 50.0, 50.0 * np.sqrt(3)
 
 
 def read(path: str | Path, *, name: str, donor: str | None = None) -> ad.AnnData:
-    """Read the spots in tissue of one sample.
+    """Read the spots of one sample that are in tissue.
 
-    Their coordinates follow from the array's grid, not from pixels.
+    Coordinates are computed from array_row and array_col, not from pixels.
 
     Parameters
     ----------
     path
-        Folder in which the sample's folder `name` lies, or the sample's folder itself. A sample has
+        Folder that holds the sample's folder `name`, or the sample's folder itself. A sample has
         ``filtered_feature_bc_matrix.h5`` (or, failing that, the folder ``filtered_feature_bc_matrix`` with
         ``matrix.mtx.gz``, ``barcodes.tsv.gz``, ``features.tsv.gz``) and ``spatial/tissue_positions.csv`` (with a
         header) or ``spatial/tissue_positions_list.csv`` (Space Ranger 1, without).
     name
-        The section.
+        Name of the section.
     donor
         The animal or patient; by default the section's name.
 
     Returns
     -------
     AnnData
-        n spots by T genes as `gest.sections.validate` returns them: ``obsm["spatial"]`` (n, 2) in µm, ``obs`` section,
-        donor, array_row and array_col, gene symbols made unique, ``var["ensembl"]``. Features that are not genes are
-        left out.
+        n spots by T genes as `gest.sections.validate` returns them, with ``obsm["spatial"]`` (n, 2) in µm, ``obs``
+        columns section, donor, array_row and array_col, unique gene symbols, and ``var["ensembl"]``. Features that are
+        not genes are left out.
 
     Raises
     ------
     UserError
-        If a file is missing or unreadable, a position is missing or not a number, or no spot is in tissue.
+        If a file is missing or unreadable, a position is missing or not an integer, barcodes repeat, or no spot is in
+        tissue.
     """
     folder = _find_sample(Path(path), name)
     spots = _read_matrix(folder)
     positions = _read_positions(folder)
-    known = spots.obs_names.isin(positions.index)
-    if not known.all():
+    has_position = spots.obs_names.isin(positions.index)
+    if not has_position.all():
         raise UserError(
-            f"{folder}: {(~known).sum()} of {known.size} barcodes of the matrix (e.g. '{spots.obs_names[~known][0]}') "
+            f"{folder}: {(~has_position).sum()} of {has_position.size} barcodes of the matrix (e.g. "
+            f"'{spots.obs_names[~has_position][0]}') "
             f"have no position among the {len(positions)} of spatial/ (e.g. '{positions.index[0]}'); "
             "take both from the same sample's Space Ranger output"
         )
@@ -76,7 +78,7 @@ def read(path: str | Path, *, name: str, donor: str | None = None) -> ad.AnnData
 
 
 def _find_sample(path: Path, name: str) -> Path:
-    """Find the sample's folder, which holds a matrix."""
+    """Find the folder of the sample: the one that holds a matrix."""
     for folder in (path / name, path):
         if (folder / H5).is_file() or (folder / MTX).is_dir():
             return folder
@@ -87,7 +89,7 @@ def _find_sample(path: Path, name: str) -> Path:
 
 
 def _read_matrix(folder: Path) -> ad.AnnData:
-    """Read the matrix of gene expression, spots by genes, with unique symbols."""
+    """Read the counts, spots by genes, and make the gene symbols unique."""
     # Imported here, because importing scanpy is slow.
     import scanpy as sc
 
@@ -96,7 +98,7 @@ def _read_matrix(folder: Path) -> ad.AnnData:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Variable names are not unique")
             spots = sc.read_10x_h5(file) if file.suffix == ".h5" else sc.read_10x_mtx(file, make_unique=False)
-    # A foreign file can make the reader raise anything.
+    # The reader may raise any exception for a file that is not its own.
     except Exception as error:
         raise UserError(
             f"{file}: not a readable matrix of Space Ranger ({first_line(error)}); fetch the sample's files again"
@@ -106,7 +108,7 @@ def _read_matrix(folder: Path) -> ad.AnnData:
 
 
 def _read_positions(folder: Path) -> pd.DataFrame:
-    """Read in_tissue, array_row and array_col by barcode."""
+    """Read the columns in_tissue, array_row and array_col, indexed by barcode."""
     file = next((folder / name for name in POSITIONS if (folder / name).is_file()), None)
     if file is None:
         raise UserError(
@@ -115,7 +117,7 @@ def _read_positions(folder: Path) -> pd.DataFrame:
         )
     try:
         table = pd.read_csv(file, header=None, dtype=str)
-    # pandas raises it for an empty file, for rows of different lengths and for bytes that are not text.
+    # pandas raises ValueError for an empty file, for rows of different lengths and for bytes that are not text.
     except ValueError as error:
         raise UserError(
             f"{file}: not a table of positions ({str(error).strip()}); fetch Space Ranger's file again"

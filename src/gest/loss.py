@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_TINY = 1e-30  # below this share of the largest probability, the sum over a group would lose digits in float32
+_TINY = 1e-30  # float32 loses digits in a group's sum below this share of the largest probability
 
 
 def level_losses(logits: Tensor, targets: Tensor, levels: Tensor) -> Tensor:
-    """Compute the cross-entropy at each level, the meta cells themselves first.
+    """Compute the cross-entropy at each level; level 0 is the meta cells themselves.
 
     Parameters
     ----------
@@ -23,36 +23,36 @@ def level_losses(logits: Tensor, targets: Tensor, levels: Tensor) -> Tensor:
 
     Returns
     -------
-    (4,) mean negative log-likelihoods L_0..L_3, computed so that no probability underflows.
+    (4,) mean negative log-likelihoods L_0..L_3, also accurate where a probability would underflow.
     """
     logits, targets = logits.flatten(0, -2), targets.flatten()
     top = logits.detach().amax(-1, keepdim=True)
-    odds = (logits - top).exp_()  # (n, K), the numerators of Eq. 8, scaled
-    true_groups = []
+    numerators = (logits - top).exp_()  # (n, K), those of Eq. 8, scaled by exp(-top)
+    true_group_sums = []
     for labels in levels:
         with torch.autocast(logits.device.type, enabled=False):  # sums of probabilities need all digits
-            groups = odds @ functional.one_hot(labels).to(odds.dtype)  # Eq. 9, (n, K_j)
-        true_groups.append(groups.gather(-1, labels[targets][:, None]))
-    own = torch.cat(true_groups, -1)  # (n, 3), of the target's own group at each level
-    total = odds.sum(-1, keepdim=True)
+            group_sums = numerators @ functional.one_hot(labels).to(numerators.dtype)  # Eq. 9, (n, K_j)
+        true_group_sums.append(group_sums.gather(-1, labels[targets][:, None]))
+    true_sums = torch.cat(true_group_sums, -1)  # (n, 3), of each target's group at each level
+    total = numerators.sum(-1, keepdim=True)
     cell_losses = total.log() + top - logits.gather(-1, targets[:, None])
-    unlikely = own.detach().amin(-1) < _TINY
+    unlikely = true_sums.detach().amin(-1) < _TINY
     if not unlikely.any():
-        group_losses = (total / own).log()
+        group_losses = (total / true_sums).log()
     else:
-        likely_losses = (total[~unlikely] / own[~unlikely]).log()
+        likely_losses = (total[~unlikely] / true_sums[~unlikely]).log()
         unlikely_losses = _log_space_losses(logits[unlikely], targets[unlikely], levels)
         group_losses = torch.cat((likely_losses, unlikely_losses))
     return torch.cat((cell_losses.mean(0), group_losses.mean(0)))
 
 
 def _log_space_losses(logits: Tensor, targets: Tensor, levels: Tensor) -> Tensor:
-    """Compute losses (n, 3) of unlikely groups: the sums of Eq. 9 in log space."""
-    groups = []
+    """Compute the losses (n, 3) of unlikely groups, with Eq. 9 in log space."""
+    log_sums = []
     for labels in levels:
         is_other = labels != labels[targets][:, None]  # (n, K)
-        groups.append(logits.masked_fill(is_other, float("-inf")).logsumexp(-1))
-    return logits.logsumexp(-1)[:, None] - torch.stack(groups, -1)
+        log_sums.append(logits.masked_fill(is_other, float("-inf")).logsumexp(-1))
+    return logits.logsumexp(-1)[:, None] - torch.stack(log_sums, -1)
 
 
 def hierarchical_loss(
@@ -77,7 +77,8 @@ def hierarchical_loss(
 
     Examples
     --------
-    Four meta cells in two clusters, the same at all levels; a uniform prediction costs log 4 and log 2:
+    Four meta cells form the same two clusters at all levels. The loss of a uniform prediction is log 4 for the meta
+    cell and log 2 for its cluster:
 
     >>> levels = torch.tensor([[0, 0, 1, 1]] * 3)
     >>> loss = hierarchical_loss(torch.zeros(1, 4), torch.tensor([2]), levels, weights=(1, 0, 0, 0))

@@ -1,9 +1,11 @@
 """Metrics of predicted expression (section 4.1) and of labels.
 
-The paper states neither the scale of its RMSE nor that of its Spearman correlation. Its errors are near sqrt(2) where
-there is almost no correlation, which is what sqrt(2 (1 - r)) between z-scored signals gives. So `rmse_z` is compared
-with the paper (Tables 3, 4, A.1, A.4), and `rmse_log` is reported in addition. Functions of expression take truth and
-prediction as dense (m cells, T genes) arrays on the log-normalised scale; `ami` and `macro_f1` take labels.
+The paper does not state the scale on which it computes RMSE and Spearman correlation. Where it reports almost no
+correlation, its RMSE is near sqrt(2). Between z-scored signals of correlation r, the RMSE is sqrt(2 (1 - r)), which is
+sqrt(2) at r = 0. So `rmse_z` is compared with the paper (Tables 3, 4, A.1, A.4); `rmse_log` is reported in addition.
+
+The metrics of expression take truth and prediction as dense (m cells, T genes) arrays on the log-normalised scale;
+`ami` and `macro_f1` take labels.
 """
 
 from typing import NamedTuple
@@ -14,12 +16,12 @@ from scipy.stats import rankdata
 
 from gest.errors import UserError
 
-# A range below this share of the largest magnitude is accumulated float32 rounding (1.2e-7 each), not variation.
+# Values whose range is below this share of the largest magnitude differ only by accumulated float32 rounding.
 CONSTANT_RTOL = 1e-5
 
 
 class Score(NamedTuple):
-    """One metric over one set of unseen cells.
+    """The value of one metric over one set of unseen cells.
 
     Attributes
     ----------
@@ -28,9 +30,9 @@ class Score(NamedTuple):
     n
         Number of genes (`rmse_z`), cells (`spearman`, `spearman_z`) or entries (`rmse_log`) scored.
     constant_predictions
-        How many of those n have a constant prediction, which counts as correlation 0.
+        Number of those n genes or cells whose prediction is constant; it counts as correlation 0.
     constant_truth
-        Number of genes or cells left out because their truth is constant and has no correlation.
+        Number of genes or cells left out because their truth is constant, so that no correlation is defined.
     """
 
     value: float
@@ -40,7 +42,7 @@ class Score(NamedTuple):
 
 
 class GeneErrors(NamedTuple):
-    """Errors per gene.
+    """The error of each gene.
 
     Attributes
     ----------
@@ -55,7 +57,7 @@ class GeneErrors(NamedTuple):
 
 
 def gene_errors(truth: ArrayLike, prediction: ArrayLike) -> GeneErrors:
-    """Compute the RMSE of each gene, truth and prediction z-scored over the cells.
+    """Compute the RMSE of each gene between z-scores over the cells.
 
     Parameters
     ----------
@@ -86,10 +88,11 @@ def gene_errors(truth: ArrayLike, prediction: ArrayLike) -> GeneErrors:
 
 
 def rmse_z(truth: ArrayLike, prediction: ArrayLike) -> Score:
-    """Compute the RMSE over all cells and genes, z-scored per gene over the cells.
+    """Compute the RMSE over all cells and genes of z-scores per gene.
 
-    Each gene contributes 2 (1 - r) to the mean square, so an uninformed prediction scores sqrt(2). A prediction that is
-    constant over the cells counts as r = 0; genes constant in truth are left out. Both are counted.
+    Each gene contributes 2 (1 - r) to the mean square, so an uninformed prediction scores sqrt(2). A gene whose
+    prediction is constant over the cells counts as r = 0; a gene whose truth is constant is left out. The score counts
+    both kinds.
 
     Parameters
     ----------
@@ -153,7 +156,8 @@ def spearman(truth: ArrayLike, prediction: ArrayLike) -> Score:
     """Compute the Spearman correlation over genes, averaged over cells.
 
     Ties get average ranks. A cell whose prediction is constant over the genes counts as 0; a cell whose truth is
-    constant is left out. Both are counted. The mean profile alone scores high: genes differ more than cells do.
+    constant is left out. The score counts both kinds. Predicting the mean profile for every cell already scores high,
+    because genes differ more than cells do.
 
     Parameters
     ----------
@@ -179,9 +183,9 @@ def spearman(truth: ArrayLike, prediction: ArrayLike) -> Score:
 
 
 def spearman_z(truth: ArrayLike, prediction: ArrayLike) -> Score:
-    """Compute `spearman` of z-scores per gene, without the mean profile of all cells.
+    """Compute `spearman` of z-scores per gene, which removes the mean profile.
 
-    Genes constant in truth are left out; a gene whose prediction is constant over cells has z-score 0 in every cell.
+    A gene whose truth is constant is left out; a gene whose prediction is constant has z-score 0 in every cell.
 
     Parameters
     ----------
@@ -210,12 +214,12 @@ def spearman_z(truth: ArrayLike, prediction: ArrayLike) -> Score:
 
 
 def _mean_spearman(truth: NDArray[np.float64], prediction: NDArray[np.float64]) -> Score:
-    """Average the Spearman correlation over the rows of two (m, T) arrays."""
+    """Compute the mean Spearman correlation over the rows of two (m, T) arrays."""
     if truth.size == 0:
         return Score(value=float("nan"), n=0, constant_truth=len(truth))
     flat_truth, flat_prediction = _constant(truth), _constant(prediction)
     r, _, _ = _pearson(rankdata(truth, axis=1), rankdata(prediction, axis=1))
-    # Ranks turn rounding noise into full-size variation, so constant rows are found by their values.
+    # Constant rows are found by their values: ranks would turn rounding noise into variation.
     kept = np.where(flat_prediction, 0.0, r)[~flat_truth]
     return Score(
         value=float(kept.mean()) if len(kept) else float("nan"),
@@ -228,7 +232,10 @@ def _mean_spearman(truth: NDArray[np.float64], prediction: NDArray[np.float64]) 
 def _pearson(
     a: NDArray[np.float64], b: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Correlate each row of a and b (0 if either is constant); mark constant rows."""
+    """Correlate the rows of a with those of b; mark the constant rows of each.
+
+    The correlation is 0 if either row is constant.
+    """
     r = np.clip((_z_scores(a) * _z_scores(b)).sum(axis=1) / max(a.shape[1], 1), -1.0, 1.0)
     return r, _constant(a), _constant(b)
 
@@ -243,14 +250,14 @@ def _z_scores(a: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _constant(a: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Mark the rows whose range is no more than rounding."""
+    """Mark the rows that are constant up to rounding."""
     if a.shape[1] == 0:
         return np.ones(len(a), dtype=bool)
     return np.ptp(a, axis=1) <= CONSTANT_RTOL * np.abs(a).max(axis=1)
 
 
 def _pair(truth: ArrayLike, prediction: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return both arrays in float64; raise UserError if they do not match."""
+    """Return both arrays in float64; raise UserError if shapes or values are invalid."""
     truth, prediction = np.asarray(truth, dtype=np.float64), np.asarray(prediction, dtype=np.float64)
     if truth.ndim != 2 or truth.shape != prediction.shape:
         raise UserError(
@@ -264,7 +271,7 @@ def _pair(truth: ArrayLike, prediction: ArrayLike) -> tuple[NDArray[np.float64],
 def ami(truth: np.ndarray, labels: np.ndarray) -> float:
     """Compute the adjusted mutual information of two labellings (n,).
 
-    It is 1 if they are equal up to names, and about 0 by chance.
+    It is 1 if the labellings are equal up to the names of the labels, and about 0 by chance.
 
     Examples
     --------
@@ -277,7 +284,7 @@ def ami(truth: np.ndarray, labels: np.ndarray) -> float:
 
 
 def macro_f1(truth: np.ndarray, labels: np.ndarray) -> float:
-    """Compute the F1 score of labels (n,), averaged over the labels in the truth.
+    """Compute the F1 score of labels (n,), averaged over the labels of the truth.
 
     A label that is never predicted scores 0.
 

@@ -1,10 +1,10 @@
-"""The spatial context-aware decoder (section 3.3), and its model directory.
+"""The spatial context-aware decoder (section 3.3), and its directory on disk.
 
 `GeST` runs cell tokens and position tokens through its blocks as two streams (Eq. 6). Training runs whole windows
-(`encode`); prediction and niche embedding run targets that see all cells of their window (`context`); annotation runs
-whole niches (`niche`). `GeST.save` and `read_model` write and read a model directory.
+(`encode`); annotation runs whole niches (`niche`); prediction and niche embedding run only targets that see all cells
+(`context`). `GeST.save` writes a model directory, and `read_model` reads it.
 
-Shapes: B windows, N cells of a window, L = N − 1, U targets, K meta cells, T genes, D width.
+Shapes: B windows, N cells in a window, L = N − 1, U targets, K meta cells, T genes, D width.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ MARKER = "config.json"
 
 
 class Block(nn.Module):
-    """One pre-norm transformer layer; the caller attends between `split` and `join`."""
+    """One pre-norm transformer layer.
+
+    The caller computes the attention between `split` and `join`.
+    """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -59,7 +62,7 @@ class Block(nn.Module):
 
 
 class GeST(nn.Module):
-    """The model: a decoder over the cells of a window, with its vocabulary.
+    """A decoder over the cells of a window, with its vocabulary of meta cells.
 
     Parameters
     ----------
@@ -93,7 +96,7 @@ class GeST(nn.Module):
         bins = torch.arange(shape.position_bins + 1)
         halves = position.encode(torch.stack((bins, bins), -1), D).unflatten(-1, (2, D // 2))
         if not shape.spatial:
-            halves = torch.ones_like(halves)  # Table A.4: all positions look the same
+            halves = torch.ones_like(halves)  # the ablation of Table A.4: all positions look the same
         self.register_buffer("encodings", halves.transpose(0, 1).contiguous(), persistent=False)  # (2, bins, D/2)
         self.embed = nn.Linear(T, D)
         self.dropout = nn.Dropout(shape.dropout)
@@ -105,7 +108,7 @@ class GeST(nn.Module):
 
     @torch.no_grad()
     def _initialise(self) -> None:
-        """Start with profiles embedded and decoded along their principal components."""
+        """Initialise the embedding and the decoder along the principal components."""
         pca = torch.tensor(self.vocabulary.components[: self.config.model.width])  # (p, T)
         centred = self.codebook - torch.tensor(self.vocabulary.mean)
         spread = (centred @ pca.T).std(0, correction=0).clamp_min(1e-6)
@@ -134,17 +137,17 @@ class GeST(nn.Module):
     def cell_tokens(self, tokens: Tensor, bins: Tensor) -> Tensor:
         """Embed cells, gs(x) = g(x) + s(x): (B, n, D).
 
-        `tokens` are (B, n), or expression (B, n, T); `bins` are (B, n, 2).
+        `tokens` are (B, n), or expression (B, n, T) without quantisation; `bins` are (B, n, 2).
         """
         if not self.quantised:
             return self.embed(tokens) + self.position_tokens(bins)
-        rows = self.embed(self.codebook)  # only K different inputs: embed those, then gather
+        rows = self.embed(self.codebook)  # there are only K different inputs: embed each once, then look them up
         return functional.embedding(tokens, rows) + self.position_tokens(bins)
 
     def output(self, h: Tensor) -> Tensor:
-        """Predict a target from its token (..., D).
+        """Predict cells from the output tokens (..., D) of targets.
 
-        The output is logits (..., K) or, without quantisation, expression (..., T).
+        The result is logits (..., K) or, without quantisation, expression (..., T).
         """
         return self.logits(h) if self.quantised else self.decode(self.hidden(self.norm(h)))
 
@@ -154,14 +157,14 @@ class GeST(nn.Module):
         z = ŷ Wᵀ with ŷ = V h' + b is computed as z = h' (W V)ᵀ + W b.
         """
         last = self.hidden(self.norm(h))
-        with torch.autocast(h.device.type, enabled=False):  # bfloat16 rounds a logit of 100 by up to a quarter
+        with torch.autocast(h.device.type, enabled=False):  # bfloat16 would round a logit of 100 by up to 0.25
             folded = self.codebook @ self.decode.weight  # (K, D)
             return functional.linear(last.to(folded.dtype), folded, self.codebook @ self.decode.bias)  # Eq. 7
 
     def encode(self, tokens: Tensor, bins: Tensor) -> Tensor:
         """Run whole windows: tokens (B, N), bins (B, N, 2) -> targets (B, N − 1, D).
 
-        Here and below, tokens are expression (B, N, T) without quantisation.
+        Here and in the methods below, `tokens` are expression (B, N, T) without quantisation.
         """
         return self._streams(tokens[:, :-1], bins[:, :-1], bins[:, 1:])
 
@@ -173,20 +176,20 @@ class GeST(nn.Module):
         tokens, bins
             (B, N) and (B, N, 2): the target cell first, then its neighbours in serial order, padded at the end.
         lengths
-            (B,) how many cells are real.
+            (B,) how many cells are not padding.
 
         Returns
         -------
-        (B, N, D) outputs after the last norm. Output i belongs to cell i + 1 of the sequence, which sees the cells
-        before it. The target's position token comes last, so its output, at length − 1, sees all cells. Outputs from
-        `lengths` on are padding.
+        (B, N, D) outputs after the last norm. Output i belongs to cell i + 1 of the sequence and sees the cells before
+        it. The position token of the target cell comes last: its output, at index length − 1, sees all cells. Outputs
+        at and after index length are padding.
         """
         target_bins = bins.roll(-1, dims=1)
         target_bins[torch.arange(len(bins), device=bins.device), lengths - 1] = bins[:, 0]
         return self.norm(self._streams(tokens, bins, target_bins))
 
     def _streams(self, tokens: Tensor, bins: Tensor, target_bins: Tensor) -> Tensor:
-        """Run L cells, and L targets of which the i-th sees cells 1..i: (B, L, D)."""
+        """Run L cells and L targets, where target i sees cells 1..i: targets (B, L, D)."""
         x = self.dropout(self.cell_tokens(tokens, bins))  # the two streams of Eq. 6
         y = self.dropout(self.position_tokens(target_bins))
         for block in self.blocks:
@@ -199,24 +202,24 @@ class GeST(nn.Module):
     def forward(self, tokens: Tensor, bins: Tensor) -> Tensor:
         """Predict each cell from those before it: `output` (B, N − 1, K or T).
 
-        Output i is the prediction of cell i + 1 of the sequence. Padding goes to the end of a sequence, where no other
-        token sees it.
+        Output i is the prediction of cell i + 1 of the sequence. Padding must be at the end of a sequence, where no
+        other token sees it.
         """
         return self.output(self.encode(tokens, bins))
 
     def predict(self, tokens: Tensor, bins: Tensor, n_seen: Tensor, target_bins: Tensor) -> Tensor:
-        """Predict targets from all seen cells of their window, in parallel (A.2)."""
+        """Predict targets in parallel, each from all seen cells of its window (A.2)."""
         return self.output(self.context(tokens, bins, n_seen, target_bins))
 
     def context(self, tokens: Tensor, bins: Tensor, n_seen: Tensor, target_bins: Tensor) -> Tensor:
-        """Run targets that see all cells of their window, and no other target.
+        """Run targets, each of which sees all seen cells but no other target.
 
         Parameters
         ----------
         tokens, bins
             (B, L) and (B, L, 2) of the seen cells in their serial order, padded at the end.
         n_seen
-            (B,) how many of them are real; at least one.
+            (B,) how many of them are not padding; at least one.
         target_bins
             (B, U, 2) of the targets.
 
@@ -233,7 +236,9 @@ class GeST(nn.Module):
         return y
 
     def save(self, model_dir: str | os.PathLike) -> None:
-        """Save weights, configuration, vocabulary, metrics and git commit in a directory.
+        """Write the model directory: weights, configuration, vocabulary and metrics.
+
+        The metrics include the number of parameters and the git commit.
 
         Raises
         ------
@@ -252,7 +257,7 @@ class GeST(nn.Module):
 
 
 def read_model(folder: Path) -> GeST:
-    """Read a model directory: a model on the CPU, in evaluation mode.
+    """Read a model directory onto the CPU, in evaluation mode.
 
     Raises
     ------

@@ -16,7 +16,7 @@ def encode(bins: Tensor, dim: int) -> Tensor:
 
     Returns
     -------
-    (..., dim), in torch's default precision; in double precision if `bins` is double.
+    (..., dim), in double precision if `bins` is double, otherwise in torch's default precision.
 
     Examples
     --------

@@ -15,8 +15,8 @@ from matplotlib.path import Path
 from gest.errors import UserError
 from gest.sections import read_coordinates
 
-_BORDER_UM = 1e-6  # how far outside an edge a cell still counts as on the border
-_MAX_SHOWN = 20  # values of a column that an error lists
+_BORDER_UM = 1e-6  # a cell at most this far outside an edge counts as on the border
+_MAX_SHOWN = 20  # an error lists at most this many values of a column
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Polygon:
 
 @dataclass(frozen=True)
 class Label:
-    """The cells whose `obs` column has a value; numbers are also compared as text.
+    """The cells with a certain value in an `obs` column; numbers are compared as text.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def cells_of(adata: AnnData, roi: ROI) -> np.ndarray:
 
 
 def in_polygon(points: np.ndarray, vertices: np.ndarray | Sequence[Sequence[float]], *, border: float) -> np.ndarray:
-    """Mark the points in a polygon; points on its border are in it.
+    """Mark the points in a polygon or on its border.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def in_polygon(points: np.ndarray, vertices: np.ndarray | Sequence[Sequence[floa
     vertices
         (v, 2) in the units of the points, in either direction around the polygon.
     border
-        Points at most this far outside an edge are also in the polygon; covers rounding.
+        Points at most this far outside an edge are also marked, to allow for rounding.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Windows of a section: their cells, order (Eq. 5) and position bins (A.3).
 
-`Grid` finds the cells of a window, `serialize` orders them, and `position_bins` maps their positions to integers. All
-coordinates are in µm. A window is a closed square: cells on its border belong to it.
+`Grid` finds the cells of a window, `serialize` draws their order, and `position_bins` maps their coordinates to
+integers. All coordinates are in µm. A window is a closed square: cells on its border belong to it.
 """
 
 from collections.abc import Sequence
@@ -14,22 +14,22 @@ if TYPE_CHECKING:  # this module must work with NumPy alone
 
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float64)
 """The four vertices of the unit square."""
-_LENGTH_MULTIPLE = 32  # padded lengths are multiples of it: CPU kernels keep a plan in memory for every new shape
+_LENGTH_MULTIPLE = 32  # of padded lengths: CPU kernels keep a plan in memory for every new shape
 
 
 class Tokens(NamedTuple):
-    """A section as the model sees it."""
+    """The input of the model from one section of n cells."""
 
     xy: np.ndarray
     """(n, 2) µm."""
     tokens: np.ndarray
     """(n,) the meta cell of every cell."""
     expression: "csr_matrix | None" = None
-    """(n, T) the input of a model without quantisation, in place of the meta cells; it may be memory-mapped."""
+    """(n, T) expression, the input of a model without quantisation; it may be memory-mapped."""
 
 
 class Grid:
-    """An index of points by square tiles, to find the cells of a window quickly.
+    """An index of cells by square tiles, which finds the cells of a window quickly.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Grid:
         near = np.concatenate(rows)
         xy = self.xy[near]
         inside = (xy >= low) & (xy <= high)
-        return np.sort(near[inside[:, 0] & inside[:, 1]])  # `all` over two columns takes twice as long
+        return np.sort(near[inside[:, 0] & inside[:, 1]])  # twice as fast as `all` over two columns
 
 
 def serialize(
@@ -82,8 +82,8 @@ def serialize(
 ) -> np.ndarray:
     """Draw an order of a window's cells, weighted by distance from a corner (Eq. 5).
 
-    Eq. 5 draws cell by cell without replacement. The Gumbel trick draws the whole order at once, from the same
-    distribution: sort by log weight + Gumbel noise.
+    Eq. 5 draws cell by cell without replacement. Here the Gumbel trick draws the whole order at once, from the same
+    distribution: cells are sorted by log weight + Gumbel noise.
 
     Parameters
     ----------
@@ -94,13 +94,13 @@ def serialize(
     order
         `ordinal` (Eq. 5) or `random` (all orders equally likely: the ablation of Table 4).
     sharpness
-        Exponent on the weights; 1 is Eq. 5, a larger one comes closer to a path from the far corner to the near one.
+        Exponent on the weights; 1 is Eq. 5. The larger it is, the closer the order is to farthest cell first.
     rng
         Source of the randomness.
 
     Returns
     -------
-    (n,) a permutation: `xy[result]` is the sequence. Cells exactly on the corner (weight zero) come last.
+    (n,) a permutation: `xy[result]` is the sequence. Cells exactly on the corner have weight zero and come last.
 
     Examples
     --------
@@ -124,16 +124,16 @@ def serialize(
 def position_bins(xy: np.ndarray, origin: np.ndarray, *, window: float, n_bins: int = 200) -> np.ndarray:
     """Map coordinates to integer bins (A.3).
 
-    The training window around `origin` is stretched over 0..n_bins.
+    Linearly, the training window around `origin` becomes 0..n_bins.
 
     Parameters
     ----------
     xy
         (..., 2) µm.
     origin
-        (2,) µm, the centre of the window; it falls on n_bins / 2.
+        (2,) µm, the centre of the window; its bin is n_bins / 2.
     window
-        Side of the *training* window, µm, even for a smaller window: the scale belongs to the model.
+        Side of the *training* window, µm. It sets the model's scale, also where a smaller window is used.
 
     Returns
     -------
@@ -159,6 +159,6 @@ def stack(rows: Sequence[np.ndarray]) -> np.ndarray:
     n = -(-longest // _LENGTH_MULTIPLE) * _LENGTH_MULTIPLE
     dtype = np.float32 if rows[0].dtype.kind == "f" else np.int64
     stacked = np.zeros((len(rows), n, *rows[0].shape[1:]), dtype=dtype)
-    for target, row in zip(stacked, rows, strict=True):
-        target[: len(row)] = row
+    for padded, row in zip(stacked, rows, strict=True):
+        padded[: len(row)] = row
     return stacked

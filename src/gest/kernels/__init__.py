@@ -1,4 +1,4 @@
-"""Fast paths of `gest.attention`, one file per device.
+"""Compiled kernels for `gest.attention`, one file per device.
 
-`gest.attention` holds the readable reference and chooses the path.
+`gest.attention` chooses between them and its implementation in PyTorch.
 """

@@ -1,17 +1,19 @@
 """Attention on a CPU: every query attends to the first n cells and to its own key.
 
-This covers Eq. 6 (cell i sees cells 1..i − 1 and itself, target i cells 1..i and itself) and prediction, where a target
-sees all seen cells of its window and itself. PyTorch's fused kernel has no such mask, and heads as narrow as the
-model's (12) leave its matrix products idle. Here four queries at a time go along blocks of keys that stay in a fast
-cache, and all sums run along the keys, which fills vector registers for any head width. The softmax is updated from
-block to block (Milakov & Gimelshein 2018, arXiv:1805.02867), starting with the own key.
+This covers Eq. 6 (cell i sees cells 1..i − 1 and itself, target i sees cells 1..i and itself) and prediction, where a
+target sees all seen cells of its window and itself. PyTorch's fused kernel has no such mask, and its matrix products
+are inefficient for heads as narrow as the model's (12).
 
-Every pair of window and head is computed by one thread in a fixed order, so the number of threads changes no bit. All
-compiled functions are in this one file, the only one whose modification time Numba's cache checks.
+Here four queries at a time are compared with blocks of keys that stay in a fast cache. The innermost loops run over the
+keys, so they fill vector registers for any head width. The softmax starts with the query's own key and is updated from
+block to block (Milakov & Gimelshein 2018, arXiv:1805.02867).
 
-Shapes: B windows, H heads, L cells, U queries, d head width; D, and the number of rows of queries, are d and U rounded
-up to a multiple of 4. Tables of keys, and of the scores of four queries, are flat: one row of BLOCK numbers after the
-other. With a known distance between rows the compiler need not check whether they overlap.
+One thread computes each pair of window and head, in a fixed order, so the number of threads changes no bit. All
+compiled functions are in this file because Numba's cache checks the modification time of this file alone.
+
+Shapes: B windows, H heads, L cells, U queries, d head width. D and `rows` are d and U, rounded up to a multiple of 4.
+A table of keys, or of the scores of four queries, is a flat array of rows of BLOCK numbers. The constant distance
+between rows spares the compiler a check whether they overlap.
 """
 
 import functools
@@ -26,32 +28,32 @@ from numba import float32, int32
 from numba.extending import intrinsic
 from torch import Tensor
 
-BLOCK = 256  # keys
+BLOCK = 256  # keys per block
 LANES = 16  # numbers in a vector register, and in a cache line
-FAST = {"reassoc", "nsz", "contract", "arcp"}  # reorders arithmetic, but respects NaN and infinity
+FAST = {"reassoc", "nsz", "contract", "arcp"}  # may reorder arithmetic, but respects NaN and infinity
 compiled = functools.partial(numba.njit, fastmath=FAST, error_model="numpy")
-# Inlined by force: a call could lead to another copy of the function while the kernels are compiled than once they are
-# loaded from the cache of Numba, and the two copies round differently.
+# Inlined by force: otherwise the process that compiles a kernel may call another copy of a function than later
+# processes, which load the kernel from Numba's cache, and the two copies round differently.
 inlined = functools.partial(compiled, forceinline=True)
 
 
 @intrinsic
 def bits_of(_context, _x):  # noqa: ANN001, ANN201
     """Read a float's bits as an integer."""
-    return int32(float32), lambda _context, builder, _signature, given: builder.bitcast(given[0], ir.IntType(32))
+    return int32(float32), lambda _context, builder, _signature, values: builder.bitcast(values[0], ir.IntType(32))
 
 
 @intrinsic
 def of_bits(_context, _x):  # noqa: ANN001, ANN201
     """Read an integer's bits as a float."""
-    return float32(int32), lambda _context, builder, _signature, given: builder.bitcast(given[0], ir.FloatType())
+    return float32(int32), lambda _context, builder, _signature, values: builder.bitcast(values[0], ir.FloatType())
 
 
 @inlined
 def exp(x: float) -> float:
-    """Compute e^x for x ≤ 0 to 1e-7, as 2^t e^r by Cephes' polynomial.
+    """Compute e^x for x ≤ 0 to 1e-7, as 2^t e^r with the polynomial of Cephes.
 
-    Below −87 it returns e^−87, which is negligible.
+    For x below −87 the result is e^−87, which is negligible.
     """
     x = float32(-87) if x < float32(-87) else x
     t = np.floor(x * float32(1.44269504) + float32(0.5))
@@ -68,9 +70,9 @@ def exp(x: float) -> float:
 
 @inlined
 def in_order(bits: int) -> int:
-    """Map the bits of floats to integers of the same order; inverse to itself.
+    """Map the bits of a float to an integer that sorts as the float does.
 
-    The maximum of integers vectorises.
+    The map is its own inverse. It is used because a maximum of integers vectorises.
     """
     return int32(bits ^ int32(int32(bits >> int32(31)) & int32(0x7FFFFFFF)))
 
@@ -80,14 +82,14 @@ def largest(x: np.ndarray, n: int, least: float) -> float:
     """Return the maximum of x[:n] and `least`."""
     top = in_order(bits_of(least))
     for j in range(n):
-        of = in_order(bits_of(x[j]))
-        top = of if of > top else top
+        value = in_order(bits_of(x[j]))
+        top = value if value > top else top
     return of_bits(in_order(top))
 
 
 @inlined
 def exponentials(x: np.ndarray, n: int, top: float) -> float:
-    """Replace x[:n] by exp(x − top) and return the sum."""
+    """Replace x[:n] by exp(x[:n] − top) and return the sum."""
     total = float32(0)
     for j in range(n):
         x[j] = exp(x[j] - top)
@@ -97,7 +99,7 @@ def exponentials(x: np.ndarray, n: int, top: float) -> float:
 
 @inlined
 def score_gradients(p: np.ndarray, dp: np.ndarray, n: int, lse: float, delta: float) -> None:
-    """Turn scores p[:n] into probabilities, and gradients dp[:n] into the scores'."""
+    """Replace scores p[:n] by probabilities, and dp[:n] by the gradients of scores."""
     for j in range(n):
         p[j] = exp(p[j] - lse)
         dp[j] = p[j] * (dp[j] - delta)
@@ -179,7 +181,7 @@ def add_spread(p: np.ndarray, a: np.ndarray, i: int, out: np.ndarray, n: int) ->
 def table(rows: int) -> np.ndarray:
     """Allocate a table of zeros that starts at a cache line.
 
-    A vector register across two lines costs twice as much.
+    Loading a vector register across two cache lines takes twice as long.
     """
     memory = np.zeros(rows * BLOCK + LANES, np.float32)
     start = (-np.int64(memory.ctypes.data) % (4 * LANES)) // 4
@@ -194,7 +196,7 @@ def row(x: np.ndarray, g: int) -> np.ndarray:
 
 @inlined
 def turn(x: np.ndarray, first: int, out: np.ndarray) -> None:
-    """Fill out (D, BLOCK) with x[first : first + BLOCK]ᵀ, padded with zeros."""
+    """Copy x[first : first + BLOCK]ᵀ to out (D, BLOCK), padded with zeros."""
     out[:] = 0
     for j in range(min(BLOCK, x.shape[0] - first)):
         for c in range(x.shape[1]):
@@ -205,7 +207,7 @@ def turn(x: np.ndarray, first: int, out: np.ndarray) -> None:
 def within(reach: np.ndarray, i: int, j: int) -> tuple[int, int, int, int, int]:
     """Count the keys of the block at j that queries i to i + 3 attend to.
 
-    The fifth count is the largest of the four, rounded up to whole registers.
+    The fifth number is the largest of the four counts, rounded up to whole registers.
     """
     n0, n1, n2, n3 = reach[i] - j, reach[i + 1] - j, reach[i + 2] - j, reach[i + 3] - j
     n0, n1, n2, n3 = min(max(n0, 0), BLOCK), min(max(n1, 0), BLOCK), min(max(n2, 0), BLOCK), min(max(n3, 0), BLOCK)
@@ -213,15 +215,15 @@ def within(reach: np.ndarray, i: int, j: int) -> tuple[int, int, int, int, int]:
 
 
 IN, SEEN, LSE = "f4[:,:,:,:]", "i8[:,:]", "f4[:,:,:]"
-GIVEN = ", ".join([IN] * 5 + [SEEN, IN, LSE])  # to both kernels
+GIVEN = ", ".join([IN] * 5 + [SEEN, IN, LSE])  # the arguments that both kernels share
 kernel = functools.partial(compiled, nogil=True, cache=True)
 
 
 @kernel(f"({GIVEN}, i8, i8)")
 def forward(q, k, v, k_own, v_own, seen, out, lse, start, stop):  # noqa: ANN001, ANN201
-    """Fill in the output (B, H, U, d) and log-sum-exp (B, H, U).
+    """Compute `out` (B, H, U, d) and `lse` (B, H, U) for the pairs in start:stop.
 
-    Only the pairs of window and head in start:stop are computed.
+    A pair is a window and a head.
     """
     _, H, U, d = q.shape
     rows, D, scale = (U + 3) // 4 * 4, (d + 3) // 4 * 4, float32(1 / np.sqrt(d))
@@ -231,12 +233,12 @@ def forward(q, k, v, k_own, v_own, seen, out, lse, start, stop):  # noqa: ANN001
     for pair in range(start, stop):
         b, h = pair // H, pair % H
         for i in range(U):
-            own = float32(0)
+            score = float32(0)  # of the query's own key
             for c in range(d):
                 a[i, c] = q[b, h, i, c] * scale
-                own += a[i, c] * k_own[b, h, i, c]
+                score += a[i, c] * k_own[b, h, i, c]
                 o[i, c] = v_own[b, h, i, c]
-            top[i], total[i], reach[i] = own, 1, seen[b, i]
+            top[i], total[i], reach[i] = score, 1, seen[b, i]
         for j in range(0, reach.max(), BLOCK):
             turn(k[b, h], j, kt)
             turn(v[b, h], j, vt)
@@ -262,7 +264,7 @@ def forward(q, k, v, k_own, v_own, seen, out, lse, start, stop):  # noqa: ANN001
 
 @kernel(f"({GIVEN}, {', '.join([IN] * 6)}, i8, i8)")
 def backward(q, k, v, k_own, v_own, seen, out, lse, grad, dq, dk, dv, dk_own, dv_own, start, stop):  # noqa: ANN001, ANN201
-    """Fill in the gradients of all five inputs for the pairs in start:stop."""
+    """Compute the gradients of all five inputs for the pairs in start:stop."""
     _, H, U, d = q.shape
     rows, D, scale = (U + 3) // 4 * 4, (d + 3) // 4 * 4, float32(1 / np.sqrt(d))
     a, w, o = np.zeros((rows, D), np.float32), np.zeros((rows, D), np.float32), np.zeros((rows, D), np.float32)
@@ -271,19 +273,19 @@ def backward(q, k, v, k_own, v_own, seen, out, lse, grad, dq, dk, dv, dk_own, dv
     for pair in range(start, stop):
         b, h = pair // H, pair % H
         for i in range(U):
-            own = to_own = along = float32(0)
+            score = from_own = from_all = float32(0)
             for c in range(d):
                 a[i, c] = q[b, h, i, c] * scale
                 w[i, c] = grad[b, h, i, c]
-                own += a[i, c] * k_own[b, h, i, c]
-                to_own += w[i, c] * v_own[b, h, i, c]
-                along += w[i, c] * out[b, h, i, c]
-            z[i], delta[i], reach[i] = lse[b, h, i], along, seen[b, i]
-            share = exp(own - z[i])  # the own key's probability
-            d_own = share * (to_own - along)
+                score += a[i, c] * k_own[b, h, i, c]
+                from_own += w[i, c] * v_own[b, h, i, c]
+                from_all += w[i, c] * out[b, h, i, c]
+            z[i], delta[i], reach[i] = lse[b, h, i], from_all, seen[b, i]
+            share = exp(score - z[i])  # the own key's probability
+            d_score = share * (from_own - from_all)
             for c in range(d):
-                o[i, c] = d_own * k_own[b, h, i, c]
-                dk_own[b, h, i, c] = d_own * a[i, c]
+                o[i, c] = d_score * k_own[b, h, i, c]
+                dk_own[b, h, i, c] = d_score * a[i, c]
                 dv_own[b, h, i, c] = share * w[i, c]
         for j in range(0, k.shape[2], BLOCK):
             turn(k[b, h], j, kt)
@@ -312,7 +314,7 @@ def backward(q, k, v, k_own, v_own, seen, out, lse, grad, dq, dk, dv, dk_own, dv
                 dq[b, h, i, c] = o[i, c] * scale
 
 
-n_threads = torch.get_num_threads()  # starting Numba's threads below would change it
+n_threads = torch.get_num_threads()  # kept and restored below, since starting Numba's threads changes it
 
 
 @kernel(f"({GIVEN}, i8)", parallel=True)
@@ -328,8 +330,8 @@ def backward_in_threads(q, k, v, k_own, v_own, seen, out, lse, grad, dq, dk, dv,
     """Run `backward` in n threads, each on an equal share of the pairs."""
     pairs = q.shape[0] * q.shape[1]
     for t in numba.prange(n):
-        some = pairs * t // n, pairs * (t + 1) // n
-        backward(q, k, v, k_own, v_own, seen, out, lse, grad, dq, dk, dv, dk_own, dv_own, some[0], some[1])
+        share = pairs * t // n, pairs * (t + 1) // n
+        backward(q, k, v, k_own, v_own, seen, out, lse, grad, dq, dk, dv, dk_own, dv_own, share[0], share[1])
 
 
 numba.get_num_threads()
@@ -340,7 +342,7 @@ OWNER = os.getpid()
 def run(alone: Callable[..., None], in_threads: Callable[..., None], *tensors: Tensor) -> None:
     """Run a kernel on as many threads as torch uses.
 
-    A forked process has lost its threads and runs on one.
+    A forked process uses one thread, because a fork has lost the threads of its parent.
     """
     arrays = [x.detach().numpy() for x in tensors]
     n = torch.get_num_threads() if os.getpid() == OWNER else 1
@@ -352,15 +354,15 @@ def run(alone: Callable[..., None], in_threads: Callable[..., None], *tensors: T
 
 
 def like(x: Tensor) -> Tensor:
-    """Allocate (B, H, n, d), in memory as (B, n, H, d): the order the model needs."""
+    """Allocate (B, H, n, d) laid out in memory as (B, n, H, d), as the model needs it."""
     B, H, n, d = x.shape
     return x.new_empty(B, n, H, d).transpose(1, 2)
 
 
 class Attention(torch.autograd.Function):
-    """Attend from queries to the first `seen` cells and to their own keys.
+    """Attend from each query to its first `seen` cells and to its own key.
 
-    Queries and own keys are (B, H, U, d), cells (B, H, L, d), `seen` (B, U).
+    `q`, `k_own` and `v_own` are (B, H, U, d), `k` and `v` (B, H, L, d), and `seen` is (B, U).
     """
 
     @staticmethod
@@ -373,10 +375,10 @@ class Attention(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN001, D102
-        given = ctx.saved_tensors
-        found = [like(x) for x in given[:5]]
-        run(backward, backward_in_threads, *given, grad, *found)
-        return *found, None
+        saved = ctx.saved_tensors
+        gradients = [like(x) for x in saved[:5]]
+        run(backward, backward_in_threads, *saved, grad, *gradients)
+        return *gradients, None
 
 
 attend = Attention.apply

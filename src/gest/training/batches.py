@@ -13,7 +13,7 @@ from gest.training.sampling import draw_window
 from gest.windows import Grid, Tokens, stack
 
 FIRST_VALIDATION_STEP = 2**31
-"""From this step number on, windows are those of validation, which are never rotated."""
+"""Steps from this number on are for validation: their windows are never rotated."""
 
 
 class Windows:
@@ -22,7 +22,7 @@ class Windows:
     Parameters
     ----------
     states
-        (K, P) of the meta cells, by which windows are thinned; None: no window is thinned.
+        (K, P) states of the meta cells, for thinning windows (`gest.training.sampling.thin`); None: no thinning.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class Windows:
         return section.expression[cells].toarray(), bins
 
     def batch(self, step: int, numbers: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw these windows of a step.
+        """Draw the windows of a step that have these numbers.
 
         Returns
         -------
         Tokens (B, N), or expression (B, N, T), and bins (B, N, 2), padded at the end, on the device; lengths (B,) on
-        the CPU, where they are counted.
+        the CPU, where they are summed.
         """
         tokens, bins, lengths = pad([self.draw(step, i) for i in numbers], torch.device("cpu"))
         return tokens.to(device), bins.to(device), lengths
@@ -68,9 +68,9 @@ class Windows:
     def prefetch(
         self, step: int, numbers: Sequence[int], device: torch.device
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Give the batches of a step and of all later ones.
+        """Yield the batch of a step and those of all later steps.
 
-        A thread draws the next batch while the model learns from this one.
+        A thread draws the next batch while the model learns from the current one.
         """
         with ThreadPoolExecutor(1) as thread:
             future = thread.submit(self.batch, step, numbers, device)
@@ -83,7 +83,7 @@ class Windows:
 def pad(windows: Sequence[tuple[np.ndarray, np.ndarray]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Pad windows of tokens (N,), or expression (N, T), and bins (N, 2) to a batch.
 
-    The result is that of `Windows.batch`, all of it on the device.
+    The result is that of `Windows.batch`, except that the lengths are on the device as well.
     """
     lengths = torch.tensor([len(bins) for _, bins in windows])
     tokens, bins = (torch.from_numpy(stack(rows)) for rows in zip(*windows, strict=True))

@@ -1,8 +1,9 @@
-"""Training checkpoints: keyed by all that affects the result, and safe from kills.
+"""Training checkpoints: written atomically, verified on load, and locked to one run.
 
-They are written atomically, verified on load, and locked to one run.
+They lie in a folder named after the key of the run (`run_key`), a hash of everything that affects its result.
 
-A checkpoint is a file `step-NNNNNNNNN.pt`: the sha256 of what follows, then the saved `TrainingState.to_dict`.
+A checkpoint is a file `step-NNNNNNNNN.pt`: a sha256, then the content that it hashes, the saved
+`TrainingState.to_dict`.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from gest.windows import Tokens
 if TYPE_CHECKING:  # this module must work with torch and NumPy alone
     from gest.vocabulary import Vocabulary
 
-_MAX_KEPT = 2  # the newest, and the one before it in case the newest is damaged
-_MAX_SECONDS = 300  # between two checkpoints, however few steps that is
+_MAX_KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is damaged
+_MAX_SECONDS = 300  # between two checkpoints, even if few steps were done
 _HASH_BYTES = 32
 
 
@@ -43,12 +44,12 @@ class Checkpoints:
     folder
         Created if needed.
     group
-        The processes that train: only the first one touches the folder.
+        The processes that train; only the first one reads and writes the folder.
 
     Raises
     ------
     UserError
-        Another training holds the folder.
+        Another training has locked the folder, or its file system cannot lock files.
     """
 
     FORMAT = 1
@@ -62,7 +63,7 @@ class Checkpoints:
         if not self.group.is_first:
             return self
         self.folder.mkdir(parents=True, exist_ok=True)
-        # A soft lock, by the file's mere existence, would outlive a killed training.
+        # A soft lock is the mere existence of a file, which would remain after a killed training.
         self._lock = FileLock(self.folder / "lock", blocking=False, fallback_to_soft=False)
         try:
             self._lock.acquire()
@@ -74,7 +75,7 @@ class Checkpoints:
             raise UserError(
                 f"{self.folder}: this file system cannot lock files ({error}); choose a --state folder on one that can."
             ) from error
-        for partial in self.folder.glob(".partial-*"):  # of a training that was killed while it wrote
+        for partial in self.folder.glob(".partial-*"):  # left by a training that was killed while writing
             partial.unlink()
         return self
 
@@ -87,7 +88,7 @@ class Checkpoints:
         return time.monotonic() - self._saved_at > _MAX_SECONDS
 
     def save(self, step: int, state: dict[str, Any]) -> None:
-        """Save the state of a step and delete older ones; raise the errors of `write`."""
+        """Save the state after a step and delete older ones; raise the errors of `write`."""
         self._saved_at = time.monotonic()
         if not self.group.is_first:
             return
@@ -99,12 +100,12 @@ class Checkpoints:
             old.unlink()
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file whole or not at all.
+        """Write a file completely or not at all.
 
         Raises
         ------
         UserError
-            It cannot be written, for example because the disk is full; an older file of that name is kept.
+            The file cannot be written, for example because the disk is full; an older file of that name is kept.
         """
         try:
             with whole_file(self.folder / name) as partial:
@@ -116,7 +117,7 @@ class Checkpoints:
             ) from error
 
     def newest(self) -> dict[str, Any] | None:
-        """Read the newest undamaged state onto the CPU of every process, if any."""
+        """Read the newest undamaged state, if any, onto the CPU of every process."""
         return self.group.compute_on_first(self._read_newest)
 
     def _read_newest(self) -> dict[str, Any] | None:
@@ -126,7 +127,7 @@ class Checkpoints:
             if hashlib.sha256(content).digest() == digest:
                 return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             print(f"pretrain: {path} is damaged; using the checkpoint before it, if any", file=sys.stderr)
-            path.unlink()  # else it would count among the newest, which are kept
+            path.unlink()  # otherwise it would count among the newest ones, which `save` keeps
         return None
 
     def paths(self) -> list[Path]:
@@ -139,7 +140,7 @@ def run_key(
 ) -> str:
     """Compute the key of a run: a hash of everything that affects its result.
 
-    That is the configuration, data, vocabulary and seed, and the format of the checkpoints.
+    These are the configuration, data, vocabulary, seed and format of the checkpoints.
     """
     settings = asdict(config)
     for section, key, default in (
@@ -148,7 +149,7 @@ def run_key(
         ("pretraining", "target_cells", 0),
     ):
         if settings[section][key] == default:
-            del settings[section][key]  # a later addition: runs from before it keep their key
+            del settings[section][key]  # a later addition: runs from before it existed keep their key
     digest = hashlib.sha256(json.dumps([Checkpoints.FORMAT, settings, seed], sort_keys=True).encode())
     digest.update(vocabulary.digest())
     for sections in (training, held_out):

@@ -1,7 +1,7 @@
 """Several processes that train one model, one per GPU.
 
-All of them run the same loop, each on its own shard of every batch. Sums over the processes come out equal, bit for
-bit, in every one of them, and so do the next weights. Only the first process writes and prints. `launch` starts them.
+Every process runs the same loop on its shard of each batch. A sum over the processes is the same, bit for bit, in each
+of them, and so are the updated weights. Only the first process writes and prints. `launch` starts the processes.
 """
 
 import os
@@ -19,13 +19,13 @@ from torch import Tensor, distributed
 from gest.errors import UserError, exit_code
 
 T = TypeVar("T")
-# Long enough for what one process does while the others wait: read sections from a slow disk, write a checkpoint.
+# Long enough for work during which the others wait: reading sections from a slow disk, writing a checkpoint.
 _TIMEOUT = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessGroup:
-    """The processes that train together, seen from one of them; by default alone."""
+    """The processes that train together, as one of them sees the group."""
 
     rank: int = 0
     size: int = 1
@@ -38,11 +38,11 @@ class ProcessGroup:
 
     @property
     def shard(self) -> slice:
-        """The part of this process in shared work, such as the windows of a batch."""
+        """The part of shared work that this process does, such as windows of a batch."""
         return slice(self.rank, None, self.size)
 
     def sum(self, *tensors: Tensor) -> None:
-        """Add up tensors of one type over all processes, in place, in one exchange."""
+        """Sum tensors of one type over all processes, in place, in one exchange."""
         if self.size == 1:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
@@ -51,11 +51,11 @@ class ProcessGroup:
             tensor.copy_(total.view_as(tensor))
 
     def wait(self) -> None:
-        """Wait until all processes have come here."""
+        """Wait until all processes have called this method."""
         self.sum(torch.zeros(1))
 
     def compute_on_first(self, compute: Callable[[], T]) -> T:
-        """Compute a value in the first process and give it to all."""
+        """Compute a value in the first process and send it to all."""
         if self.size == 1:
             return compute()
         values = [compute() if self.is_first else None]
@@ -80,7 +80,8 @@ def process_group(expected: int | None = None) -> Iterator[ProcessGroup]:
     Raises
     ------
     UserError
-        There are fewer processes than expected, fewer than the GPUs that Slurm granted, or more than GPUs.
+        The number of processes is not `expected`, or on this machine they are fewer than the GPUs that Slurm granted,
+        or more than the GPUs.
     """
     defaults = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}
     rank, size, local_rank, local_size = (int(os.environ.get(name, value)) for name, value in defaults.items())
@@ -117,7 +118,7 @@ def process_group(expected: int | None = None) -> Iterator[ProcessGroup]:
 def _check_counts(size: int, *, expected: int, local_size: int, gpus: int) -> None:
     """Raise UserError if processes and GPUs do not match.
 
-    `local_size` and `gpus` count those of this machine.
+    `local_size` and `gpus` are the numbers of processes and GPUs of this machine.
     """
     if size != expected:
         raise UserError(
@@ -137,5 +138,5 @@ def _check_counts(size: int, *, expected: int, local_size: int, gpus: int) -> No
 
 
 def slurm_gpus() -> int:
-    """Return how many GPUs of this machine Slurm granted to the job; 0 without Slurm."""
+    """Return how many GPUs of this machine Slurm granted the job; 0 without Slurm."""
     return int(os.environ.get("SLURM_GPUS_ON_NODE", 0))

@@ -1,4 +1,4 @@
-"""Start several training processes from one command, and end them together."""
+"""Start several training processes with one command, and end them together."""
 
 import ctypes
 import logging
@@ -10,19 +10,19 @@ from typing import Any
 from gest.errors import UserError
 from gest.training.distributed import slurm_gpus
 
-_LAUNCHER = "GEST_LAUNCHER"  # environment variable with the process that started the others
+_LAUNCHER = "GEST_LAUNCHER"  # environment variable: the id of the process that started the others
 
 
 def launch(processes: int | None) -> None:
-    """Run the current command again in several processes, and exit as they do.
+    """Run the current command again in several processes, and exit when they end.
 
-    Return in the processes that were started, or if one process is enough. On several machines Slurm starts the command
-    once on each: `srun --nodes=2 --ntasks-per-node=1 gest pretrain ...`.
+    In the processes that were started, and if one process is enough, the function returns. On several machines Slurm
+    must start the command once on each: `srun --nodes=2 --ntasks-per-node=1 gest pretrain ...`.
 
     Parameters
     ----------
     processes
-        How many, over all machines; None: one for each GPU that Slurm granted, or one.
+        Number of processes on all machines together; None: one for each GPU that Slurm granted, or one without any.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def launch(processes: int | None) -> None:
 
 
 def _start_and_exit(processes: int, machines: int) -> None:
-    """Start this machine's part of the processes, wait for them, and exit."""
+    """Start this machine's share of the processes, wait for them, and exit."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -79,15 +79,15 @@ def _start_and_exit(processes: int, machines: int) -> None:
 
 
 def _end_with_launcher() -> None:
-    """Have this process stopped, as by a scheduler, if the launcher is killed.
+    """Have this process receive SIGTERM if its launcher is killed.
 
-    Nothing else would end it.
+    Nothing else would end the process.
     """
     launcher = os.environ.get(_LAUNCHER)
     if launcher is None or sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-    if os.getppid() != int(launcher):  # killed before the line above
+    if os.getppid() != int(launcher):  # the launcher was killed before the line above
         sys.exit(os.EX_TEMPFAIL)
 
 
@@ -95,7 +95,7 @@ def _rendezvous(machines: int) -> dict[str, Any]:
     """Return the settings by which the launchers of all machines find each other."""
     if machines == 1:
         return {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": str(os.getpid())}
-    # They meet on the machine where srun was called, by the address at which the others have reached it.
+    # They meet at the address of the machine where srun was called, which Slurm gives to all of them.
     job = os.environ["SLURM_JOB_ID"]
     return {
         "rdzv_backend": "static",

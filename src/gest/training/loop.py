@@ -1,8 +1,8 @@
 """The training loop: one plain loop over steps (section 3.4).
 
 The windows of step t are a pure function of (seed, t), so a run that is killed and resumed equals an uninterrupted one.
-Several processes share the windows of each step. They train the same model as one process, up to the rounding of sums
-and the dropout masks, which each process draws for itself.
+Several processes share the windows of each step. They train the same model as one process would, except for the
+rounding of sums and for the dropout masks, which each process draws independently.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def train(
     interruption: Interruption,
     checkpoints: Checkpoints | None = None,
 ) -> TrainingState:
-    """Train a model, from its newest checkpoint if any, and keep its best weights.
+    """Train a model and leave it with its best weights; resume if there is a checkpoint.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def resume(state: TrainingState, checkpoints: Checkpoints | None, group: Process
 def synchronise(
     own_lengths: Tensor, batch_size: int, interruption: Interruption, group: ProcessGroup
 ) -> tuple[Tensor, bool]:
-    """Gather the lengths (B,) of a batch, and whether any process received a signal."""
+    """Gather the lengths (B,) of a batch; check whether any process received a signal."""
     lengths = own_lengths.new_zeros(batch_size)
     lengths[group.shard] = own_lengths
     interrupted = own_lengths.new_tensor([bool(interruption.signal_name)])
@@ -118,7 +118,7 @@ def measure(
     Parameters
     ----------
     losses
-        (4,) the training loss of the step, level by level; (1,) without quantisation.
+        (4,) the training loss of the step at each level; (1,) without quantisation.
     """
     validation_loss = validation_metacell = None
     if held_out:

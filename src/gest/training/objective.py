@@ -1,4 +1,4 @@
-"""The loss that training minimises (Eq. 10), and the loss that it must beat."""
+"""The loss that training minimises (Eq. 10), and the baseline that it must beat."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gest.windows import Tokens
 if TYPE_CHECKING:  # this module must work with torch and NumPy alone
     from gest.vocabulary import Vocabulary
 
-_VALIDATION_BATCHES, _VALIDATION_WINDOWS = 8, 8  # windows of each batch
+_VALIDATION_BATCHES, _VALIDATION_WINDOWS = 8, 8  # number of batches, and of windows in each
 
 
 def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor) ->
 
     Returns
     -------
-    (4,) level by level (Eq. 9); without quantisation (1,), the squared error of expression.
+    (4,) one loss per level (Eq. 9); without quantisation (1,), the squared error of expression.
     """
     targets = tokens[:, 1:]
     is_real = torch.arange(targets.shape[1], device=tokens.device) < lengths[:, None] - 1
@@ -39,7 +39,7 @@ def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor) ->
 
 
 def level_weights(model: GeST) -> Tensor:
-    """Return α of Eq. 10 on the model's device: (4,), or (1,) for squared error."""
+    """Return the weights α of Eq. 10, (4,), or (1,) without quantisation."""
     return torch.tensor(model.config.loss.weights if model.quantised else (1.0,), device=model.device)
 
 
@@ -47,7 +47,7 @@ def level_weights(model: GeST) -> Tensor:
 def validate(
     model: GeST, sections: Sequence[Tokens], *, seed: int, group: ProcessGroup = SINGLE_PROCESS
 ) -> tuple[float, float]:
-    """Compute the loss and its first level on fixed windows of held-out sections.
+    """Compute the loss and that of level 0 on fixed windows of held-out sections.
 
     The processes of the group share the windows.
     """
@@ -71,9 +71,10 @@ def validate(
 def marginal_loss(
     training: Sequence[Tokens], scored: Sequence[Tokens], vocabulary: Vocabulary, config: Config
 ) -> float:
-    """Compute the loss of predicting the training frequencies, or mean, everywhere.
+    """Compute the loss of a baseline that ignores the context of a cell.
 
-    A trained model must beat it.
+    It predicts the frequencies of the meta cells in training everywhere or, without quantisation, the mean training
+    cell. A trained model must have a lower loss.
     """
     if not config.model.quantised:
         from gest.data.on_disk import error_of_mean

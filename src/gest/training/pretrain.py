@@ -54,23 +54,23 @@ def pretrain(
     out
         The model directory to write: weights, configuration, vocabulary, metrics, `log.csv`.
     validation
-        Held-out sections: their loss is logged, and the weights with the lowest one are kept.
+        Held-out sections: their loss is logged, and the weights with the lowest loss are kept.
     state
-        Folder for the checkpoints that a killed run resumes from; beside `out` by default. They are keyed by
-        configuration, data and seed, not by the number of processes, and kept until a later call finds the
-        finished model in `out`.
+        Folder for the checkpoints from which a killed run resumes; beside `out` by default. Their key depends on
+        configuration, data, vocabulary and seed, but not on the number of processes. They are kept until a later
+        call finds the finished model in `out`.
     processes
         Expected number of processes; None: as many as were started.
 
     Raises
     ------
     UserError
-        There are no cells to train on, the same model is already being trained, the processes do not match the GPUs, or
-        the disk is full.
+        No section has two cells, another process trains the same model, the processes do not match the GPUs, the disk
+        is full, or `out` is a folder of something else.
     FloatingPointError
-        The loss is not finite; the weights were not updated with it.
+        The loss or its gradient is not finite; the weights were not updated with it.
     Interrupted
-        SIGTERM or SIGUSR1 arrived; the step was finished and its state saved.
+        SIGTERM or SIGUSR1 arrived; the current step was finished and its state saved.
 
     Examples
     --------
@@ -131,14 +131,14 @@ def pretrain(
 def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0) -> GeST:
     """Continue generative training on other sections (section 4.2, "Ours-FT").
 
-    The model itself is not changed.
+    The model that is passed in is not changed.
 
     Parameters
     ----------
     sections
-        Sections, paths of section files, or `windows.Tokens`; only cells that may be seen.
+        Sections, paths of section files, or `windows.Tokens`; they must hold no cells to be predicted later.
     steps
-        Number of steps; over the first tenth, the learning rate rises to half that of pre-training, then falls to zero.
+        Number of steps. In the first tenth, the learning rate rises to half that of pre-training, then it falls to 0.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def finetune(sections: Sequence[Any], model: GeST, *, steps: int, seed: int = 0)
         "steps": steps,
         "warmup_steps": max(steps // 10, 1),
         "learning_rate": model.config.pretraining.learning_rate / 2,
-        "thinning": 0.0,  # the model is to learn the true composition of these sections
+        "thinning": 0.0,  # the model must learn the true composition of these sections
         "target_cells": 0,
     }
     tuned = GeST(settings, model.vocabulary).to(model.device)
@@ -182,7 +182,7 @@ def _check_batch_size(config: Config, group: ProcessGroup) -> None:
 
 
 def _summarise(trained: TrainingState, training: Sequence[Tokens], held_out: Sequence[Tokens]) -> dict[str, Any]:
-    """Return the metrics of a finished training, as the model directory holds them."""
+    """Return the metrics of a finished training for the model directory."""
     model, last_row = trained.model, trained.log[-1]
     return {
         "steps": trained.step,
@@ -197,7 +197,7 @@ def _summarise(trained: TrainingState, training: Sequence[Tokens], held_out: Seq
 
 
 def _read_finished(out: Path, key: str) -> GeST | None:
-    """Read the model in `out` if an earlier call of the same run finished it."""
+    """Return the model in `out` if the run with this key has finished it."""
     try:
         model = read_model(out)
     except UserError:

@@ -25,11 +25,11 @@ _COLUMNS = (
     "cells",
     "cells_per_second",
 )
-_FIRST_REPORT = 20  # steps after which the throughput is printed
+_FIRST_REPORT = 20  # the throughput is printed after this many steps
 
 
 def describe_training(model: GeST, training: Sequence[Tokens], held_out: Sequence[Tokens]) -> str:
-    """Describe a training in one line: length, data, and size of the model."""
+    """Describe a training in one line: its length, data and number of parameters."""
     plan = model.config.pretraining
     length = f"{plan.target_cells:,} target cells" if plan.target_cells else f"{plan.steps:,} steps"
     return (
@@ -45,14 +45,14 @@ def count_cells(sections: Sequence[Tokens]) -> int:
 
 
 class Reporter:
-    """The progress bar of a run. Use as a context.
+    """The progress bar of a run; use as a context.
 
     Parameters
     ----------
     state
-        Where the run starts: a resumed one does not count what was done before.
+        The state of the run. Throughput counts only the cells and steps after this state, not those of an earlier run.
     visible
-        Whether this process prints.
+        Whether this process shows the bar and prints.
     """
 
     def __init__(self, state: TrainingState, schedule: Schedule, *, visible: bool) -> None:
@@ -72,11 +72,11 @@ class Reporter:
         self.bar.close()
 
     def cells_per_second(self) -> float:
-        """Target cells per second since the run started."""
+        """Compute the number of target cells per second since the run started."""
         return (self.state.cells - self.first_cells) / (time.perf_counter() - self.started)
 
     def advance(self, cells: int) -> None:
-        """Move on by a step with this many target cells."""
+        """Advance the bar by a step with this many target cells."""
         self.bar.update(cells if self.schedule.target_cells else 1)
         if self.visible and self.state.step == self.first_step + _FIRST_REPORT:
             device = self.state.model.device
@@ -92,7 +92,7 @@ class Reporter:
 
 
 def log_table(log: list[dict[str, Any]]) -> bytes:
-    """Write the rows of a log as the content of `log.csv`."""
+    """Format the rows of a log as the content of `log.csv`."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, _COLUMNS)
     writer.writeheader()

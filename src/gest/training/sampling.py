@@ -1,4 +1,4 @@
-"""Draw training windows at random: place, thinning, rotation, order (section 3.1)."""
+"""Draw training windows at random: position, thinning, rotation, order (section 3.1)."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ from gest.config import Config
 from gest.errors import UserError
 from gest.windows import CORNERS, Grid, Tokens, position_bins, serialize
 
-_MAX_DRAWS = 1000  # of a place for a window
-_FEWEST_KEPT = 8  # cells of a thinned window
+_MAX_DRAWS = 1000  # attempts to find a window with two cells
+_FEWEST_KEPT = 8  # cells that a thinned window must have
 
 
 def draw_window(
@@ -26,13 +26,13 @@ def draw_window(
     grid
         Index of the section's cells.
     rotate
-        Whether the window is also rotated by a multiple of 90° and reflected at random.
+        Whether to rotate the window by a random multiple of 90° and to reflect it at random.
     states
-        (K, P) of the meta cells: the window is thinned (`thin`). None: all its cells are kept.
+        (K, P) states of the meta cells, by which the window is thinned (`thin`); None: all its cells are kept.
 
     Returns
     -------
-    Indices of cells (N,) and their bins (N, 2), in the order of the sequence.
+    Indices (N,) and bins (N, 2) of the window's cells, in the order of the sequence.
 
     Raises
     ------
@@ -55,9 +55,9 @@ def draw_window(
 
 
 def _draw_place(section: Tokens, grid: Grid, window: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the centre (2,) of a window, µm, and find its cells (N,): at least two."""
+    """Draw the centre (2,), µm, of a window with at least two cells; find its cells (N,)."""
     for _ in range(_MAX_DRAWS):
-        offset = rng.uniform(-0.5, 0.5, 2) * window  # a random cell stands anywhere in the square
+        offset = rng.uniform(-0.5, 0.5, 2) * window  # the window holds a random cell, anywhere in its square
         centre = section.xy[rng.integers(len(section.xy))] + offset
         cells = grid.window(centre, window)
         if len(cells) >= 2:
@@ -71,18 +71,19 @@ def _draw_place(section: Tokens, grid: Grid, window: float, rng: np.random.Gener
 def thin(xy: np.ndarray, states: np.ndarray, *, window: float, rng: np.random.Generator) -> np.ndarray:
     """Choose cells to keep, so that composition varies independently of the tissue.
 
-    A smooth random field over the window says which states are favoured where; cells are kept with odds exp(3 s), where
-    s is the field's product with the cell's state. The composition of one window then predicts nothing of another: a
-    model has to infer it from the cells it sees, and cannot memorise the training tissue. Not in the paper.
+    A smooth random field (P values at each position) favours different states in different parts of the window. A cell
+    is kept with odds exp(3 s), where s is the scalar product of the field at the cell and the cell's state. The
+    composition of one window then says little about that of another: a model has to infer it from the cells it sees,
+    and cannot memorise the training tissue. The paper does not do this.
 
     Parameters
     ----------
     xy
         (n, 2) µm.
     states
-        (n, P) the cells' states, about standard normal over all cells.
+        (n, P) the cells' states, with mean 0 and variance 1 over all cells, approximately.
     window
-        Side of the window, µm; the correlation length of the field is drawn from an eighth of it to all of it.
+        Side of the window, µm; the correlation length of the field is drawn between an eighth of it and all of it.
 
     Returns
     -------

@@ -6,14 +6,14 @@ from typing import Self
 
 
 class Interruption:
-    """Note SIGTERM and SIGUSR1 instead of ending the process. Use as a context.
+    """Record SIGTERM and SIGUSR1 instead of ending the process; use as a context.
 
-    Once a signal has come, further ones are ignored also after the context: the process is ending, and must be able to
-    report why.
+    After a first signal, further ones are ignored, even once the context has ended: the process is about to end and
+    must be able to report why.
     """
 
     signal_name = ""
-    """The signal that came; empty until one does."""
+    """Name of the last signal received; empty if there was none."""
 
     def __enter__(self) -> Self:
         self._handlers = {kind: signal.signal(kind, self._note) for kind in (signal.SIGTERM, signal.SIGUSR1)}

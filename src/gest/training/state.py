@@ -23,7 +23,7 @@ class TrainingState:
     log: list[dict[str, Any]] = field(default_factory=list)
     """A row for every validation (`gest.training.reporting`)."""
     best: dict[str, Any] | None = None
-    """`step`, validation `loss` and weights (`model`) of the lowest validation loss; without validation, the newest."""
+    """The weights (`model`) of the lowest validation `loss`, and their `step`; without validation, the newest."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as a checkpoint stores it (`gest.training.checkpoint`)."""
@@ -37,14 +37,14 @@ class TrainingState:
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from what `to_dict` returned."""
+        """Restore the state that `to_dict` returned."""
         self.model.load_state_dict(saved["model"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.step, self.cells = saved["step"], saved["cells"]
         self.log, self.best = saved["log"], saved["kept"]
 
     def keep_if_best(self, validation_loss: float | None) -> None:
-        """Keep the weights if no validation loss was lower, or if none is measured."""
+        """Keep the weights if no earlier validation loss is lower, or without validation."""
         if validation_loss is None or self.best is None or validation_loss <= self.best["loss"]:
             weights = {name: w.detach().cpu().clone() for name, w in self.model.state_dict().items()}
             self.best = {"step": self.step, "loss": validation_loss, "model": weights}

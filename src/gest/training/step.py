@@ -22,7 +22,7 @@ def make_optimiser(model: GeST, plan: PretrainingConfig) -> torch.optim.AdamW:
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay matrices; leave biases and norms alone, as is usual for transformers."""
+    """Group parameters: weight decay for matrices, none for biases and norms."""
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -43,27 +43,27 @@ def update(
     Parameters
     ----------
     state
-        Its `step` is the number of this step.
+        The state to update; its `step` is already the number of this step.
     tokens, bins
-        (b, N), or expression (b, N, T), and (b, N, 2): this process's windows.
+        (b, N), or expression (b, N, T), and (b, N, 2), of this process's windows.
     lengths
-        (B,) of all windows of the batch, on the CPU; those of this process are its shard.
+        (B,) of the windows of all processes, on the CPU.
 
     Returns
     -------
-    (4,) mean losses of the whole batch, level by level; (1,) squared error of expression.
+    (4,) mean losses of the whole batch, one per level; without quantisation (1,), the squared error of expression.
 
     Raises
     ------
     FloatingPointError
-        The loss or its gradient is not finite; the weights are as before.
+        The loss or its gradient is not finite; the weights are not changed.
     """
     model, plan = state.model, state.model.config.pretraining
     for parameters in state.optimiser.param_groups:
         parameters["lr"] = learning_rate
     own_lengths = lengths[group.shard]
     weight = int((own_lengths - 1).sum()) / int((lengths - 1).sum())  # this process's share of the batch's targets
-    if weight == 0:  # the last batch is cut short, and left this process no target
+    if weight == 0:  # the last batch was shortened and left this process no target
         own_lengths = own_lengths.clamp(min=2)
 
     model.train()
@@ -88,7 +88,7 @@ def update(
 
 
 def mixed_precision(device: torch.device) -> AbstractContextManager:
-    """Compute in bfloat16 on a GPU, in float32 elsewhere."""
+    """Return a context that computes in bfloat16 on a GPU, in float32 elsewhere."""
     return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
 
 
@@ -96,7 +96,7 @@ def mixed_precision(device: torch.device) -> AbstractContextManager:
 def find_broken_windows(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor, group: ProcessGroup) -> str:
     """List the windows of a batch whose loss is not finite.
 
-    If only the sum of losses or its gradient is not finite, all are listed.
+    If each loss is finite, so that only their sum or its gradient is not, all windows are listed.
     """
     batch_size = model.config.pretraining.batch_size
     broken = torch.zeros(batch_size)

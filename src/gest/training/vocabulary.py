@@ -1,4 +1,4 @@
-"""Fit a vocabulary to training sections, one section in memory at a time."""
+"""Fit a vocabulary to training sections, which are read one at a time."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ class VocabularySettings:
     """Settings of a vocabulary: the `vocabulary` section of a configuration."""
 
     n_metacells: int = 1000
-    """K; never more than a twentieth of the cells (decision 3)."""
+    """K, the number of meta cells; at most a twentieth of the cells is used (decision 3)."""
     n_components: int = 50
-    """p, of the principal component analysis."""
+    """p, the number of principal components."""
     hierarchy: tuple[int, ...] = (15, 10, 5)
-    """K_1, K_2, K_3: clusters of meta cells at levels 1 to 3."""
+    """K_1, K_2, K_3: the numbers of clusters of meta cells at levels 1 to 3."""
     n_genes: int | None = setting(None, at_least=1)
-    """How many of the most variable genes are kept; None: all (decision 32)."""
+    """Number of most variable genes to keep; None: all genes (decision 32)."""
     markers: tuple[str, ...] = ()
-    """Genes that are kept in addition."""
+    """Genes to keep in addition to the most variable ones."""
 
     def __post_init__(self) -> None:
         check_bounds(self, "vocabulary")
@@ -35,13 +35,14 @@ class VocabularySettings:
 def fit_sections(sections: Sections, settings: Mapping[str, Any], *, seed: int = 0) -> Vocabulary:
     """Fit a vocabulary to training sections.
 
-    Genes and the normalisation are chosen first (decisions 32 and 2), then Algorithm 1 finds the meta cells.
+    First the genes and the normalisation are chosen (decisions 32 and 2), then Algorithm 1 finds the meta cells.
 
     Parameters
     ----------
     sections
-        AnnData, or paths of section files, which are read one at a time, up to four times each. All have the same
-        genes in the same order, and all hold counts or all normalised values.
+        AnnData, or paths of section files, which are read one at a time, several times each. If `n_genes` is set, the
+        counts of all sections are held in memory together. All sections must have the same genes in the same order,
+        and either all hold counts or all hold normalised values.
     settings
         Keys of `VocabularySettings`.
 

@@ -124,7 +124,7 @@ def serialize(
 def position_bins(xy: np.ndarray, origin: np.ndarray, *, window: float, n_bins: int = 200) -> np.ndarray:
     """Map coordinates to integer bins (A.3).
 
-    Linearly, the training window around `origin` becomes 0..n_bins.
+    The side of the training window around `origin` is mapped linearly to 0..n_bins.
 
     Parameters
     ----------

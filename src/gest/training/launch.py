@@ -14,7 +14,7 @@ _LAUNCHER = "GEST_LAUNCHER"  # environment variable: the id of the process that 
 
 
 def launch(processes: int | None) -> None:
-    """Run the current command again in several processes, and exit when they end.
+    """Run the current command again in several processes, and exit with their status.
 
     In the processes that were started, and if one process is enough, the function returns. On several machines Slurm
     must start the command once on each: `srun --nodes=2 --ntasks-per-node=1 gest pretrain ...`.

@@ -39,7 +39,7 @@ def train(
     interruption: Interruption,
     checkpoints: Checkpoints | None = None,
 ) -> TrainingState:
-    """Train a model and leave it with its best weights; resume if there is a checkpoint.
+    """Train a model, resuming from the newest checkpoint, and keep its best weights.
 
     Raises
     ------

@@ -55,7 +55,7 @@ def draw_window(
 
 
 def _draw_place(section: Tokens, grid: Grid, window: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the centre (2,), µm, of a window with at least two cells; find its cells (N,)."""
+    """Draw the centre (2,) of a window, µm, and find its cells (N,), at least two."""
     for _ in range(_MAX_DRAWS):
         offset = rng.uniform(-0.5, 0.5, 2) * window  # the window holds a random cell, anywhere in its square
         centre = section.xy[rng.integers(len(section.xy))] + offset

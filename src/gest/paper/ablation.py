@@ -20,13 +20,13 @@ TRAININGS = (
 ORDERINGS = ("variant", "metric", "gene_set", "reference", "difference", "ordering", "why")
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 LARGER_IS_BETTER = ("spearman", "spearman_z")
-_FEWEST_VALIDATIONS = 5  # fewer do not allow a comparison of the halves of a training
+_FEWEST_VALIDATIONS = 5  # fewer are too few to compare the two halves of a training
 
 
 def group_by_variant(paths: Iterable[str | os.PathLike]) -> dict[str, list[Path]]:
-    """Group files, or model directories, by variant, in the order given.
+    """Group files or model directories by variant, in the given order.
 
-    The variant is in the name of their folder.
+    The name of the parent folder is the variant.
     """
     groups: dict[str, list[Path]] = {}
     for path in map(Path, paths):
@@ -35,23 +35,23 @@ def group_by_variant(paths: Iterable[str | os.PathLike]) -> dict[str, list[Path]
 
 
 def select_variant(scores: pd.DataFrame, name: str, mode: str) -> pd.DataFrame:
-    """Select the scores of one variant from those of its model.
+    """Select the scores of one prediction, and name them after the variant.
 
     Parameters
     ----------
     scores
-        With `gest.paper.scores.table.COLUMNS`, of the predictions of one model by the method `gest`.
+        Scores of one model's predictions by the method `gest`, with `gest.paper.scores.table.COLUMNS`.
     name
-        The variant's, in the column `variant` of the result.
+        Name of the variant, for the column `variant` of the result.
     mode
-        The prediction that counts, `weighted` or `picking`; a model without quantisation has only one.
+        Prediction to select, `weighted` or `picking`; a model without quantisation has only `continuous`.
     """
     chosen = scores[scores["variant"].isin([mode, "continuous"])]
     return chosen.assign(task="ablation", variant=name)
 
 
 def read_trainings(models: Mapping[str, Sequence[str | os.PathLike]], *, percent: float) -> pd.DataFrame:
-    """Read cost, loss and convergence of trainings.
+    """Read the cost, loss and convergence of trainings.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ def read_trainings(models: Mapping[str, Sequence[str | os.PathLike]], *, percent
     Returns
     -------
     pandas.DataFrame
-        `TRAININGS`, a row per variant and seed. `hours` are on `device`, at the final mean pace of the log.
-        `validation_loss` and `validation_metacell`, its first level, are those of the kept weights. `loss` names the
-        kind of loss: only losses of one kind can be compared.
+        `TRAININGS`, a row per variant and seed. `hours` is the time for all target cells on `device`, at the mean pace
+        in the last row of the log. `validation_loss`, and its first level `validation_metacell`, are those of the kept
+        weights. `loss` names the kind of loss; only losses of the same kind can be compared.
     """
     rows = []
     for variant, folders in models.items():
@@ -92,20 +92,20 @@ def read_log(model_dir: str | os.PathLike) -> pd.DataFrame:
 def late_gain(losses: Sequence[float], marginal: float) -> float:
     """Return the percentage of a training's progress that fell in its second half.
 
-    The progress is that of the validation loss. At the end of any training the loss is flat, as the learning rate falls
-    to zero, so that a short last part shows nothing. If a half gains little, twice the length will gain less.
+    Progress is the fall of the validation loss. The learning rate falls to zero, so the loss is flat at the end of any
+    training, and a short last part shows nothing. If the second half gains little, doubling the length gains less.
 
     Parameters
     ----------
     losses
-        Validation losses, at even distances in cells.
+        Validation losses, evenly spaced in target cells.
     marginal
-        The loss of a model that only knows the frequencies of the cells, where learning begins.
+        Loss of predicting the training frequencies of the meta cells, or the mean, everywhere; progress counts from it.
 
     Returns
     -------
-    Percent of marginal − lowest loss; 0 or less if the lowest lies in the first half; NaN if the model does not
-    undercut the marginal loss, or if there are too few losses.
+    Percent of marginal − lowest loss; 0 or less if the lowest loss lies in the first half; NaN if no loss is below
+    `marginal`, if a loss is NaN, or if there are fewer than five.
     """
     losses = np.asarray(losses, dtype=np.float64)
     if len(losses) < _FEWEST_VALIDATIONS or np.isnan(losses).any() or losses.min() >= marginal:
@@ -115,17 +115,14 @@ def late_gain(losses: Sequence[float], marginal: float) -> float:
 
 
 def converged(losses: Sequence[float], marginal: float, *, percent: float) -> bool:
-    """Return whether less than `percent` of the progress fell in the second half.
-
-    See `late_gain`.
-    """
-    return late_gain(losses, marginal) < percent  # false for NaN: an unknown gain counts as not converged
+    """Return whether `late_gain` is below `percent`; false if it is unknown (NaN)."""
+    return late_gain(losses, marginal) < percent  # false for NaN
 
 
 def average_seeds(scores: pd.DataFrame) -> pd.Series:
-    """Average each variant, metric, gene set and model seed.
+    """Average the scores of each variant, metric, gene set and model seed.
 
-    The average is over seeds of generation, then crops, then sections.
+    The average is over generation seeds, then crops, then sections. Crops without a score for every seed are left out.
     """
     keys = ["variant", "metric", "gene_set", "model_seed"]
     crops = _average_crops(scores).dropna()
@@ -135,9 +132,10 @@ def average_seeds(scores: pd.DataFrame) -> pd.Series:
 def order_variants(scores: pd.DataFrame, trainings: pd.DataFrame, *, references: Mapping[str, str]) -> pd.DataFrame:
     """Decide for every variant whether it is better or worse than its reference.
 
-    Both are averaged over the crops that both predicted with every seed, so that none looks better for failing on a
-    hard crop. An ordering is undecided if a training of either had not converged, since more training might reverse
-    it; if either has fewer than two seeds; or if the ranges of the seeds' means overlap.
+    Both are averaged over the crops that both predicted with every seed, so that failing on a hard crop does not make a
+    variant look better. An ordering is undecided if there is no such crop, if a training of either had not converged
+    (more training might reverse the order), if either has fewer than two seeds, or if the ranges of their seeds' means
+    overlap.
 
     Parameters
     ----------
@@ -146,15 +144,15 @@ def order_variants(scores: pd.DataFrame, trainings: pd.DataFrame, *, references:
     trainings
         As `read_trainings` returns them.
     references
-        Variants to order, each with the one it is compared with.
+        For each variant to order, the variant that it is compared with.
 
     Returns
     -------
     pandas.DataFrame
-        `ORDERINGS`: `difference` variant − reference, `ordering` of the variant ("better", "worse", "undecided"), `why`
-        it is undecided.
+        `ORDERINGS`: `difference` is variant − reference, `ordering` is that of the variant ("better", "worse",
+        "undecided"), and `why` says why it is undecided.
     """
-    done = trainings.groupby("variant", sort=False)["converged"].all()
+    all_converged = trainings.groupby("variant", sort=False)["converged"].all()
     crops = _average_crops(scores).unstack(["variant", "model_seed"])  # noqa: PD010
     rows = []
     for variant, metric, gene_set in scores[["variant", "metric", "gene_set"]].drop_duplicates().to_numpy():
@@ -166,7 +164,7 @@ def order_variants(scores: pd.DataFrame, trainings: pd.DataFrame, *, references:
         difference = means[variant].mean() - means[reference].mean()
         if shared.empty:
             why = "no crop that both predicted"
-        elif unfinished := [name for name in (reference, variant) if not done[name]]:
+        elif unfinished := [name for name in (reference, variant) if not all_converged[name]]:
             why = f"not converged: {', '.join(unfinished)}"
         else:
             why = _explain_undecided(means[variant], means[reference])
@@ -195,9 +193,9 @@ def _explain_undecided(means: pd.Series, reference: pd.Series) -> str:
 
 
 def _average_crops(scores: pd.DataFrame) -> pd.Series:
-    """Average each section, crop, variant and model seed over seeds of generation.
+    """Average over generation seeds: a value per metric, gene set, crop and model.
 
-    Metrics and gene sets are averaged separately; the average is NaN if one value is.
+    The average is NaN if one of its values is.
     """
     keys = ["metric", "gene_set", "section", "crop", "variant", "model_seed"]
     return scores.groupby(keys, sort=False)["value"].agg(lambda values: values.mean(skipna=False))
@@ -228,7 +226,7 @@ def _read_training(folder: Path, percent: float) -> dict[str, object]:
 def _name_loss(folder: Path, config: dict[str, Any]) -> str:
     """Name the kind of a model's validation loss.
 
-    Models with other windows, or another order, predict other things.
+    The name lists the settings that change what is predicted or how it is weighted.
     """
     order, sharpness = config["serialisation"]["order"], config["serialisation"]["sharpness"]
     order = order if sharpness == 1 else f"sharpness {sharpness:g}"

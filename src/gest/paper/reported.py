@@ -1,4 +1,4 @@
-"""Read the numbers that the paper reports, and lay them beside ours, in the paper's run only."""
+"""Read the numbers that the paper reports, and add them to our scores in the run on the paper's data."""
 
 import os
 from pathlib import Path
@@ -10,21 +10,21 @@ import yaml
 
 from gest.errors import UserError
 
-# The one run on the paper's data.
+# Name of the run on the paper's data.
 RUN = "paper"
-# A reported value stands beside the one of ours with the same values of these.
+# A reported value is matched to our score with the same values in these columns.
 KEYS = ["dataset", "method", "variant", "level", "gene_set", "metric"]
 TEXT = ("dataset", "part", "method", "variant", "level", "gene_set")
 COLUMNS = ("source", "item", *TEXT, "window", "metric", "value", "sd", "note")
 
 
 def name_run(run: str) -> str:
-    """Return the addition to a title that names a run; empty for the paper's run."""
+    """Return a suffix for titles that names the run; empty for the paper's run."""
     return "" if run == RUN else f"; run {run}, not the paper's data"
 
 
 def read_paper_values(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read the numbers that the paper reports, a row each.
+    """Read the numbers that the paper reports, one per row.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def read_paper_values(path: str | os.PathLike[str]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `COLUMNS`: `source` is "paper" or "later" (its later version), `item` a table. Text that does not apply is
-        empty; `window` (µm) and `sd` are NaN if absent, and `value` is NaN where the paper prints a dash.
+        `COLUMNS`: `source` is "paper" or "later" (its later version), `item` names a table. Text that does not apply
+        is empty; `window` (µm) and `sd` are NaN if absent, and `value` is NaN where the paper prints a dash.
 
     Raises
     ------
@@ -57,25 +57,26 @@ def read_paper_values(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def beside(summary: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
-    """Lay reported values beside ours, if the run is the paper's.
+    """Add the reported values to a summary of our scores, in the paper's run only.
 
     Parameters
     ----------
     summary
         As `gest.paper.scores.table.summarise` returns it.
     values
-        Rows of `read_paper_values`: no more than one per `KEYS`, source and part.
+        Rows of `read_paper_values`, at most one for each combination of `KEYS`, source and part.
 
     Returns
     -------
     pandas.DataFrame
-        The summary with, for every source and part, the reported value in a column such as `paper`, `later` or
-        `later_mid`, and its sd in `paper_sd`; and `note`. In another run these are NaN, and the note says so.
+        The summary with more columns: for each source and part the reported value (such as `paper`, `later` or
+        `later_mid`) and its sd (such as `paper_sd`), and `note`. In any other run the values are NaN, and the note says
+        that they are not comparable.
 
     Raises
     ------
     ValueError
-        If two values have the same keys.
+        If two values have the same keys, source and part.
     """
     part = values["part"].where(values["part"] == "", "_" + values["part"])
     wide = values.assign(column=values["source"] + part).pivot(index=KEYS, columns="column", values=["value", "sd"])  # noqa: PD010
@@ -92,7 +93,7 @@ def beside(summary: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
 def _list_values(source: str, item: str, row: dict[str, Any]) -> list[dict[str, Any]]:
     """Return one record per value of a row.
 
-    The key `metric@gene_set` of a value overrides the row's gene set.
+    A value with the key `metric@gene_set` overrides the row's gene set.
     """
     fields = {"source": source, "item": item, "window": np.nan, "note": ""} | dict.fromkeys(TEXT, "") | row
     records = []

@@ -1,4 +1,4 @@
-"""Compare a run with the paper: each reported number beside ours, with a verdict by one rule.
+"""Compare a run with the paper: pair each reported number with ours, and give a verdict by one rule.
 
 `compare_with_paper` summarises our scores (`_summarise_scores`, `_summarise_perturbation`), matches them to the
 reported numbers (`_match_keys`) and applies the rule (`_decide`); `compare_orders` compares the rankings of methods.
@@ -16,12 +16,12 @@ from gest.paper.scores.table import spread, summarise
 
 REPRODUCED, DIFFERS, UNDECIDED, MISSING = "reproduced", "differs", "undecided", "missing"
 NOT_COMPARABLE = "not comparable"
-# Differences up to this share of the paper's skill count as none.
+# A difference of at most this share of the paper's skill counts as reproduced.
 TOLERANCE = 0.05
 # Score of a prediction without skill: √2 for the RMSE of z-scores, 0 for everything else.
 _NO_SKILL = {"rmse_z": np.sqrt(2)}
 _LOWER_IS_BETTER = ("rmse_z",)
-# The task whose scores belong to each table of the paper.
+# The task whose scores each table of the paper reports.
 _TASKS = {
     **dict.fromkeys(("table_3", "table_4", "table_a4"), "ablation"),
     **dict.fromkeys(("table_1", "table_a2", "clustering"), "clustering"),
@@ -47,26 +47,30 @@ def explain_incomparable(run: str, *, simulated: bool) -> str:
 def compare_with_paper(values: pd.DataFrame, scores: pd.DataFrame, *, why_not: str = "") -> pd.DataFrame:
     """Give a verdict on every number that the paper reports.
 
-    The skill in a number is its distance from no skill (RMSE: √2, all else: 0). The number is `reproduced` if ours
-    differs from it by at most `TOLERANCE` of the paper's skill, or if the 95 % interval of ours contains it:
-    mean ± t · sd / √n over sections, or else crops, or else seeds. It is `undecided` if that interval is wider than the
-    paper's skill, so that our own spread allows no verdict; otherwise it `differs`. If ours is a single value, the
-    tolerance alone decides. `missing`: this run has no such score.
+    The skill in a number is its distance from no skill (√2 for `rmse_z`, 0 for all else). Our 95 % interval is
+    mean ± t · sd / √n over sections, or else crops, or else seeds. A number of the paper is
+
+    - `missing` if this run has no such score;
+    - `undecided` if our interval contains it but is wider than the paper's skill: our spread allows no verdict;
+    - `reproduced` if our interval contains it, or ours differs from it by at most `TOLERANCE` of the paper's skill;
+    - else `differs`.
+
+    If ours is a single value, it has no interval, and the tolerance alone decides.
 
     Parameters
     ----------
     values
-        As `gest.paper.reported.read_paper_values` returns them; dashes are left out.
+        As `gest.paper.reported.read_paper_values` returns them; those printed as a dash are left out.
     scores
         All scores of the run, with `gest.paper.scores.table.COLUMNS`.
     why_not
-        The reason why nothing can be compared, see `explain_incomparable`; ours then stays empty.
+        The reason why nothing can be compared, see `explain_incomparable`; our values are then left empty.
 
     Returns
     -------
     pandas.DataFrame
         `COLUMNS`, a row per number in the order of the paper: `low` and `high` bound the interval, `n` counts the units
-        that `n_of` names, `why` gives the reason of a verdict, or the failures that ours leaves out.
+        that `n_of` names, and `why` gives the reason for a verdict, or the failed runs that our mean leaves out.
     """
     values = values[values["value"].notna()]
     rows = values.assign(paper=values["value"], paper_sd=values["sd"]).drop(columns=["value", "sd"])
@@ -87,9 +91,7 @@ def compare_with_paper(values: pd.DataFrame, scores: pd.DataFrame, *, why_not: s
 
 
 def compare_orders(table: pd.DataFrame) -> pd.DataFrame:
-    """Count the pairs of our numbers that rank as the paper's do.
-
-    This is done for each group of numbers that can be ranked.
+    """Count the pairs of our numbers that rank as the paper's do, table by table.
 
     Parameters
     ----------
@@ -99,8 +101,8 @@ def compare_orders(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Per source, item, dataset, level, gene set and metric with at least two numbers: `pairs` that differ in the
-        paper, how many are `alike` here, the best of either (`paper_best`, `our_best`).
+        A row per source, item, dataset, level, gene set and metric with at least two numbers: the `pairs` that differ
+        in the paper, how many of them rank `alike` here, and the best method of each (`paper_best`, `our_best`).
     """
     keys = ["source", "item", "dataset", "level", "gene_set", "metric"]
     records = []
@@ -130,7 +132,7 @@ def _decide(metric: str, *, paper: float, ours: float, low: float, high: float) 
 
 
 def _match_keys(values: pd.DataFrame, scores: pd.DataFrame) -> dict[str, list[str]]:
-    """Return task, variant and gene set of the paper's rows as our scores name them."""
+    """Return the paper's tasks, variants and gene sets by the names of our scores."""
     niches = scores[(scores["task"] == "clustering") & scores["method"].isin(["gest", "gest_continued"])]
     largest = niches["variant"].astype(float).groupby(niches["dataset"]).max().map("{:g}".format)
 
@@ -151,7 +153,7 @@ def _match_keys(values: pd.DataFrame, scores: pd.DataFrame) -> dict[str, list[st
 def _summarise_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """Return mean, sd and interval of all scores except those of perturbation.
 
-    The columns are `_KEYS`, `_OURS` and why.
+    The columns are `_KEYS`, `_OURS` and `why`.
     """
     labels = scores["task"].isin(["clustering", "annotation"])
     scores = scores[(scores["task"] != "perturbation") & (~labels | (scores["crop"] == ALL))].drop_duplicates()
@@ -162,9 +164,9 @@ def _summarise_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _choose_spreads(summary: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield the summary of each task and dataset with sd and n.
+    """Yield the summary of each task and dataset with its `sd`, `sd_over` and `n`.
 
-    For variants of the model, these are over its seeds.
+    In ablations they are over the seeds of a variant's model, else see `gest.paper.scores.table.spread`.
     """
     for (task, _), block in summary.groupby(["task", "dataset"], sort=False):
         if task == "ablation":
@@ -174,9 +176,9 @@ def _choose_spreads(summary: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 
 def _summarise_perturbation(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return shares and counts of the final calls in the same columns.
+    """Return the percentage of correct final calls, and the numbers of genes.
 
-    The interval is over placements.
+    The columns are those of `_summarise_scores` but `sd` and `n`; the interval is over placements.
     """
     final = scores[(scores["task"] == "perturbation") & (scores["crop"] == "") & scores["seed"].isna()]
     final = final[final["gene_set"] == "all"]

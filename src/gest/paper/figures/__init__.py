@@ -1,1 +1,1 @@
-"""Figures of the paper, a module each; they return matplotlib figures, neither shown nor saved."""
+"""Figures of the paper, one module each. Functions return matplotlib figures without showing or saving them."""

@@ -15,18 +15,18 @@ _REFERENCE, _VARIANT = "0.7", "#0072B2"
 def draw_curves(
     logs: Mapping[str, Sequence[pd.DataFrame]], trainings: pd.DataFrame, *, reference: str, title: str = ""
 ) -> Figure:
-    """Draw the validation loss of every variant by the number of target cells.
+    """Draw the validation loss of every variant over the number of target cells.
 
-    There is a panel per variant and a line per seed.
+    There is a panel per variant, and a line per seed.
 
     Parameters
     ----------
     logs
-        Variant to the logs of its models, as `gest.paper.ablation.read_log` returns them.
+        For each variant, the logs of its models, as `gest.paper.ablation.read_log` returns them.
     trainings
         As `gest.paper.ablation.read_trainings` returns them.
     reference
-        The variant also drawn in grey, in every panel with the same kind of loss.
+        Variant whose curves are drawn in grey in every panel with the same kind of loss.
     title
         Title of the figure.
 
@@ -36,7 +36,7 @@ def draw_curves(
         Not shown and not saved.
     """
     kinds = trainings.groupby("variant")["loss"].first()
-    done = trainings.groupby("variant")["converged"].all()
+    all_converged = trainings.groupby("variant")["converged"].all()
     rows = math.ceil(len(logs) / _COLUMNS)
     figure = Figure(figsize=(3.1 * _COLUMNS, 2.3 * rows + 0.5), layout="constrained")
     axes = figure.subplots(rows, _COLUMNS, squeeze=False)
@@ -48,7 +48,7 @@ def draw_curves(
                 ax.plot(log["cells"], log["validation_loss"], color=_REFERENCE, linewidth=1)
         for log in variant_logs:
             ax.plot(log["cells"], log["validation_loss"], color=_VARIANT, linewidth=1, marker=".", markersize=3)
-        state = "converged" if done[variant] else "not converged"
+        state = "converged" if all_converged[variant] else "not converged"
         ax.set_title(f"{variant}: {state}\n{fill(kinds[variant], _LINE)}", fontsize=7)
         ax.tick_params(labelsize=7)
         ax.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))

@@ -27,14 +27,14 @@ def errors_by_round(
     truth
         (m, T) log-normalised expression of the unseen cells.
     predictions
-        Method and variant to (m, T).
+        (m, T) predicted log-normalised expression of each method and variant.
     rounds
-        (m,) the round that generated each cell, from 1.
+        (m,) number of the round that generated each cell, from 1.
 
     Returns
     -------
-    Rows of `method`, `variant`, `round`, `cells`, `rmse_log` over all genes, and `negative`: the share of impossible
-    predictions, below zero.
+    A row per method, variant and round: these, `cells` (their number), `rmse_log` over all genes, and `negative`, the
+    share of predicted values below zero, which are impossible.
     """
     rows = []
     for (method, variant), predicted in predictions.items():
@@ -62,21 +62,21 @@ def draw_accumulation(
     gene: str,
     title: str = "",
 ) -> Figure:
-    """Draw one gene in a section with a generated upper part.
+    """Draw one gene in a section whose upper part was generated.
 
-    There is a panel per version, and one for the order of generation.
+    There is a panel for the truth and each prediction, and one for the order of generation.
 
     Parameters
     ----------
     xy
         (n, 2) µm.
     line
-        y of the line, µm; cells above it were unseen.
+        y coordinate of the line, µm; cells above it were unseen.
     panels
-        Heading to (n,) log-normalised expression of the gene, the truth first; all share the colour scale of the
-        truth.
+        For each heading, (n,) log-normalised expression of the gene; the truth comes first, and its colour scale is
+        used in all panels.
     rounds
-        (n,) the round that generated each cell, from 1; 0 for seen cells.
+        (n,) number of the round that generated each cell, from 1; 0 for seen cells.
     gene
         Name of the gene.
 

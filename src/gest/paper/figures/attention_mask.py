@@ -9,7 +9,7 @@ FORBIDDEN, ALLOWED = "#E8E8E8", "#0072B2"
 
 
 def draw_mask(mask: np.ndarray, *, title: str = "") -> Figure:
-    """Draw the pairs of tokens of which the first may attend to the second.
+    """Draw which tokens may attend to which.
 
     Parameters
     ----------

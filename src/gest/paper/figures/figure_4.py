@@ -14,9 +14,9 @@ from gest.paper.scores.paired_tests import section_means
 from gest.paper.tables.figure_4 import list_panels
 from gest.paper.tables.method_names import BOUND, COLOURS, CONTROLS, PAPER, add_names
 
-# The error between two uncorrelated z-scored signals.
+# RMSE between two uncorrelated z-scored signals.
 NO_CORRELATION = np.sqrt(2)
-# Marks of the parts of the brain in the later version, from the front to the back.
+# Markers for the parts of the brain in the paper's later version, from front to back.
 MARKS = {"anterior": "<", "mid": "D", "posterior": ">"}
 MARK_STYLE = {"linestyle": "", "markersize": 6, "markerfacecolor": "white", "markeredgecolor": "black"}
 
@@ -31,25 +31,25 @@ def draw_figure_4(
     scores
         A table with `gest.paper.scores.table.COLUMNS`, of one dataset.
     genes
-        Every gene's error: section, method, variant, rank (of spatial variation, 1 the most variable) and rmse_z.
+        Error of every gene: section, method, variant, rank (of spatial variation, from 1) and rmse_z.
     slides
-        Sections whose genes are drawn, by upstream name.
+        Names of the sections whose genes panel d shows.
     reported
-        Values of the paper's later version by part of the brain (`gest.paper.reported.read_paper_values`); drawn in the
-        paper's run only.
+        Values of the paper's later version by part of the brain, as `gest.paper.reported.read_paper_values` returns
+        them; drawn in the paper's run only.
     run
         Name of the run; shown in the title unless it is the paper's.
 
     Returns
     -------
     Figure
-        Not shown and not saved. A bar is the mean over slides, its error bar the sd, each dot a slide, from left to
-        right by name. Bars of an error start at √2, the error without correlation.
+        Neither shown nor saved. A bar is the mean over slides, and its error bar the sd. Each dot is a slide, from left
+        to right in order of name. Bars of errors start at √2, the error without correlation.
 
     Raises
     ------
     UserError
-        If a slide is not among the sections.
+        If one of `slides` is not among the sections.
     """
     sections = sorted(genes["section"].unique())
     if missing := [slide for slide in slides if slide not in sections]:
@@ -72,7 +72,7 @@ def draw_figure_4(
 
 
 def _draw_slides(figure: SubFigure, scores: pd.DataFrame, reported: pd.DataFrame) -> None:
-    """Draw panels a to c: a metric and gene set each, averaged over slides."""
+    """Draw panels a to c, one for each metric and gene set, averaged over slides."""
     means = add_names(section_means(scores))
     panels = list_panels(scores)
     for letter, ax, (metric, gene_set) in zip("abc", figure.subplots(1, len(panels)), panels, strict=False):
@@ -86,7 +86,7 @@ def _draw_slides(figure: SubFigure, scores: pd.DataFrame, reported: pd.DataFrame
 
 
 def _label(metric: str, gene_set: str) -> str:
-    """Return the label of an axis, of a metric over a gene set or over one gene."""
+    """Return the label of the axis for a metric over a gene set or one gene."""
     if metric == "spearman":
         return "Spearman correlation within cell\n(over all genes; higher is better)"
     genes = {"all": "all genes", "one": "one gene"}.get(gene_set, f"top {gene_set.removeprefix('svg')} SVGs")
@@ -94,9 +94,9 @@ def _label(metric: str, gene_set: str) -> str:
 
 
 def _draw_bars(ax: Axes, values: pd.DataFrame, metric: str) -> None:
-    """Draw values (slides, methods): a bar and its sd per method, a dot per slide.
+    """Draw values (slides, methods): a bar with its sd per method, a dot per slide.
 
-    Controls and bound are set apart.
+    The bars of controls and of the bound stand apart.
     """
     names = [name for name in (*PAPER, *CONTROLS, BOUND) if name in values and values[name].notna().any()]
     base = NO_CORRELATION if metric == "rmse_z" else 0.0
@@ -110,12 +110,12 @@ def _draw_bars(ax: Axes, values: pd.DataFrame, metric: str) -> None:
         ax.errorbar(x, mean, sd, color="black", capsize=4, linewidth=1.4, zorder=4)
     ax.set_xticks(positions, names, rotation=40, ha="right", rotation_mode="anchor")
     ax.axhline(base, color="0.4", linewidth=0.8)
-    ax.use_sticky_edges = metric == "spearman"  # keeps room above bars of errors, which start at the line
+    ax.use_sticky_edges = metric == "spearman"  # False leaves a margin above bars of errors, which start at the line
     ax.spines[["top", "right"]].set_visible(False)
 
 
 def _choose_style(name: str) -> dict[str, str]:
-    """Return how the bar of a control or of the bound differs from the others."""
+    """Return the style in which the bar of a control or of the bound differs."""
     if name in CONTROLS:
         return {"hatch": "///"}
     return {"linestyle": "--"} if name == BOUND else {}
@@ -124,7 +124,7 @@ def _choose_style(name: str) -> dict[str, str]:
 def _draw_reported(ax: Axes, reported: pd.DataFrame) -> None:
     """Mark the reported values at the bars of their methods.
 
-    The front of the brain is on the left.
+    Marks run from the front of the brain (left) to the back (right).
     """
     positions = {tick.get_text(): x for tick, x in zip(ax.get_xticklabels(), ax.get_xticks(), strict=True)}
     for shift, (part, mark) in zip((-0.25, 0.0, 0.25), MARKS.items(), strict=True):
@@ -134,9 +134,9 @@ def _draw_reported(ax: Axes, reported: pd.DataFrame) -> None:
 
 
 def _draw_genes(ax: Axes, genes: pd.DataFrame) -> None:
-    """Draw the error of every gene of a slide by its rank.
+    """Draw the error of every gene of a slide over its rank.
 
-    Each method has dots and a running median.
+    Each method has dots and a running median; the bound has the median only.
     """
     for name in (*reversed(PAPER), BOUND):
         method = genes[genes["name"] == name].sort_values("rank")

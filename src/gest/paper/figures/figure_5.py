@@ -1,4 +1,4 @@
-"""Figure 5: the similarity of the surroundings to the peri-infarct area, and genes that rise and fall in them."""
+"""Figure 5: similarity of a region's surroundings to the peri-infarct area, and genes that rise or fall in them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -31,7 +31,7 @@ _SIDE = 2.0  # width of a map, inches
 
 
 def check_genes(cells: AnnData, shown: Mapping[str, Sequence[str]]) -> None:
-    """Check that the genes to draw are in the panel, and unchanged in the region.
+    """Check that the genes to draw are in the panel and unchanged in the region.
 
     Raises
     ------
@@ -67,20 +67,20 @@ def draw_figure_5(
     cells
         See `gest.paper.ischemia.experiment.Ischemia.shown`: the first placement and seed.
     replicates
-        All of the experiment, with pearson_control and pearson_perturbed.
+        All replicates of the experiment, with pearson_control and pearson_perturbed.
     calls
-        Gene to its final call, see `gest.paper.ischemia.calls.vote`.
+        Final call of each gene, see `gest.paper.ischemia.calls.vote`.
     shown
         Genes to draw: `high` and `low`, at least one of each.
     around
-        Name of the region with the reference profile.
+        Name of the region whose mean is the reference profile.
     run
         Name of the run; shown in the title unless it is the paper's.
 
     Returns
     -------
     Figure
-        Not shown and not saved.
+        Neither shown nor saved.
 
     Raises
     ------
@@ -91,8 +91,8 @@ def draw_figure_5(
     rows = max(len(shown["high"]), len(shown["low"]))
     xy = cells.obsm["spatial"]
     width, height = np.ptp(xy, axis=0)
-    widths, tall = (2.6, 2 * _SIDE + 0.7, 2 * _SIDE + 0.7), max(3.2, _SIDE * rows * height / width + 0.9)
-    figure = Figure(figsize=(sum(widths), tall), layout="constrained")
+    widths, figure_height = (2.6, 2 * _SIDE + 0.7, 2 * _SIDE + 0.7), max(3.2, _SIDE * rows * height / width + 0.9)
+    figure = Figure(figsize=(sum(widths), figure_height), layout="constrained")
     parts = figure.subfigures(1, 3, width_ratios=widths)
     _draw_correlations(parts[0].subplots(), cells, replicates, around)
     for letter, part, kind in zip("cd", parts[1:], ("high", "low"), strict=True):
@@ -109,7 +109,7 @@ def draw_figure_5(
 
 
 def correlation_test(cells: AnnData) -> float:
-    """Test perturbed against control; return the p value.
+    """Test the perturbed against the control correlations; return the p value.
 
     The test is the two-sided signed-rank test, paired by cell.
     """
@@ -118,9 +118,9 @@ def correlation_test(cells: AnnData) -> float:
 
 
 def _draw_correlations(ax: Axes, cells: AnnData, replicates: pd.DataFrame, around: str) -> None:
-    """Draw b: a box per group of cells, and the test.
+    """Draw panel b: a box each for control and perturbed cells, and the test.
 
-    It also shows the number of replicates with a higher mean.
+    It also states in how many replicates the mean is higher in the perturbed cells.
     """
     values = [cells.obs[f"pearson_{name}"] for name in PANELS]
     boxes = ax.boxplot(
@@ -143,7 +143,7 @@ def _draw_correlations(ax: Axes, cells: AnnData, replicates: pd.DataFrame, aroun
 
 
 def _draw_maps(part: SubFigure, cells: AnnData, genes: Sequence[str], calls: pd.Series, rows: int) -> None:
-    """Draw c or d: a row per gene, control beside perturbed, with one colour scale."""
+    """Draw panel c or d: per gene, control and perturbed with one colour scale."""
     axes = part.subplots(rows, 3, squeeze=False, width_ratios=[1, 1, 0.06])
     xy, roi = cells.obsm["spatial"], cells.uns["roi"]
     pitch = spacing(xy)

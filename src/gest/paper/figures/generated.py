@@ -1,4 +1,4 @@
-"""Generated cells: truth beside predictions, gene by gene (Figures A.2 and A.5)."""
+"""Maps of generated cells: truth and predictions, gene by gene (Figures A.2 and A.5)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +21,7 @@ def draw_generation(
     *,
     title: str = "",
 ) -> Figure:
-    """Draw a section with its crop, and truth beside predictions (Figure A.2).
+    """Draw a section with its crop, and truth and predictions there (Figure A.2).
 
     There is a row of panels per gene.
 
@@ -30,23 +30,23 @@ def draw_generation(
     xy
         (n, 2) positions of the section's cells, µm.
     unseen
-        (n,) booleans, the hidden cells.
+        (n,) booleans, true for the hidden cells.
     truth
         (m, g) log-normalised expression of the m unseen cells, in their order in `xy`.
     predictions
-        Method to (m, g) prediction, a column each.
+        (m, g) prediction of each method, drawn in one column.
     genes
-        The g genes, a row each; all panels of a row have the colour scale of its truth.
+        Names of the g genes, drawn in one row each with the colour scale of the truth.
 
     Returns
     -------
     Figure
-        Not shown and not saved.
+        Neither shown nor saved.
     """
     shown = {"truth": truth, **predictions}
     crop = xy[unseen]
     body = _height(crop) * len(genes)
-    # The section is as high as all genes together, if its aspect allows.
+    # The section is as high as all genes together, unless that makes it too narrow or too wide.
     width, height = np.ptp(xy, axis=0)
     section_width = float(np.clip(body * width / height, 2.5, 4.5))
     panels_width = _width(shown)
@@ -70,7 +70,7 @@ def draw_markers(
 ) -> Figure:
     """Draw genes in and around the unseen area (Figure A.5).
 
-    The panels show the truth, and predictions amid the seen cells.
+    A panel shows the truth, or a prediction together with the seen cells.
 
     Parameters
     ----------
@@ -81,16 +81,16 @@ def draw_markers(
     expression
         (n, g) log-normalised expression of all cells.
     predictions
-        Method to (m, g) prediction, a column each; seen cells are drawn with their true expression.
+        (m, g) prediction of each method, drawn in one column; seen cells have their true expression.
     genes
-        The g genes, a row each; all panels of a row have the colour scale of the truth.
+        Names of the g genes, drawn in one row each with the colour scale of the truth.
     missing
-        Markers that the data lacks, for a note.
+        Markers that the data lack; a note names them.
 
     Returns
     -------
     Figure
-        Not shown and not saved.
+        Neither shown nor saved.
     """
     low, high = xy[unseen].min(axis=0), xy[unseen].max(axis=0)
     margin = _MARGIN * (high - low).max()
@@ -132,7 +132,7 @@ def _draw_genes(
 ) -> np.ndarray:
     """Draw a row of panels per gene; return the axes (g, columns).
 
-    There is a column per entry of `shown`, (n, g) at xy. A row has the colour scale of its gene in `limits`, (n, g).
+    There is a column per entry of `shown`, (n, g) values at xy. A row has the colour scale of its column in `limits`.
     """
     axes = figure.subplots(len(genes), len(shown) + 1, squeeze=False, width_ratios=[1] * len(shown) + [0.06])
     pitch = spacing(xy)

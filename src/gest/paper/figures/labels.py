@@ -16,16 +16,16 @@ from gest.paper.scores.labels import METRICS
 from gest.paper.scores.runs import Labelling, read_labellings
 from gest.pl.maps import dots, frame, handle, scale_bar, spacing
 
-# Okabe and Ito's palette, which colour-blind readers can distinguish, then those of Tol's muted one that differ.
+# Okabe and Ito's palette, which colour-blind readers can distinguish, then colours of Tol's muted palette that differ.
 PALETTE = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"),
     *("#882255", "#999933", "#332288", "#117733", "#661100", "#AA4499"),
 )
-# For clusters without a matching label, in turn; all are darker than cells without a label.
+# Used in turn for clusters without a matching label; all are darker than `NO_LABEL`.
 GREYS = ("0.4", "0.55", "0.7", "0.8")
 NO_LABEL = "0.92"
 SHOWN = {"clustering": "AMI", "annotation": "macro F1"}
-MAX_LABELS = 30  # in the legend: more would fill the figure
+MAX_LABELS = 30  # in the legend; more would fill the figure
 
 
 def read_first_runs(
@@ -40,23 +40,23 @@ def read_first_runs(
     Parameters
     ----------
     paths
-        Files of labels, see `gest.paper.scores.runs.read_labellings`.
+        Files of labels, one per method; see `gest.paper.scores.runs.read_labellings`.
     section
-        The section of the labels.
+        The section that the labels belong to.
     level
         Level of the labels.
     names
-        Function that returns the names of methods and variants, in order; those without a name are left out.
+        Function that returns the names of methods and variants, in order; runs without a name are left out.
 
     Returns
     -------
     dict
-        Name to run, in the order of names.
+        Name to run, in the order of `names`.
 
     Raises
     ------
     UserError
-        If the labels belong to other cells than the section's.
+        If the labels belong to cells other than the section's.
     """
     runs: dict[tuple[str, str], Labelling] = {}
     for path in paths:
@@ -70,18 +70,19 @@ def read_first_runs(
 def draw_labels(section: AnnData, runs: Mapping[str, Labelling], *, level: str, task: str, title: str) -> Figure:
     """Draw the true labels of a section beside those of every method.
 
-    Clusters are matched to labels one to one, so that most cells agree, and have their colours; the others are grey.
+    Clusters are matched to labels by `match_colours`, and take their colours; unmatched clusters are grey.
 
     Parameters
     ----------
     section
-        n cells, µm; `obs` has the level.
+        n cells, coordinates in µm; `obs` has the level.
     runs
         Name to run.
     level
         Level of the labels.
     task
-        "clustering": AMI in the titles; "annotation": macro F1, and no matching, since the labels are known.
+        "clustering": titles show AMI. "annotation": titles show macro F1, and nothing is matched, since methods
+        predict the labels themselves.
     title
         Title of the figure.
     """
@@ -113,9 +114,9 @@ def draw_labels(section: AnnData, runs: Mapping[str, Labelling], *, level: str, 
 
 
 def match_colours(truth: np.ndarray, clusters: np.ndarray, colours: Mapping[str, str]) -> dict[str, str]:
-    """Give clusters the colours of labels, one to one.
+    """Match clusters to labels one to one, and give them the labels' colours.
 
-    The choice makes as many cells as possible agree.
+    The matching makes as many cells as possible agree.
 
     Parameters
     ----------
@@ -127,26 +128,26 @@ def match_colours(truth: np.ndarray, clusters: np.ndarray, colours: Mapping[str,
     Returns
     -------
     dict
-        Cluster to colour: a grey if no label that shares a cell with it is left.
+        Cluster to colour; a grey for a cluster that is matched to no label with a cell in common.
     """
     both = (truth != "") & (clusters != "")
-    names, labels = np.unique(clusters[clusters != ""].astype(str)), list(colours)
+    distinct, labels = np.unique(clusters[clusters != ""].astype(str)), list(colours)
     overlap = pd.crosstab(clusters[both].astype(str), truth[both].astype(str))
-    overlap = overlap.reindex(index=names, columns=labels, fill_value=0).to_numpy()
+    overlap = overlap.reindex(index=distinct, columns=labels, fill_value=0).to_numpy()
     pairs = zip(*linear_sum_assignment(overlap, maximize=True), strict=True)
-    matched = {str(names[i]): colours[labels[j]] for i, j in pairs if overlap[i, j]}
-    others = [str(name) for name in names if name not in matched]
+    matched = {str(distinct[i]): colours[labels[j]] for i, j in pairs if overlap[i, j]}
+    others = [str(name) for name in distinct if name not in matched]
     return matched | {name: GREYS[i % len(GREYS)] for i, name in enumerate(others)}
 
 
 def palette(n: int) -> list[str]:
-    """Return n colours: `PALETTE`, then hues at steps of the golden ratio."""
+    """Return n colours: `PALETTE`, then hues spaced by the golden ratio."""
     more = [to_hex(hsv_to_rgb((0.618 * i % 1, 0.6, 0.9 - 0.25 * (i % 3)))) for i in range(n - len(PALETTE))]
     return [*PALETTE, *more][:n]
 
 
 def _panels(xy: np.ndarray, n: int) -> tuple[Figure, list[Axes]]:
-    """Make a figure of n panels for cells at xy, µm, in rows of at most four."""
+    """Make a figure with n panels for cells at xy, µm, in rows of at most four."""
     columns = min(4, n)
     rows = -(-n // columns)
     width, height = np.ptp(xy, axis=0)

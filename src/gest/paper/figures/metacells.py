@@ -5,13 +5,13 @@ from matplotlib.figure import Figure
 
 from gest.pl.maps import handle
 
-# Okabe and Ito's palette, repeated with other shapes.
+# Okabe and Ito's palette, repeated with each marker shape.
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#F0E442", "#000000")
 SHAPES = "osD^v"
 
 
 def project_umap(cells: np.ndarray, metacells: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Project cells (n, p) and meta cells (K, p) jointly by UMAP: (n, 2), (K, 2)."""
+    """Project cells (n, p) and meta cells (K, p) by one UMAP to (n, 2) and (K, 2)."""
     import scanpy as sc
     from anndata import AnnData
 
@@ -27,14 +27,14 @@ def draw_umap(cells: np.ndarray, metacells: np.ndarray, clusters: np.ndarray, *,
     Parameters
     ----------
     cells, metacells
-        (n, 2) and (K, 2), from `project_umap`.
+        (n, 2) and (K, 2), as `project_umap` returns them.
     clusters
-        (K,) integers: the clusters of the meta cells at one level of the hierarchy; at most 40.
+        (K,) clusters of the meta cells at level 1 of the hierarchy, integers from 0 to 39.
 
     Returns
     -------
     Figure
-        Not shown and not saved.
+        Neither shown nor saved.
     """
     figure = Figure(figsize=(6.5, 5.2), layout="constrained")
     ax = figure.subplots()

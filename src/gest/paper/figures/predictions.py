@@ -1,4 +1,4 @@
-"""Read predictions for figures: the first run of each method, with cells and genes in a given order."""
+"""Read predictions for figures: the first run of each method, for chosen cells and genes."""
 
 import os
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ import numpy as np
 
 from gest.paper.tables.method_names import NAMES
 
-_VARIANTS = ("weighted", "picking", "default")  # the paper's, in the order of its figures
+_VARIANTS = ("weighted", "picking", "default")  # those that the figures show, in their order
 
 
 def select_first_run(predicted: ad.AnnData) -> ad.AnnData:
     """Select the rows of the first model seed and seed.
 
-    See `gest.paper.methods.generation.predict_crops`.
+    `gest.paper.methods.generation.predict_crops` describes the rows.
     """
     obs = predicted.obs[["model_seed", "seed"]]
     return predicted[(obs == obs.iloc[0]).all(axis=1).to_numpy()]
@@ -32,11 +32,12 @@ def read_predictions(
     crop
         Name of the crop.
     cells, genes
-        m names of its cells and g of genes, in the order of the result.
+        Names of m cells of the crop and of g genes, in the order of the result.
 
     Returns
     -------
-    Label of method and variant to (m, g) log-normalised expression, of the first seeds; NaN where the method failed.
+    For the label of each method and variant, (m, g) log-normalised expression of the first model seed and seed; NaN if
+    the method failed.
     """
     predictions = {}
     for path in paths:

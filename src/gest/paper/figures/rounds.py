@@ -18,14 +18,14 @@ def draw_rounds(xy: np.ndarray, rounds: np.ndarray, *, title: str = "") -> Figur
     Parameters
     ----------
     xy
-        (n, 2) of the cells in and around one crop, µm.
+        (n, 2) positions of the cells in and around one crop, µm.
     rounds
-        (n,) the round that generated each cell, from 1; 0 for cells seen from the beginning.
+        (n,) number of the round that generated each cell, from 1; 0 for cells seen from the beginning.
 
     Returns
     -------
     Figure
-        Not shown and not saved.
+        Neither shown nor saved.
     """
     last = int(rounds.max())
     rows = -(-last // _MAX_COLUMNS)

@@ -1,4 +1,4 @@
-"""Loss and RMSE by the size of the model and of its training data (Table 3 as a figure)."""
+"""Loss and RMSE over the size of the model and of its training data (Table 3 as a figure)."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -21,8 +21,9 @@ def scaling_table(scores: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame
     Returns
     -------
     pandas.DataFrame
-        `by` ("parameters": models trained on all the data; "training_cells": models of the size also trained on parts
-        of it), `variant`, `model_seed`, `size`, `measure` ("validation_metacell", or the RMSE's gene set), `value`.
+        `by` ("parameters": all models trained on all the data; "training_cells": all models of the size that was also
+        trained on part of the data), `variant`, `model_seed`, `size`, `measure` ("validation_metacell", or "rmse_z, "
+        and the gene set) and `value`.
     """
     rmse = average_seeds(scores[scores["metric"] == "rmse_z"]).rename("value").reset_index()
     loss = trainings.rename(columns={"validation_metacell": "value"})[["variant", "model_seed", "value"]]
@@ -35,20 +36,20 @@ def scaling_table(scores: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame
     table = measures.merge(trainings[["variant", "model_seed", "parameters", "training_cells"]])
     whole = table["training_cells"] == table["training_cells"].max()
     parts = [table[whole].assign(by="parameters", size=lambda rows: rows["parameters"])]
-    of_size = table["parameters"].isin(table.loc[~whole, "parameters"])
-    parts.append(table[of_size].assign(by="training_cells", size=lambda rows: rows["training_cells"]))
+    same_size = table["parameters"].isin(table.loc[~whole, "parameters"])
+    parts.append(table[same_size].assign(by="training_cells", size=lambda rows: rows["training_cells"]))
     return pd.concat(parts, ignore_index=True)[["by", "variant", "model_seed", "size", "measure", "value"]]
 
 
 def draw_scaling(table: pd.DataFrame, *, title: str = "") -> Figure:
-    """Draw `scaling_table`, a row per measure.
+    """Draw the values of `scaling_table`, with a row of panels per measure.
 
-    Parameters are on the left and training cells on the right.
+    The left panel is over the number of parameters, the right one over training cells.
 
     Returns
     -------
     Figure
-        Not shown and not saved. Each seed is a dot, and a line connects their means.
+        Neither shown nor saved. Each dot is a seed, and a line connects the means of variants.
     """
     measures = list(dict.fromkeys(table["measure"]))
     figure = Figure(figsize=(7.5, 2.3 * len(measures) + 0.5), layout="constrained")
@@ -60,7 +61,7 @@ def draw_scaling(table: pd.DataFrame, *, title: str = "") -> Figure:
             means = dots.groupby("variant")[["size", "value"]].mean().sort_values("size")
             ax.plot(dots["size"], dots["value"], "o", color=_COLOUR, alpha=0.4, markersize=4)
             ax.plot(means["size"], means["value"], color=_COLOUR, linewidth=1)
-            for size, same in means.groupby("size"):  # two variants of one size share a label
+            for size, same in means.groupby("size"):  # variants of the same size share a label
                 at = (size, same["value"].max())
                 ax.annotate("\n".join(same.index), at, xytext=(3, 4), textcoords="offset points", fontsize=6)
             ax.set_xscale("log")

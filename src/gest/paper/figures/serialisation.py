@@ -10,12 +10,12 @@ from matplotlib.patches import Rectangle
 from gest.pl.maps import SKY_BLUE, VERMILION, dots, frame, handle, scale_bar, spacing
 from gest.windows import Grid
 
-_MAX_CELLS = 60  # more numbers could not be read
-_MARGIN = 0.15  # shown on each side of the window, as a share of its side
+_MAX_CELLS = 60  # more numbers would be unreadable
+_MARGIN = 0.15  # drawn on each side of the window, as a share of its side
 
 
 def choose_window(xy: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """Choose a window in the middle of a section, small enough to number its cells.
+    """Choose a window in the middle of a section with few enough cells to number.
 
     Parameters
     ----------
@@ -26,11 +26,11 @@ def choose_window(xy: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray, 
 
     Returns
     -------
-    Indices of its cells, its centre (2,) and its side, µm: `side`, or the largest multiple of 10 µm with at most 60
-    cells.
+    Indices of its cells, its centre (2,) and its side, µm: `side` or, if that window has more than 60 cells, the
+    largest multiple of 10 µm with at most 60.
     """
     centre = xy[np.linalg.norm(xy - np.median(xy, axis=0), axis=1).argmin()]
-    # A window holds the cells whose reach is below its side.
+    # The reach of a cell is the side of the smallest window around `centre` that holds it.
     reach = 2 * np.sort(np.abs(xy - centre).max(axis=1))
     if len(xy) > _MAX_CELLS and reach[_MAX_CELLS] <= side:
         side = 10 * (np.ceil(reach[_MAX_CELLS] / 10) - 1)
@@ -51,18 +51,18 @@ def draw_orders(
     Parameters
     ----------
     xy
-        (n, 2) of all cells of the section, µm.
+        (n, 2) positions of all cells of the section, µm.
     sequences
-        Name of an order to (N,) indices into `xy`, in the order of the sequence; a panel each.
+        For the name of each order, (N,) indices into `xy` in that order; drawn in one panel each.
     centre, side
-        (2,) and the side of the window, µm.
+        Centre (2,) and side of the window, µm.
     corner
-        (2,) µm, the vertex p of Eq. 5.
+        (2,) µm, vertex p of Eq. 5.
 
     Returns
     -------
     Figure
-        Not shown and not saved.
+        Neither shown nor saved.
     """
     panel = 4.2  # inches
     figure = Figure(figsize=(panel * (0.7 + len(sequences)), panel + 0.9), layout="constrained")
@@ -94,7 +94,7 @@ def _draw_window(ax: Axes, centre: np.ndarray, side: float) -> None:
 
 
 def _draw_order(ax: Axes, xy: np.ndarray, sequence: np.ndarray, *, centre: np.ndarray, side: float) -> None:
-    """Draw the window's cells with their numbers from 1, and the other cells near it."""
+    """Draw the window's cells, numbered from 1, and the other cells near it."""
     shown = side * (0.5 + _MARGIN)
     near = (np.abs(xy - centre) <= shown).all(axis=1)
     pitch = spacing(xy[sequence])

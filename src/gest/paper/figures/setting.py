@@ -1,4 +1,4 @@
-"""Maps of the cells that are seen and those to be generated (Figures A.2 to A.5)."""
+"""Maps of the seen cells and the cells to generate (Figures A.2 to A.4)."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,18 +10,18 @@ _SIDE = 5.0  # inches
 
 
 def draw_setting(xy: np.ndarray, unseen: np.ndarray, *, title: str, of: str = "cells") -> Figure:
-    """Draw a section with the part whose expression is hidden (Figures A.3 and A.4).
+    """Draw a section and the part whose expression is hidden (Figures A.3 and A.4).
 
     Parameters
     ----------
     xy
         (n, 2) µm.
     unseen
-        (n,) booleans.
+        (n,) booleans, true for the hidden cells.
     title
         Title of the figure.
     of
-        What a dot is, in the plural: cells, spots or bins.
+        What the dots are, for the legend: "cells", "spots" or "bins".
     """
     width, height = np.ptp(xy, axis=0)
     figure = Figure(figsize=(_SIDE, _SIDE * height / width + 1.0), layout="constrained")
@@ -32,7 +32,7 @@ def draw_setting(xy: np.ndarray, unseen: np.ndarray, *, title: str, of: str = "c
 
 
 def seen_and_unseen(ax: Axes, xy: np.ndarray, unseen: np.ndarray, *, names: tuple[str, str], of: str = "cells") -> None:
-    """Draw cells at xy (n, 2), µm, black if seen and red if unseen (n,)."""
+    """Draw cells at xy (n, 2), µm, coloured by whether they are unseen (n,)."""
     pitch = spacing(xy)
     handles = []
     for mask, colour, name in ((~unseen, SEEN, names[0]), (unseen, VERMILION, names[1])):

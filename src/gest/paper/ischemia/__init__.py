@@ -1,1 +1,1 @@
-"""The ischemia experiment (section 4.4): the reference data, the perturbations and their scores."""
+"""The ischemia experiment (section 4.4): reference data, perturbations, and scores of the predicted changes."""

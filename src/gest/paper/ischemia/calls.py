@@ -1,4 +1,4 @@
-"""Calls of genes (High, Low or n.s.) around an infarct: read them, settle on one per gene, compare with the truth."""
+"""Calls of genes (High, Low or n.s.) around an infarct: read them, vote on one per gene, compare with the truth."""
 
 import os
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ METRICS = ("accuracy", "false_discovery_rate")
 def read_calls(paths: Sequence[str | os.PathLike]) -> pd.DataFrame:
     """Read and concatenate the calls of several models.
 
-    `gest paper perturb-ischemia` writes them.
+    `gest paper perturb-ischemia` writes the files.
     """
     tables = [pd.read_csv(path, dtype={"gene": str}).fillna({"changed": ""}) for path in paths]
     return pd.concat(tables, ignore_index=True)
 
 
 def vote(calls: pd.DataFrame) -> pd.DataFrame:
-    """Choose the call of each gene on which more than half of the replicates agree.
+    """Call each gene as more than half of the replicates do.
 
-    Without such a call, the gene is not significant. Replicates are placements of the region and seeds, of generation
-    and of the model. The cells of one replicate are not independent, and are therefore not pooled in one test.
+    Without such a majority, the gene is not significant. A replicate is a combination of placement, generation seed and
+    model seed. Cells of one replicate are not independent, so replicates vote instead of pooling their cells in a test.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def vote(calls: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    Indexed by gene: `call`; `support`, the share of replicates with this call; `log2_fold_change`, their mean;
-    `changed` in the region.
+    Indexed by gene: `call`; `support`, the share of replicates with this call; `log2_fold_change`, the mean over all
+    replicates; `changed`, how the gene was changed in the region.
     """
     shares = pd.crosstab(calls["gene"], calls["call"], normalize="index").reindex(
         columns=[HIGH, LOW, NOT_SIGNIFICANT], fill_value=0.0
@@ -49,8 +49,8 @@ def vote(calls: pd.DataFrame) -> pd.DataFrame:
 def split_truth(degs: pd.DataFrame, covered: Sequence[str], calls: pd.DataFrame) -> dict[str, pd.Series]:
     """Return the truth, gene to High, Low or n.s., for each set of genes.
 
-    `all` genes; those `in_file`, the ischemia data's; `in_panel`, the model's; and `unchanged`, those of the panel that
-    were not changed in the region, so that only the model decides their calls.
+    The sets are `all` genes; those `in_file`, in the ischemia data; those `in_panel`, in the model's panel; and
+    `unchanged`, those of the panel that were not changed in the region, so that only the model decides their calls.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def split_truth(degs: pd.DataFrame, covered: Sequence[str], calls: pd.DataFrame)
     covered
         Genes of the ischemia data.
     calls
-        Calls of one replicate.
+        Calls of one replicate, or the vote; only `gene` and `changed` are read.
     """
     truth = degs.set_index("gene")["truth"]
     panel = calls["gene"]
@@ -78,8 +78,8 @@ def measure_agreement(calls: pd.Series, truth: pd.Series) -> dict[str, float]:
 
     Returns
     -------
-    `accuracy`, the share of the truth's High and Low genes with the right call, which is the sensitivity too; and
-    `false_discovery_rate`, the share of wrong ones among the genes called High or Low. NaN where there is no gene.
+    `accuracy`, the share of the truth's High and Low genes with the right call, which is also the sensitivity; and
+    `false_discovery_rate`, the share of wrong calls among its genes called High or Low. A share of no genes is NaN.
     """
     calls = calls.reindex(truth.index).fillna(NOT_SIGNIFICANT)
     right = calls == truth
@@ -88,7 +88,7 @@ def measure_agreement(calls: pd.Series, truth: pd.Series) -> dict[str, float]:
 
 
 def accuracy(calls: pd.Series, truth: pd.Series) -> float:
-    """Return the share of the genes of `truth` with the same call.
+    """Return the share of the genes of `truth` whose call is right.
 
     A gene without a call counts as wrong.
 
@@ -101,9 +101,7 @@ def accuracy(calls: pd.Series, truth: pd.Series) -> float:
 
 
 def shuffled_accuracy(calls: pd.Series, truth: pd.Series, *, n: int = 1000, seed: int = 0) -> np.ndarray:
-    """Return the accuracies (n,) expected by chance.
-
-    The names of all genes that have a call are shuffled.
+    """Return accuracies (n,) by chance, each after shuffling the calls among genes.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""The ischemia experiment: an infarct's genes changed in a region of healthy tissue, in many replicates (Figure 5).
+"""The ischemia experiment: change an infarct's genes in a region of healthy tissue, in many replicates (Figure 5).
 
-A replicate is a placement of the region and a seed of generation; genes are called over matched cells (decision 29).
-Other settings, and controls, are variants of it: other values of σ and the other context at every placement with the
-first seed, the controls at the first placement only.
+A replicate has one placement of the region and one seed of generation; genes are called over matched cells (decision
+29). Other settings and controls are variants of the experiment, and run with the first seed only: other values of σ and
+the other context at every placement, controls at the first placement.
 """
 
 import logging
@@ -32,12 +32,12 @@ class Ischemia:
     """The model's prediction of an infarct's surroundings."""
 
     calls: pd.DataFrame
-    """A row per variant, placement, seed and gene: those and the columns of
+    """A row per variant, placement, seed and gene: `variant`, `placement`, `seed` and the columns of
     `gest.tasks.perturbation.perturb.PerturbationResult.deg`."""
     replicates: pd.DataFrame
-    """A row per variant, placement and seed: those; the centre of the region (`x`, `y`, µm); the fields of
+    """A row per `variant`, `placement` and `seed`: these; the centre of the region (`x`, `y`, µm); the fields of
     `gest.tasks.perturbation.perturb.PerturbationResult.summary`; `pearson_control` and `pearson_perturbed`, the means
-    over cells of the correlation with the reference profile; for controls `max_difference` and `n_called`; `status`."""
+    over cells of the correlation with the reference profile; `max_difference` and `n_called` for controls; `status`."""
     shown: AnnData
     """The cells around the first placement, with the first seed: `layers` control and perturbed, `obs` pearson_control
     and pearson_perturbed, `obsm["spatial"]`, `uns["roi"]` the positions of the region's cells, (r, 2) µm."""
@@ -57,37 +57,37 @@ def perturb_ischemia(
     n_shuffles: int,
     unchanged: Sequence[str] = (),
 ) -> Ischemia:
-    """Give a healthy region the genes of an infarct's core; generate its surroundings.
+    """Change a healthy region like an infarct's core, and generate its surroundings.
 
     Parameters
     ----------
     section
         Counts in `X`, `obsm["spatial"]` in µm.
     degs
-        Changes in the core (`gest.paper.ischemia.reference.find_core_degs`); genes outside the model's panel are left
-        out.
+        Changes in the core, as `gest.paper.ischemia.reference.find_core_degs` returns them; genes outside the model's
+        panel are ignored.
     reference
-        Mean profile of the tissue around an infarct (`gest.paper.ischemia.reference.average_profile`).
+        Mean profile of the tissue around an infarct, see `gest.paper.ischemia.reference.average_profile`.
     roi
         Keyword arguments of `place_regions`.
     seeds
-        Seeds of generation; the first one is also that of placements and shuffles.
+        Seeds of generation; the first one is also used for placements and shuffles.
     sigmas
         Values of σ besides 1, as multiples of half the region's diameter (decision 28).
     context
-        From which surroundings are generated; the other one of `gest.tasks.perturbation.surroundings.CONTEXTS` becomes
-        a variant.
+        Cells that the surroundings are generated from, see `gest.tasks.perturbation.surroundings.Surroundings`; the
+        other context becomes a variant.
     thresholds
         `q` and `min_lfc` of `gest.tasks.perturbation.differential.differential`.
     n_shuffles
-        Repeats of the control that changes as many genes of other names.
+        Repeats of the control that changes equally many random genes.
     unchanged
-        Genes that are not changed in the region though they may differ in the core.
+        Genes to leave unchanged in the region even if they differ in the core.
 
     Raises
     ------
     UserError
-        A placement has no cells or no surroundings; see `gest.tasks.perturbation.perturb.perturb` for the others.
+        A placement has no cells or no surroundings; see `gest.tasks.perturbation.perturb.perturb` for other reasons.
     """
     first, *_ = seeds
     (other_context,) = set(CONTEXTS) - {context}
@@ -117,7 +117,7 @@ def select_changed_genes(
 ) -> dict[str, list[str]]:
     """Select a panel's genes to activate and to inhibit.
 
-    They are those of the core, except the `unchanged` ones.
+    They are those that are High and Low in the core, except the `unchanged` ones.
 
     Parameters
     ----------
@@ -142,9 +142,9 @@ def place_regions(
     Parameters
     ----------
     xy
-        (n, 2) of the section's cells, µm.
+        (cells, 2) positions of the section's cells, µm.
     centre
-        In fractions of the section's extent.
+        x and y of the first region's centre, as fractions of the section's extent.
     """
     rng = np.random.default_rng(seed)
     middle = xy.min(axis=0) + np.ptp(xy, axis=0) * np.asarray(centre)
@@ -159,7 +159,7 @@ def name_variant(context: str, factor: float) -> str:
 
 
 def correlate(profiles: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Correlate each profile (m, s) with one (s,) over genes: Pearson's (m,).
+    """Return Pearson's correlation (m,) of profiles (m, s) with a reference (s,).
 
     It is 0 for a constant profile.
     """
@@ -171,7 +171,7 @@ def correlate(profiles: np.ndarray, reference: np.ndarray) -> np.ndarray:
 class _Record:
     """Run perturbations, and collect their calls and replicates.
 
-    Arguments are those of `perturb_ischemia`.
+    The parameters are as for `perturb_ischemia`.
     """
 
     def __init__(self, reference: Profile, thresholds: Mapping[str, float]) -> None:
@@ -190,7 +190,7 @@ class _Record:
         seed: int,
         sigma: float | None = None,
     ) -> PerturbationResult:
-        """Run one replicate, with the default σ if none is given."""
+        """Run one replicate; without `sigma`, with the default σ."""
         result = compare(surroundings, **genes, sigma=sigma, **self._thresholds)
         key = {"variant": variant, "placement": placement, "seed": seed}
         self._calls.append(pd.DataFrame(key, index=result.deg.index).join(result.deg))
@@ -211,7 +211,7 @@ class _Record:
     ) -> None:
         """Run the controls of the first placement.
 
-        These are: no change, a distant region, and other genes changed.
+        They change nothing, a distant region, or other genes.
         """
         for row in controls(surroundings, result, n_shuffles=0).to_dict("records"):
             variant = row["control"].replace(" ", "_")
@@ -242,9 +242,9 @@ def _correlate_both(result: PerturbationResult, reference: Profile) -> dict[str,
 def _shuffle_names(
     changed: Mapping[str, Sequence[str]], panel: np.ndarray, *, n: int, seed: int
 ) -> Iterator[dict[str, list[str]]]:
-    """Yield n times as many changed genes of other names.
+    """Yield n random replacements of the changed genes by genes of the panel.
 
-    Every gene of the panel gets the name of another one.
+    Each maps the names of all genes by one random permutation, so that the numbers of changed genes stay the same.
     """
     rng = np.random.default_rng(seed)
     for _ in range(n):

@@ -1,4 +1,4 @@
-"""Reference data of the ischemic mouse brain: genes that change in the infarct and around it (section 4.4)."""
+"""Reference data of the ischemic mouse brain: changed genes and mean profiles of its regions (section 4.4)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _TOTAL = 1e4  # counts to which spots are scaled before testing
 
 
 def read_degs(path: Path | None = None) -> pd.DataFrame:
-    """Read the genes of a region that are high and low, in the order of the file.
+    """Read the true change of each gene around an infarct, in the order of the file.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def read_degs(path: Path | None = None) -> pd.DataFrame:
 
     Returns
     -------
-    These four columns as text; missing values are empty.
+    These four columns as text; missing columns and values are empty.
 
     Raises
     ------
@@ -64,18 +64,18 @@ def find_core_degs(
 ) -> pd.DataFrame:
     """Find the genes that differ between the core and the sham sections (decision 30).
 
-    Wilcoxon's rank-sum test, two-sided and corrected for ties, on log-normalised counts (scanpy); q values are
-    Benjamini and Hochberg's over all genes of the file. The paper's sham spots are of the whole hemisphere: a gene of
-    the cortex, where the core lies, differs from them for that reason too.
+    The test is Wilcoxon's rank-sum test, two-sided and corrected for ties, on log-normalised counts (scanpy). q values
+    are Benjamini and Hochberg's over all genes of the sections. The paper's sham spots are from the whole hemisphere,
+    so genes specific to the cortex, where the core lies, differ as well.
 
     Parameters
     ----------
     injured, sham
-        Sections of spots over the same genes: counts in `X`, `obs["region"]`.
+        Sections of spots with the same genes: counts in `X`, regions in `obs["region"]`.
     core
-        The infarct's region.
+        Name of the infarct's region.
     sham_region
-        The region of the sham sections to compare with; all spots by default.
+        Region of the sham sections to compare with; all their spots by default.
     q, min_lfc
         Thresholds of a call: largest q, smallest |log2 fold change|.
 
@@ -86,9 +86,9 @@ def find_core_degs(
     Raises
     ------
     UserError
-        One kind of section is missing, or has no spots of its region.
+        There are no injured or no sham sections, or they have no spots of their region.
     """
-    # Imported here, so that `gest` does not wait for scanpy.
+    # Imported here, so that importing `gest` does not load scanpy.
     import anndata as ad
     import scanpy as sc
 
@@ -105,12 +105,12 @@ def find_core_degs(
 
 
 def select_region(sections: Sequence[AnnData], region: str | None) -> AnnData:
-    """Select the spots of one region, or all, from several sections.
+    """Select the spots of one region, or all spots, from several sections.
 
     Raises
     ------
     UserError
-        There are no sections, or no such spots.
+        There are no sections, or no spots of the region.
     """
     import anndata as ad
 
@@ -142,16 +142,16 @@ class Profile:
 def average_profile(spots: AnnData, genes: Sequence[str], vocabulary: Vocabulary) -> Profile:
     """Average the spots' expression of the genes shared with a model.
 
-    It is normalised like the model's cells.
+    Spots are normalised like the model's cells.
 
     Parameters
     ----------
     spots
         Counts in `X`, symbols as `var_names`.
     genes
-        T symbols, those of the vocabulary's genes.
+        Symbols of the vocabulary's T genes, in order.
     vocabulary
-        Its normalisation gives the total of counts over the shared genes.
+        Its normalisation gives the total count of a spot over the shared genes.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Score a model's calls around an infarct against the truth, beside baselines and controls."""
+"""Score a model's calls around an infarct against the truth, together with baselines and controls."""
 
 from collections.abc import Mapping
 
@@ -33,40 +33,41 @@ def score_calls(
 ) -> pd.DataFrame:
     """Score every replicate, the vote of the replicates, baselines and controls.
 
-    The rows by `method`:
+    The rows of each `method`:
 
     - gest: every replicate of every variant, with its placement as `crop`. For the variant `main` also the vote, with
       an empty `crop`, and the 95 % interval of accuracy over the means of placements (Student's t), as `accuracy_low`
       and `accuracy_high`.
     - ica_degs: the changes of genes in the core, used as calls.
-    - majority: the commonest call of the truth, used for every gene.
+    - majority: the more frequent of High and Low in the truth, used for every gene.
     - random_sign: High or Low at even odds; the expected accuracy and its 95 % interval (binomial).
-    - shuffled_names: as many genes of other names changed in the region; one row per repeat, numbered by `seed`, and
-      their mean with a 95 % range.
-    - shuffled_calls: the calls of the vote, shuffled among the genes a thousand times.
+    - shuffled_names: equally many random genes changed in the region; every repeat, numbered by `seed`, and the mean of
+      the repeats with their 95 % range.
+    - shuffled_calls: the calls of the vote, shuffled among the genes a thousand times; mean accuracy and 95 % range.
+    - nothing_changed, distant: the controls whose difference must be zero.
 
-    Genes that do not change in the truth count in the false-discovery rate only.
+    Genes that do not change in the truth affect the false-discovery rate only.
 
     Parameters
     ----------
     calls, replicates
-        See `gest.paper.ischemia.experiment.Ischemia`; those of all models concatenated, with `model_seed`.
+        Those of `gest.paper.ischemia.experiment.Ischemia`, of all models concatenated, with a column `model_seed`.
     core
         As `gest.paper.ischemia.reference.find_core_degs` returns it.
     degs
         The truth, as `gest.paper.ischemia.reference.read_degs` returns it.
     main
-        The variant that is the experiment.
+        Name of the variant that is the experiment itself.
     fields
-        Run, dataset and section, written into every row.
+        Run, dataset and section, for every row.
     seed
         Seed of shuffled_calls.
 
     Returns
     -------
     pandas.DataFrame
-        `gest.paper.scores.table.COLUMNS`; `n` is the number of High and Low genes of the truth, or of cells around the
-        region.
+        `gest.paper.scores.table.COLUMNS`; `n` is the number of High and Low genes of the truth or, for metrics without
+        truth, of cells around the region.
     """
     voted = vote(calls[calls["variant"] == main])
     sets = split_truth(degs, core["gene"], voted.reset_index())
@@ -106,13 +107,13 @@ def _score_replicates(calls: pd.DataFrame, core: pd.DataFrame, degs: pd.DataFram
 
 
 def _score_methods(voted: pd.DataFrame, sets: Mapping[str, pd.Series], core: pd.DataFrame, *, main: str) -> Rows:
-    """Score the vote, the core's calls, and the commonest call of the truth."""
+    """Score the vote, the core's calls, and the more frequent call of the truth."""
     changing = sets["all"][sets["all"] != NOT_SIGNIFICANT]
-    commonest = pd.Series(changing.mode().iloc[0], index=sets["all"].index)
+    majority = pd.Series(changing.mode().iloc[0], index=sets["all"].index)
     return [
         *_score_sets(sets, voted["call"], method="gest", variant=main),
         *_score_sets(sets, core.set_index("gene")["call"], method="ica_degs", variant="default"),
-        *_score_sets(sets, commonest, method="majority", variant="default"),
+        *_score_sets(sets, majority, method="majority", variant="default"),
     ]
 
 
@@ -123,7 +124,7 @@ def _score_sets(sets: Mapping[str, pd.Series], calls: pd.Series, **columns: obje
         for level in ("all", HIGH, LOW):
             part = truth if level == "all" else truth[truth == level]
             values = measure_agreement(calls, part)
-            names = METRICS if level == "all" else ("accuracy",)  # false discoveries need both types
+            names = METRICS if level == "all" else ("accuracy",)  # the false-discovery rate needs both types
             n = int((part != NOT_SIGNIFICANT).sum())
             fields = {"gene_set": gene_set, "level": level.lower(), "n": n, **columns}
             rows += [fields | {"metric": name, "value": values[name]} for name in names]
@@ -135,7 +136,7 @@ def _select_accuracies(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _score_chance(gene_set: str, truth: pd.Series, calls: pd.Series, *, seed: int) -> Rows:
-    """Return accuracy and interval of random signs and of shuffled calls."""
+    """Return accuracy and 95 % interval of random signs and of shuffled calls."""
     n = len(truth)
     shuffled = shuffled_accuracy(calls, truth, seed=seed)
     fields = {"variant": "default", "gene_set": gene_set, "level": "all", "n": n}
@@ -149,9 +150,9 @@ def _score_chance(gene_set: str, truth: pd.Series, calls: pd.Series, *, seed: in
 
 
 def _score_spread(gene_set: str, n: int, accuracies: pd.DataFrame, *, main: str) -> Rows:
-    """Return the spread of shuffled names over repeats, and of the experiment.
+    """Return mean and 95 % range of shuffled names, and the experiment's interval.
 
-    The experiment's is the interval over placements.
+    The range is over repeats, the interval over placements.
     """
     rows = []
     fields = {"gene_set": gene_set, "level": "all", "n": n}
@@ -169,16 +170,16 @@ def _score_spread(gene_set: str, n: int, accuracies: pd.DataFrame, *, main: str)
 
 
 def _bound(fields: Mapping[str, object], low: float, high: float) -> Rows:
-    """Return the rows of an interval."""
+    """Return the two rows of an interval of accuracy."""
     return [fields | {"metric": "accuracy_low", "value": low}, fields | {"metric": "accuracy_high", "value": high}]
 
 
 def _describe_replicate(replicate: Mapping[str, object]) -> Rows:
     """Return the metrics of a replicate or control that need no truth.
 
-    They are NaN if a control could not be run.
+    If a control could not be run, its only row is `max_difference`, NaN.
     """
-    is_control = "/" not in replicate["variant"]  # a variant of the experiment names a context and σ
+    is_control = "/" not in replicate["variant"]  # variants of the experiment are named "context/σ"
     fields = {
         "method": replicate["variant"] if is_control else "gest",
         "variant": "default" if is_control else replicate["variant"],

@@ -1,1 +1,1 @@
-"""Scores of every task as one tidy table (`gest.paper.scores.table`), and the statistics drawn from it."""
+"""Scores of every task in one tidy table (`gest.paper.scores.table`), and the statistics computed from it."""

@@ -1,4 +1,4 @@
-"""Score generated cells: every crop's predictions against the hidden cells, and the error of every gene."""
+"""Score generated cells: compare each crop's predictions with its hidden cells, and average each gene's error."""
 
 import numpy as np
 import pandas as pd
@@ -18,30 +18,31 @@ _RUN = ["model_seed", "seed", "crop"]
 def score_predictions(
     predictions: AnnData, section: AnnData, truth: csr_matrix, svg: pd.DataFrame, *, run: str, dataset: str, top: int
 ) -> pd.DataFrame:
-    """Score every pair of seeds, crop, variant and gene set of a file of predictions.
+    """Score predictions for each pair of seeds, crop, variant and gene set.
 
     Parameters
     ----------
     predictions
-        Rows are the unseen cells of all crops and seeds, as `gest.paper.methods.generation.predict_crops` returns them;
-        one layer per variant, log-normalised; `uns["gest"]` names the method.
+        As `gest.paper.methods.generation.predict_crops` returns them: rows are the unseen cells of all crops and seeds;
+        there is a log-normalised layer per variant; `uns["gest"]` names the method.
     section
-        The section of the cells; only its `obs_names` and `obs["section"]` are read.
+        The section that the cells belong to; only its `obs_names` and `obs["section"]` are read.
     truth
-        (cells of the section, genes of the predictions) log-normalised expression.
+        (cells of `section`, genes of `predictions`) log-normalised expression.
     svg
         The section's ranking, as `gest.paper.scores.spatial_genes.spatially_variable_genes` returns it.
     run, dataset
-        Written into every row.
+        Values of these columns in every row.
     top
-        Spatially variable genes asked for, see `gest.paper.scores.spatial_genes.top_genes`.
+        Number of spatially variable genes to score, see `gest.paper.scores.spatial_genes.top_genes`.
 
     Returns
     -------
     pandas.DataFrame
-        `gest.paper.scores.table.COLUMNS`; `n` is the number of cells of the crop. Four more metrics are counts:
-        `constant_predictions` and `constant_truth_genes` (genes, in `rmse_z`), `constant_prediction_cells` and
-        `constant_truth_cells` (cells, in `spearman`). Without a score the value is NaN, and `status` gives the reason.
+        `gest.paper.scores.table.COLUMNS`; `n` is the number of cells of the crop. Besides `METRICS` there are four
+        counts: `constant_predictions` and `constant_truth_genes` (genes, from `rmse_z`), `constant_prediction_cells`
+        and `constant_truth_cells` (cells, from `spearman`). If there is no score, the value is NaN, and `status` gives
+        the reason.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def score_genes(predictions: AnnData, section: AnnData, truth: csr_matrix, svg: 
     -------
     pandas.DataFrame
         One row per variant and gene: section, method, variant, gene, rank (of spatial variation, from 1), rmse_z (NaN
-        where the gene is constant in the truth of every crop) and rmse_log. Crops that failed are left out.
+        if the gene is constant in the truth of every crop) and rmse_log. Crops on which the method failed are left out.
     """
     rows = _find_cells(predictions, section)
     obs = predictions.obs.reset_index(drop=True)
@@ -105,7 +106,7 @@ def score_genes(predictions: AnnData, section: AnnData, truth: csr_matrix, svg: 
 def keep_headline_metrics(scores: pd.DataFrame) -> pd.DataFrame:
     """Keep the metrics of Tables 3, 4, A.1 and A.4.
 
-    These are the RMSE of every gene set, and Spearman's correlation of all genes.
+    They are the RMSE for every gene set, and Spearman's correlation over all genes.
     """
     rmse = scores["metric"] == "rmse_z"
     correlation = (scores["metric"] == "spearman") & (scores["gene_set"] == "all")
@@ -113,7 +114,7 @@ def keep_headline_metrics(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _find_cells(predictions: AnnData, section: AnnData) -> NDArray[np.intp]:
-    """Return the section's row of every predicted cell."""
+    """Return the row in the section of every predicted cell."""
     rows = section.obs_names.get_indexer(predictions.obs["cell"].astype(str))
     if (rows < 0).any():
         name = str(section.obs["section"].iloc[0])
@@ -139,7 +140,7 @@ def _find_genes(predictions: AnnData, svg: pd.DataFrame, top: int, *, section: s
 def _score(truth: NDArray[np.floating], prediction: NDArray[np.floating], failure: str) -> list[dict[str, object]]:
     """Return metric, value and status of one crop, variant and gene set.
 
-    `failure` is the status without a score.
+    `failure` is the status if a predicted value is not finite.
     """
     if not np.isfinite(prediction).all():
         return [{"metric": name, "value": np.nan, "status": failure} for name in METRICS]

@@ -11,7 +11,7 @@ from gest.metrics import ami, macro_f1
 from gest.paper.scores.runs import Labelling
 from gest.paper.scores.table import COLUMNS, INTEGERS
 
-# `crop` of the rows of all cells that a method covers, and of the cells that all methods cover.
+# Values of `crop`: for rows scored on all cells that a run covers, and on the cells that all runs cover.
 ALL, SHARED = "", "shared"
 _RUN = ("method", "variant", "level", "model_seed", "seed")
 
@@ -38,27 +38,27 @@ def score_labellings(
     section
         n cells; `obs` has a column per level. Cells without a label are not scored.
     by_method
-        Method to its runs, in the order of the section's cells.
+        The runs of each method, with labels in the order of the section's cells.
     task
         "clustering", scored by `ami`; "annotation", by `f1`.
     run, dataset
-        Written into every row.
+        Values of these columns in every row.
     levels
-        To score; labellings of others are left out.
+        Levels to score; labellings of other levels are ignored.
 
     Returns
     -------
     pandas.DataFrame
-        `gest.paper.scores.table.COLUMNS`. Rows of the `crop` "", the cells that a labelling covers, hold the task's
-        metric, `coverage` (share of the labelled cells), `n_clusters` (distinct labels given), `seconds` and `peak_mb`;
-        rows of the `crop` "shared", the cells that all runs at this level but the failed ones cover, hold the metric
-        alone. `n` is the number of labelled cells behind the value. If a run failed, or the section has no labels, the
-        value is NaN and `status` gives the reason; the coverage of a failed run is 0.
+        `gest.paper.scores.table.COLUMNS`. Rows with `crop` "" are about the cells that a run covers: the task's metric,
+        `coverage` (share of the labelled cells), `n_clusters` (distinct labels given), `seconds` and `peak_mb`. Rows
+        with `crop` "shared" hold the metric on the cells that every run at this level covers, failed runs aside. `n` is
+        the number of labelled cells scored. If a run failed, or the section has no labels, the value is NaN and
+        `status` gives the reason; the coverage of a failed run is 0.
 
     Raises
     ------
     UserError
-        If the section lacks a level, or a labelling is not of its cells.
+        If the section lacks a level, or a labelling has another number of cells.
     """
     name = str(section.obs["section"].iloc[0])
     runs = [labelling for labellings in by_method.values() for labelling in labellings]
@@ -83,7 +83,7 @@ def score_labellings(
 
 
 def _score_level(labels: pd.Series, runs: Sequence[Labelling], task: str) -> Iterator[dict[str, object]]:
-    """Yield the rows of all runs at one level; `labels` are the true ones."""
+    """Yield the rows of all runs at one level, given its true labels."""
     truth, labelled = labels.astype(object).to_numpy(), labels.notna().to_numpy()
     shared = np.logical_and.reduce([labelled, *(run.covered for run in runs if run.covered.any())])
     for run in runs:
@@ -95,7 +95,7 @@ def _score_level(labels: pd.Series, runs: Sequence[Labelling], task: str) -> Ite
 def _score_run(
     truth: np.ndarray, labelled: np.ndarray, shared: np.ndarray, run: Labelling, task: str
 ) -> Iterator[dict[str, object]]:
-    """Yield the task's metric on the cells that a run covers, and on the shared ones."""
+    """Yield the task's metric on the cells that a run covers, and on shared cells."""
     metric, score = METRICS[task]
     for crop, cells in ((ALL, labelled & run.covered), (SHARED, shared)):
         why = _explain_failure(run, labelled, cells)
@@ -111,13 +111,13 @@ def _measure_run(labelled: np.ndarray, run: Labelling) -> Iterator[dict[str, obj
     n_clusters = len(np.unique(run.labels[run.covered].astype(str)))
     for metric, value in (("n_clusters", n_clusters), ("seconds", run.seconds), ("peak_mb", run.peak_mb)):
         yield fields | {"metric": metric, "value": np.nan if why else value, "status": why or "ok"}
-    # A failed run has the coverage 0: NaN would exclude it from the mean over runs.
+    # A failed run has coverage 0; NaN would exclude it from the mean over runs.
     coverage = covered.sum() / labelled.sum() if labelled.any() else np.nan
     yield fields | {"metric": "coverage", "value": coverage, "status": "ok" if labelled.any() else why}
 
 
 def _explain_failure(run: Labelling, labelled: np.ndarray, cells: np.ndarray) -> str:
-    """Return the reason why a run has no score on these cells; empty if it has."""
+    """Return the reason why a run has no score on these cells; empty if it has one."""
     if not run.covered.any():
         return run.status
     if not labelled.any():

@@ -1,4 +1,4 @@
-"""Test methods against each other, paired by section."""
+"""Test methods against a reference method, paired by section."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from statsmodels.stats.multitest import multipletests
 from gest.errors import UserError
 from gest.paper.scores.generation import METRICS
 
-# With fewer differences no two-sided signed-rank test can fall below 0.05: 2 / 2**6 = 0.03.
+# With fewer differences, the p value of a two-sided signed-rank test cannot be below 0.05: 2 / 2**6 = 0.03.
 LEAST_PAIRS = 6
 # Methods are compared, and p values corrected, within each combination of these.
 FAMILY = ["run", "task", "dataset", "level", "gene_set", "metric"]
@@ -16,7 +16,7 @@ COLUMNS = (*FAMILY, "method", "variant", "reference", "n_pairs", "median_differe
 
 
 def section_means(scores: pd.DataFrame) -> pd.DataFrame:
-    """Average every method and metric on every section.
+    """Average the scores of every method on every section.
 
     The average is over seeds within a crop, then over crops within the section.
 
@@ -28,7 +28,7 @@ def section_means(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        run, task, dataset, level, gene_set, metric, method, variant, section, `value`.
+        `FAMILY`, `method`, `variant`, `section` and `value`, the mean.
     """
     keys = [*FAMILY, "method", "variant", "section"]
     crops = scores.dropna(subset="value").groupby([*keys, "crop"], sort=False)["value"].mean()
@@ -38,22 +38,22 @@ def section_means(scores: pd.DataFrame) -> pd.DataFrame:
 def compare(scores: pd.DataFrame, *, reference: tuple[str, str] = ("gest", "weighted")) -> pd.DataFrame:
     """Compare every method with a reference, paired by section.
 
-    Seeds are averaged within a crop; the difference method - reference is taken on the crops that both have, and
-    averaged within the section: one difference per section. p values of the two-sided Wilcoxon signed-rank test are
-    corrected by Holm's method over all methods of a metric and gene set.
+    Scores are averaged over the seeds of a crop. The difference method - reference is taken on the crops for which both
+    have scores, and averaged within the section, which gives one difference per section. The p values of two-sided
+    Wilcoxon signed-rank tests are corrected by Holm's method over all methods of a metric and gene set.
 
     Parameters
     ----------
     scores
         A table with `gest.paper.scores.table.COLUMNS`.
     reference
-        Method and variant with which the others are compared.
+        Method and variant that the others are compared with.
 
     Returns
     -------
     pandas.DataFrame
-        `COLUMNS`, a row per metric, gene set and method: `n_pairs` sections, the median of their differences, p and
-        Holm's p (NaN if not computable), and `test`, the name of the test or the reason why there is none.
+        `COLUMNS`, a row per metric, gene set and method: the number of sections (`n_pairs`), the median of their
+        differences, p and Holm's p (NaN without a test), and `test`, its name or the reason why there is none.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def compare(scores: pd.DataFrame, *, reference: tuple[str, str] = ("gest", "weig
 
 
 def _test(differences: pd.Series) -> dict[str, object]:
-    """Return median and signed-rank test of one difference per section.
+    """Return the median and the signed-rank test of the sections' differences.
 
     The test ignores differences of 0.
     """

@@ -1,7 +1,7 @@
-"""Runs of methods: what each cost and how it ended, and the labels it gave to the cells of a section.
+"""Records of runs of methods: the cost and outcome of each, and the labels it gave to the cells of a section.
 
 `MethodRun` is the record that every kind of run extends. `Labelling` adds labels: clusters, or annotated classes. The
-labellings of one method and section are kept as two csv tables, one of labels and one of runs.
+labellings of one method and section are stored as two csv tables, one of labels and one of runs.
 """
 
 import os
@@ -44,17 +44,17 @@ class Labelling(MethodRun):
     """One run and its labels of a section's n cells."""
 
     labels: np.ndarray
-    """(n,) text, empty where the method did not cover the cell; of a failed run, everywhere."""
+    """(n,) text; empty for cells that the method did not cover, and for all cells if it failed."""
 
     @property
     def column(self) -> str:
-        """Name of its column in the table of labels."""
+        """Return the name of the run's column in the table of labels."""
         model_seed = "" if self.model_seed is None else self.model_seed
         return f"{self.variant}/{self.level}/{model_seed}/{self.seed}"
 
     @property
     def covered(self) -> np.ndarray:
-        """(n,) booleans: the cells that have a label."""
+        """Return which cells have a label, (n,) booleans."""
         return self.labels != ""
 
 
@@ -74,7 +74,7 @@ def write_labellings(labellings: Sequence[Labelling], cells: ArrayLike, path: st
     Parameters
     ----------
     labellings
-        Labellings of one section; no two of the same variant, level and seeds.
+        Labellings of one section; no two may have the same variant, level and seeds.
     cells
         (n,) names of the section's cells.
     path
@@ -83,7 +83,7 @@ def write_labellings(labellings: Sequence[Labelling], cells: ArrayLike, path: st
     Raises
     ------
     ValueError
-        If two labellings have the same column, or one has another number of cells.
+        If two labellings have the same column, or a labelling does not have n labels.
     """
     path = Path(path)
     columns = [labelling.column for labelling in labellings]
@@ -106,12 +106,12 @@ def read_labellings(path: str | os.PathLike[str], cells: ArrayLike | None = None
     path
         The csv of labels; the table of runs is expected beside it.
     cells
-        (n,) names that its cells must have, in this order; not checked by default.
+        (n,) expected names of the cells, in order; not checked by default.
 
     Returns
     -------
     list of Labelling
-        In the order written.
+        The labellings, in the order written.
     numpy.ndarray
         (n,) names of the cells.
 
@@ -152,7 +152,7 @@ def read_labellings(path: str | os.PathLike[str], cells: ArrayLike | None = None
 def read_runs(paths: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
     """Read the tables of runs of many methods and sections.
 
-    The columns `RUN` are text, one row per run.
+    The result has one row per run, and the columns `RUN` as text.
     """
     tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=RUN)
@@ -169,5 +169,5 @@ def peak_memory_mb() -> float:
 
 
 def gest_version() -> str:
-    """Return the version of runs that no other package makes."""
+    """Return the version to record for runs that use no other package."""
     return f"gest {version('gest')}"

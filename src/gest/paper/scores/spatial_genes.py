@@ -1,4 +1,4 @@
-"""Rank spatially variable genes: the "top" gene sets of Figure 4c–d and Tables 3, 4, A.1 and A.4."""
+"""Rank genes by spatial variation, for Figure 4d and the "top" gene sets of Figure 4c and Tables 3, 4, A.1 and A.4."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,7 +20,7 @@ from gest.vocabulary import Vocabulary
 NEIGHBOURS = 10
 # Cells per node of SOMDE's map: the value of its README and tutorial (github.com/WhirlFirst/somde).
 CELLS_PER_NODE = 20
-FEWEST_NODES = 9  # a map of 3 × 3
+FEWEST_NODES = 9  # a map of 3 × 3 nodes
 
 
 def rank_section(section: AnnData, vocabulary: Vocabulary, *, method: str = "morans_i") -> pd.DataFrame:
@@ -31,9 +31,9 @@ def rank_section(section: AnnData, vocabulary: Vocabulary, *, method: str = "mor
     section
         n cells, coordinates in µm; see `gest.sections`.
     vocabulary
-        Names the T genes; one that the section lacks counts as constant.
+        Its T genes are ranked; a gene that the section lacks counts as constant.
     method
-        See `spatially_variable_genes`, also for the result and the errors.
+        See `spatially_variable_genes`, which also describes the result and the errors.
     """
     if method != "somde":
         expression = normalised_expression(section, vocabulary)
@@ -68,8 +68,8 @@ def spatially_variable_genes(
     Returns
     -------
     pandas.DataFrame
-        `gene`, `score` (higher varies more; NaN for a constant gene), `rank` (1 first; constant genes last, in the
-        order of `genes`), sorted by rank.
+        `gene`, `score` (larger for more spatial variation; NaN for a constant gene) and `rank` (from 1; constant genes
+        last, in the order of `genes`), sorted by rank.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def spatially_variable_genes(
         If the method is unknown, the section has fewer than two cells, or SOMDE gets no counts, has too few cells or
         cannot be run.
     """
-    registry.method("svg", method)  # refuses an unknown one
+    registry.method("svg", method)  # raises UserError if it is unknown
     if len(xy) < 2:
         raise UserError(f"a section of {len(xy)} cells has no spatial pattern (expected at least two cells).")
     expression = csc_array(expression)
@@ -98,29 +98,29 @@ def top_genes(ranking: pd.DataFrame, top: int) -> tuple[list[str], str]:
     ranking
         As returned by `spatially_variable_genes`, in any order of rows.
     top
-        The number of genes asked for.
+        Number of genes to select.
 
     Returns
     -------
     tuple
-        The genes in the order of their rank, and a label with their number, such as "svg33".
+        The genes in order of rank, and a label with their number, such as "svg33".
     """
     count = max(1, min(top, len(ranking) // 4))
     return ranking.sort_values("rank")["gene"].astype(str).tolist()[:count], f"svg{count}"
 
 
 def neighbour_graph(xy: NDArray[np.floating], k: int = NEIGHBOURS) -> csr_array:
-    """Connect each cell to its k nearest others; the weights of a row sum to 1.
+    """Connect each cell to its k nearest other cells; each row's weights sum to 1.
 
-    Spots on a grid have more equally near neighbours than k, and the choice among them moves Moran's I by up to 0.01.
-    The rankings rest on SciPy's choice: scikit-learn's `NearestNeighbors.kneighbors_graph` chooses others.
+    On a grid, several neighbours tie for the last places, and the choice among them changes Moran's I by up to 0.01.
+    Rankings depend on SciPy's choice; scikit-learn's `NearestNeighbors.kneighbors_graph` chooses differently.
 
     Parameters
     ----------
     xy
         (n, 2) positions in µm, n >= 2.
     k
-        Neighbours; n - 1 where the section has fewer.
+        Number of neighbours; n - 1 if the section has no more cells.
 
     Returns
     -------
@@ -131,14 +131,14 @@ def neighbour_graph(xy: NDArray[np.floating], k: int = NEIGHBOURS) -> csr_array:
     k = min(k, n - 1)
     _, neighbours = cKDTree(xy).query(xy, k + 1)
     others = neighbours != np.arange(n)[:, None]
-    others[others.all(axis=1), -1] = False  # among many cells on one spot a cell need not find itself
+    others[others.all(axis=1), -1] = False  # if many cells share a position, a cell may not be among its own nearest
     return csr_array((np.full(n * k, 1 / k), neighbours[others], np.arange(0, n * k + 1, k)), shape=(n, n))
 
 
 def morans_i(expression: csc_array, xy: NDArray[np.floating]) -> NDArray[np.float64]:
     """Compute Moran's I of each gene (Moran 1950).
 
-    It is z' W z / z' z with row-standardised W.
+    I = z' W z / z' z, where z is the centred expression and W the row-standardised neighbour graph.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def morans_i(expression: csc_array, xy: NDArray[np.floating]) -> NDArray[np.floa
     numpy.ndarray
         (T,)
     """
-    # Imported here, so that `gest` does not wait for scanpy.
+    # Imported here, so that importing `gest` does not load scanpy.
     from scanpy.metrics import morans_i
 
     return morans_i(csr_matrix(neighbour_graph(xy)), csr_matrix(expression.T, dtype=np.float64))
@@ -161,9 +161,9 @@ def morans_i(expression: csc_array, xy: NDArray[np.floating]) -> NDArray[np.floa
 def somde(counts: csc_array, xy: NDArray[np.floating]) -> NDArray[np.float64]:
     """Score each gene by SOMDE (Hao, Hua & Zhang 2021).
 
-    The score is the log-likelihood ratio of a Gaussian process to a constant. SOMDE condenses the section to a map of
-    nodes, stabilises the nodes' counts, regresses out their totals, and sorts genes by the ratio; its q-values are in
-    the same order. It is deterministic.
+    The score is the log-likelihood ratio of a Gaussian process to a constant model. SOMDE condenses the section to a
+    map of nodes, stabilises the variance of the nodes' counts, and regresses out their totals. It ranks genes by this
+    ratio, and its q-values give the same order. SOMDE is deterministic.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The tidy table of all scores: read, write and summarise it. Every number in a table of the paper comes from it."""
+"""Read, write and summarise the tidy table of all scores, from which all tables of the paper are made."""
 
 import os
 from collections.abc import Iterable
@@ -15,23 +15,23 @@ COLUMNS = (
     *("metric", "value", "n", "status"),
 )
 INTEGERS = ("model_seed", "seed", "n")
-# One row of the summary per distinct value of these.
+# The summary has one row for each combination of these columns.
 KEYS = ["run", "task", "dataset", "method", "variant", "level", "gene_set", "metric"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """An sd of a summary."""
+    """One of the standard deviations of a summary."""
 
     units: str
-    """What the sd is over."""
+    """Units that the sd is taken over."""
     sd: str
     """Column of the sd."""
     n: str
     """Column of the number of units."""
 
 
-# Tables show the sd over the first of these units of which there is more than one.
+# Tables show the first of these whose units number more than one.
 SPREADS = (
     Spread(units="sections", sd="sd", n="n_sections"),
     Spread(units="crops", sd="sd_crops", n="n_crops"),
@@ -86,11 +86,15 @@ def read_scores(paths: Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
-    """Compute mean and spread of every method and metric, and list the failures.
+    """Compute the mean and spread of every method and metric, and count failures.
 
-    The paper does not define its ±. Here seeds are averaged within a crop, crops within a section, and `sd` is over
-    sections. `sd_crops` is over crops within their section, pooled over sections; `sd_seeds` is over the pairs of
-    model seed and seed, each the mean over sections of the mean over crops. All divide by n - 1, and are NaN for n < 2.
+    The paper does not define its ±. Here seeds are averaged within a crop, crops within a section, and then sections.
+
+    - `sd` is over the means of sections.
+    - `sd_crops` is over the crops of a section, pooled over sections.
+    - `sd_seeds` is over the pairs of model seed and seed; the value of a pair is its mean over crops, then sections.
+
+    Each divides by its degrees of freedom (n - 1), and is NaN if there are none.
 
     Parameters
     ----------
@@ -100,9 +104,9 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per run, task, dataset, method, variant, level, gene set and metric: those, `mean`, `sd`, `sd_crops`,
-        `sd_seeds`, `n_sections`, `n_crops`, `n_seeds`, `seeds` (model seed:seed, or the seed alone without a model),
-        `n_cells`, `status` ("ok", or the number of failed rows and the reasons; they are left out of the numbers).
+        One row for each combination of `KEYS`: these, `mean`, `sd`, `sd_crops`, `sd_seeds`, `n_sections`, `n_crops`,
+        `n_seeds`, `seeds` (model seed:seed, or the seed alone without a model), `n_cells` and `status` ("ok", or the
+        number of failed rows and the reasons). Failed rows do not enter the numbers.
 
     Raises
     ------
@@ -121,9 +125,14 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def spread(block: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Set `sd`, `sd_over` and `n` of one dataset, and name what the sd is over.
+    """Choose the sd that tables show for one dataset.
 
-    The units are the first of `SPREADS` of which there is more than one.
+    It is the first of `SPREADS` whose units number more than one for any row.
+
+    Returns
+    -------
+    The rows with `sd`, `sd_over` (the units) and `n` (their number), and text for a title, such as " ± sd over crops".
+    If no unit numbers more than one, `sd_over` and the text are empty.
     """
     for candidate in SPREADS:
         n = block[candidate.n]
@@ -134,7 +143,7 @@ def spread(block: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 
 def _summarise_group(group: pd.DataFrame) -> dict[str, object]:
-    """Return the numbers of one row of the summary."""
+    """Return the mean, spreads, counts and status of one row of the summary."""
     failed = group[group["status"] != "ok"]
     scored = group[group["status"] == "ok"].assign(pair=_name_seeds)
     crops = scored.groupby(["section", "crop"])["value"].mean()
@@ -157,9 +166,9 @@ def _summarise_group(group: pd.DataFrame) -> dict[str, object]:
 
 
 def _name_seeds(scores: pd.DataFrame) -> pd.Series:
-    """Return model seed and seed as text, "0:1".
+    """Return each row's model seed and seed as text, such as "0:1".
 
-    It is the seed alone if no model was trained.
+    Without a model seed it is the seed alone.
     """
     model = scores["model_seed"].astype("string").add(":").fillna("")
     return model + scores["seed"].astype("string").fillna("")

@@ -1,1 +1,1 @@
-"""Tables of the paper: what each holds, and its layout as Markdown and HTML."""
+"""Tables of the paper: their contents, and their layout as Markdown and HTML."""

@@ -1,4 +1,4 @@
-"""Tables 3, 4 and A.4, and the same for a user's own variants: their scores, and which of two is better."""
+"""Tables 3, 4 and A.4, and the same table for other variants: scores, and which variant is better than another."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,26 +29,26 @@ def ablation_table(
     variants: Sequence[str],
     references: Mapping[str, str],
 ) -> pd.DataFrame:
-    """Lay the scores of variants beside the paper's, and order them.
+    """Summarise the scores of variants, add the paper's, and order the variants.
 
     Parameters
     ----------
     scores
         Scores of the variants, each by `gest.paper.ablation.select_variant`.
     values
-        Rows of `gest.paper.reported.read_paper_values`, of this table; none if the paper has no such table.
+        Rows of `gest.paper.reported.read_paper_values` for this table; empty if the paper has no such table.
     trainings
         As `gest.paper.ablation.read_trainings` returns them.
     variants
         Names, in the order of the table.
     references
-        Variants to order, each with the one it is compared with.
+        For each variant to order, the variant that it is compared with.
 
     Returns
     -------
     pandas.DataFrame
-        `COLUMNS`: RMSE of all and of the spatially variable genes, Spearman of all. `sd` is over the models' seeds;
-        `paper_ordering` is the order of the paper's numbers, all that other data can be compared with.
+        `COLUMNS`: RMSE of all genes and of the spatially variable ones, and Spearman's correlation of all genes. `sd`
+        is over the models' seeds. `paper_ordering` is the ordering by the paper's numbers, given for any run.
     """
     headline = keep_headline_metrics(scores)
     table = beside(summarise(headline), values).assign(sd=lambda rows: rows["sd_seeds"])
@@ -78,7 +78,7 @@ def ablation_markdown(table: pd.DataFrame, *, title: str, run: str, percent: flo
     run
         Name of the run; if it is not the paper's, the title says that nothing is compared.
     percent
-        See `gest.paper.ablation.converged`.
+        Largest late gain of a converged training, see `gest.paper.ablation.converged`.
 
     Returns
     -------
@@ -105,17 +105,17 @@ def ablation_markdown(table: pd.DataFrame, *, title: str, run: str, percent: flo
 
 
 def _summarise_trainings(trainings: pd.DataFrame) -> pd.DataFrame:
-    """Return size and length of each variant's trainings, and whether all converged."""
+    """Return mean size and length of a variant's trainings, and if all converged."""
     by_variant = trainings.groupby("variant", sort=False)
     means = by_variant[["steps", "target_cells", "training_cells", "parameters"]].mean().round().astype(int)
     return means.assign(converged=by_variant["converged"].all()).reset_index()
 
 
 def _order_reported(values: pd.DataFrame, *, reference: str, variant: str, metric: str, gene_set: str) -> str:
-    """Order two of the paper's numbers.
+    """Order two variants by the paper's numbers; return "" if it lacks one.
 
-    For spatially variable genes, the paper reports the top 50, however many ours are. The paper's default is the first
-    row of each of its tables, under a name that a default of other size lacks.
+    For spatially variable genes the paper reports the top 50, and ours may be fewer. If our default model has another
+    size than the paper's, its name `baseline` stands for the paper's default, the first row of each table.
     """
     reported = values[(values["metric"] == metric) & ((values["gene_set"] == "all") == (gene_set == "all"))]
     default = {"baseline": reported["variant"].iloc[0]} if len(reported) else {}
@@ -129,10 +129,7 @@ def _order_reported(values: pd.DataFrame, *, reference: str, variant: str, metri
 
 
 def _list_scores(table: pd.DataFrame) -> list[list[str]]:
-    """Return the rows of the scores, one per variant.
-
-    There is a column per metric and gene set.
-    """
+    """Return the table of scores: a row per variant, a column per metric and gene set."""
     top = sorted(set(table["gene_set"]) - {"all"})
     columns = [("rmse_z", "all"), *(("rmse_z", gene_set) for gene_set in top), ("spearman", "all")]
     by_key = table.set_index(_KEYS)
@@ -147,7 +144,7 @@ def _list_scores(table: pd.DataFrame) -> list[list[str]]:
 
 
 def _list_orderings(table: pd.DataFrame) -> list[list[str]]:
-    """Return the rows of the orderings, here and in the paper."""
+    """Return the table of orderings, here and in the paper."""
     rows = [["variant", "against", "genes, metric", "difference", "here", "in the paper", "why undecided"]]
     for row in table[table["ordering"] != ""].itertuples():
         measure, difference = f"{row.gene_set} {row.metric}", f"{row.difference:+.4f}"
@@ -158,7 +155,7 @@ def _list_orderings(table: pd.DataFrame) -> list[list[str]]:
 def _describe_crops(table: pd.DataFrame) -> str:
     """Describe the crops on which the variants are scored.
 
-    The text names the variants that lack some, with one seed or with all.
+    The text names the variants that lack a score on any crop for any seed.
     """
     n_crops, n_cells = table["n_crops"].max(), table["n_cells"].max()
     lacking = table.loc[(table["n_crops"] < n_crops) | (table["status"] != "ok"), "variant"].unique()
@@ -173,7 +170,7 @@ def _describe_crops(table: pd.DataFrame) -> str:
 def _list_constants(table: pd.DataFrame) -> list[str]:
     """Return a note for each variant with constant predictions.
 
-    Their undefined Spearman correlation counts as 0.
+    Spearman's correlation is undefined for them, and counts as 0.
     """
     rows = table.drop_duplicates("variant")
     rows = rows[(rows[_CONSTANT] > 0).any(axis=1)]

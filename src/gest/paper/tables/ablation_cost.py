@@ -1,4 +1,4 @@
-"""The training cost of every variant, and the logs of the trainings."""
+"""Tables of the training cost of every variant, and of the training logs."""
 
 from collections.abc import Mapping
 
@@ -11,9 +11,9 @@ _LEFT_OUT = ["variant", "model_seed", "converged", "kept_step", "validation_meta
 
 
 def ablation_cost(trainings: pd.DataFrame) -> pd.DataFrame:
-    """Average `gest.paper.ablation.read_trainings` over the seeds.
+    """Average the rows of `gest.paper.ablation.read_trainings` over the seeds.
 
-    `converged` is true if all of them converged.
+    `converged` is true if the trainings of all seeds converged.
     """
     by_variant = trainings.groupby("variant", sort=False)
     fixed = [name for name in trainings if name not in (*_MEANS, *_LEFT_OUT)]
@@ -41,6 +41,6 @@ def ablation_cost_markdown(cost: pd.DataFrame, *, run: str, percent: float) -> s
 
 
 def ablation_logs_markdown(logs: Mapping[str, pd.DataFrame], *, run: str) -> str:
-    """Lay out logs of `gest.paper.ablation.read_log`, each under its name."""
+    """Lay out the logs that `gest.paper.ablation.read_log` returns, by name."""
     blocks = [f"## {name}\n\n{lay_out_frame(log)}" for name, log in logs.items()]
     return "\n\n".join([f"Training logs of the variants, run {run}", *blocks]) + "\n"

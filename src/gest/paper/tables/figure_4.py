@@ -1,4 +1,4 @@
-"""The table beside Figure 4: the values of its bars, and paired tests between the methods."""
+"""The table that accompanies Figure 4: the values of its bars, and tests of the methods against GeST-W."""
 
 import pandas as pd
 
@@ -9,27 +9,27 @@ from gest.paper.tables.method_names import add_names
 
 
 def list_panels(scores: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return metric and gene set of each of the panels a to c that have scores."""
+    """Return the metric and gene set of each of panels a to c."""
     top = sorted(set(scores["gene_set"]) - {"all"})
     return [("rmse_z", "all"), ("spearman", "all"), *(("rmse_z", gene_set) for gene_set in top)]
 
 
 def figure_4_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
-    """Join the means of the methods, their comparisons, and the reported values.
+    """Join the means of the methods with their comparisons and reported values.
 
-    Reported values appear in the paper's run only.
+    The reported values are NaN unless the run is the paper's.
 
     Parameters
     ----------
     summary
-        Summary of one dataset, with the later version's values added by `gest.paper.reported.beside`.
+        Summary of one dataset, to which `gest.paper.reported.beside` has added the later version's values.
     comparisons
         As `gest.paper.scores.paired_tests.compare` returns them.
 
     Returns
     -------
     pandas.DataFrame
-        One row per metric, gene set and method, in the order of methods; the reference itself has no comparison.
+        One row per metric, gene set and method, in the order of methods; the reference method has no comparison.
     """
     keys = [key for key in comparisons if key in summary]
     table = add_names(summary[summary["metric"].isin(METRICS)].merge(comparisons, how="left", on=keys))
@@ -41,9 +41,9 @@ def figure_4_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataF
 
 
 def figure_4_markdown(table: pd.DataFrame, *, run: str) -> str:
-    """Lay out the values of Figure 4's panels.
+    """Lay out the values of Figure 4's panels, and the comparisons with GeST-W.
 
-    Per metric and gene set, the methods are compared with GeST-W.
+    There is a table per metric and gene set.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def figure_4_markdown(table: pd.DataFrame, *, run: str) -> str:
 
 
 def _format_comparison(row: pd.Series) -> list[str]:
-    """Format median difference, n, p and Holm's p, or the reason why there are none."""
+    """Format median difference, n, p and Holm's p, or the reason why there is no p."""
     if pd.isna(row["n_pairs"]):
         return ["reference", "", "", ""]
     tests = [row["test"], ""] if pd.isna(row["p"]) else [f"{row['p']:.2g}", f"{row['p_holm']:.2g}"]

@@ -1,4 +1,4 @@
-"""The table of generation: every method's metrics per dataset and gene set, with what the paper reports."""
+"""The table of generation: every method's metrics per dataset and gene set, and the values that the paper reports."""
 
 import pandas as pd
 
@@ -10,18 +10,18 @@ from gest.paper.tables.markdown import explain_brackets, format_score, lay_out, 
 def generation_markdown(summary: pd.DataFrame) -> str:
     """Lay out a summary as one table per dataset and gene set.
 
-    A table has methods by metrics, as mean ± sd.
+    Rows are methods, columns are metrics as mean ± sd.
 
     Parameters
     ----------
     summary
-        As `gest.paper.scores.table.summarise` returns it; `gest.paper.reported.beside` adds the paper's values.
+        As `gest.paper.scores.table.summarise` or, with the paper's values, `gest.paper.reported.beside` returns it.
 
     Returns
     -------
     str
-        Markdown whose columns are aligned as plain text too. The sd is over sections or, with a single section, over
-        its crops; failures stand below their table.
+        Markdown whose columns are aligned as plain text too. `gest.paper.scores.table.spread` chooses the sd; failures
+        are listed below their table.
     """
     summary = summary[summary["metric"].isin(METRICS)]
     blocks = []

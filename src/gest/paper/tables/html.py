@@ -5,7 +5,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-# Scoped to .gest, so that the page can be embedded in another one.
+# Scoped to .gest, so that the page can be embedded in another page.
 STYLE = """
 .gest { font: 14px/1.5 system-ui, sans-serif; color: #1e293b; padding: 1rem 1.5rem; max-width: none; }
 .gest > p { max-width: 60rem; margin: .6rem 0; }
@@ -24,7 +24,7 @@ STYLE = """
 def to_html(markdown: str) -> str:
     """Render Markdown with tables as a self-contained page.
 
-    HTML in it is shown as text.
+    HTML inside the Markdown is escaped.
     """
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
     head = f'<!doctype html>\n<meta charset="utf-8">\n<style>{STYLE}</style>\n'
@@ -32,6 +32,6 @@ def to_html(markdown: str) -> str:
 
 
 def write_text(markdown: str, text: str | os.PathLike, page: str | os.PathLike) -> None:
-    """Write Markdown as it is, and as a page of the report."""
+    """Write Markdown to one file, and its HTML page to another."""
     Path(text).write_text(markdown, encoding="utf-8")
     Path(page).write_text(to_html(markdown), encoding="utf-8")

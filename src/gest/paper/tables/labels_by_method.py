@@ -1,7 +1,7 @@
-"""Tables 1, 2 and A.2: scores of labels, summarised and laid out as methods by levels.
+"""Tables 1, 2 and A.2: summarise scores of labels, and lay them out as methods by levels.
 
-`labels_table` computes the rows of all three; `labels_markdown` lays out Tables 1 and 2, and the notes below it serve
-Table A.2 as well.
+`labels_table` computes the rows of all three. `labels_markdown` lays out Tables 1 and 2; Table A.2 has another layout,
+but uses the same notes (`explain_reported`, `list_failures` and others).
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,28 +36,28 @@ def labels_table(
     metric: str,
     names: Mapping[tuple[str, str], str],
 ) -> pd.DataFrame:
-    """Summarise the scores of labels.
+    """Summarise the scores of labels, with costs and the paper's values.
 
     Parameters
     ----------
     scores
         Scores of one run and task, as `gest.paper.scores.labels.score_labellings` returns them.
     values
-        Rows of `gest.paper.reported.read_paper_values`, their variants named like ours.
+        Rows of `gest.paper.reported.read_paper_values`, with the names of our variants.
     runs
-        As `gest.paper.scores.runs.read_runs` returns them, for the versions of packages.
+        As `gest.paper.scores.runs.read_runs` returns them; they give the versions of packages.
     metric
         Metric of the task.
     names
-        Method and variant to name: the rows of the table, in this order.
+        The name of each method and variant in the table, in the order of rows; others are left out.
 
     Returns
     -------
     pandas.DataFrame
         `COLUMNS`, by dataset, cells ("all" that a method covers, or those "shared" by all methods), level and name.
         `sd` is over the `n` units that `sd_over` names; coverage, clusters found, seconds and MB are means. A method
-        has scores on `n_sections` of the `sections` that have labels. Rows of shared cells leave out a section on which
-        any method failed, and a method that failed on all.
+        has scores on `n_sections` of the `sections` that have labels. Rows of shared cells leave out the sections on
+        which a method failed; a method that failed on all sections does not count, and has no numbers.
     """
     scores = scores[pd.MultiIndex.from_frame(scores[["method", "variant"]]).isin(list(names))]
     of_metric = scores[scores["metric"] == metric]
@@ -77,9 +77,9 @@ def labels_table(
 
 
 def labels_markdown(table: pd.DataFrame, *, title: str, run: str, notes: Sequence[str]) -> str:
-    """Lay out methods by levels, one table per dataset.
+    """Lay out one table per dataset, with methods as rows and levels as columns.
 
-    If a method left out cells, a table of the shared cells follows.
+    If a method does not cover all cells, a table of the shared cells follows.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def labels_markdown(table: pd.DataFrame, *, title: str, run: str, notes: Sequenc
 
 
 def count_sections(rows: pd.DataFrame) -> str:
-    """Return the number of scored among labelled sections, n/N, for each row."""
+    """Return how many of the labelled sections have scores, as n/N for each row."""
     return ", ".join(f"{row.n_sections}/{row.sections}" for row in rows.itertuples())
 
 
@@ -118,13 +118,13 @@ def lacks_sections(block: pd.DataFrame) -> bool:
 
 
 def summarise_spread(block: pd.DataFrame) -> str:
-    """Say what ± is over in one dataset, and which seeds there are."""
+    """Say what the ± of a dataset is over, and which seeds were used."""
     units = explain_spread(block, single="one section and seed")
     return f"{units}; seeds (model:run) up to {max(block['seeds'], key=len)}."
 
 
 def explain_reported(table: pd.DataFrame) -> list[str]:
-    """Return the note on brackets, and those on contradictions in the paper, if any."""
+    """Return notes on the paper's values and contradictions, if any are shown."""
     if not table["paper"].notna().any():
         return []
     noted = table[table["paper"].notna() & (table["note"] != "")]
@@ -138,17 +138,14 @@ def list_failures(block: pd.DataFrame) -> list[str]:
 
 
 def note_units(microns: Mapping[str, float | None]) -> list[str]:
-    """Return a note for each dataset that declares the µm of its unit of coordinates."""
+    """Return a note for each dataset that declares the length of its unit, in µm."""
     return [
         f"{name}: one unit of the coordinates is declared to be {unit:g} µm." for name, unit in microns.items() if unit
     ]
 
 
 def _add_costs(table: pd.DataFrame, scores: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Add costs, the number of labelled sections and the package's version to rows.
-
-    The costs are coverage, clusters, seconds and MB.
-    """
+    """Add `COSTS`, the number of labelled sections and the package's version."""
     costs = summarise(scores[scores["metric"].isin(COSTS)]).pivot(index=KEYS, columns="metric", values="mean")  # noqa: PD010
     labelled = scores[(scores["metric"] == "coverage") & scores["value"].notna()]
     sections = labelled.groupby(["dataset", "level"])["section"].nunique().rename("sections")
@@ -162,7 +159,7 @@ def _add_costs(table: pd.DataFrame, scores: pd.DataFrame, runs: pd.DataFrame) ->
 def _select_shared(scores: pd.DataFrame) -> pd.DataFrame:
     """Select the scores of shared cells on the sections where no method failed.
 
-    Methods that failed on all sections do not count.
+    A method that failed on all sections does not exclude any.
     """
     shared = scores[scores["crop"] == SHARED]
     scored = shared[shared["status"] == "ok"].assign(pair=shared["method"] + "/" + shared["variant"])
@@ -173,7 +170,7 @@ def _select_shared(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _lay_out_shared(dataset: str, shared: pd.DataFrame) -> list[str]:
-    """Return heading and table of the scores on shared cells."""
+    """Return the heading and table of the scores on shared cells."""
     if shared.empty:
         return [
             f"{dataset}: no section was scored by every method, so that no comparison on the same cells is possible."
@@ -191,7 +188,7 @@ def _lay_out_shared(dataset: str, shared: pd.DataFrame) -> list[str]:
 def _list_rows(block: pd.DataFrame, *, costs: bool) -> list[list[str]]:
     """Return the rows of one dataset's table.
 
-    Each has per level the metric and its sd over seeds, then the method's costs.
+    A row has the metric and its sd over seeds for each level and, if `costs`, the method's costs.
     """
     levels = list(dict.fromkeys(block["level"]))
     head = ["method", *(title for level in levels for title in (level, "sd of seeds"))]
@@ -215,7 +212,7 @@ def _list_rows(block: pd.DataFrame, *, costs: bool) -> list[list[str]]:
 def _list_costs(of_method: pd.DataFrame, *, lacking: bool) -> list[str]:
     """Return the table cells with a method's costs.
 
-    `lacking`: with the number of sections that it has scores on.
+    If `lacking`, they include the number of sections on which it has scores.
     """
     return [
         _format(of_method["coverage"].min(), ".1%"),

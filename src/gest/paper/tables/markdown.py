@@ -7,7 +7,7 @@ from tabulate import SEPARATING_LINE, DataRow, Line, TableFormat, tabulate
 
 BRACKETS = "In brackets the paper's value, or where it has none that of its later version (*)."
 _ROW = DataRow("|", "|", "|")
-# tabulate's "github" with columns as narrow as their cells, for which the head must be a row.
+# Like tabulate's "github", but columns are no wider than their cells; for this the head must be laid out as a row.
 _FORMAT = TableFormat(
     lineabove=None,
     linebelowheader=Line("|", "-", "|", "|"),
@@ -27,16 +27,16 @@ def lay_out(rows: Sequence[Sequence[str]]) -> str:
 
 
 def lay_out_frame(frame: pd.DataFrame) -> str:
-    """Lay out a table without rounding by column.
+    """Lay out a data frame, formatting each value by itself.
 
-    Numbers have four digits, missing values a dash.
+    Floats have four significant digits; a missing value is a dash.
     """
     rows = [[_format_value(value) for value in row] for row in frame.to_numpy(dtype=object)]
     return lay_out([list(frame), *rows])
 
 
 def format_score(row: pd.Series) -> str:
-    """Format mean ± sd [reported]; a dash without a mean, and no sd of a single value."""
+    """Format mean ± sd [reported]; a missing mean is a dash, a missing sd left out."""
     if pd.isna(row["mean"]):
         text = "–"
     elif pd.isna(row["sd"]):
@@ -50,16 +50,16 @@ def format_score(row: pd.Series) -> str:
 
 
 def explain_spread(block: pd.DataFrame, *, single: str) -> str:
-    """Explain over which units, and how many, the ± of a block is.
+    """Say over which units, and over how many, the ± of a block is taken.
 
-    `single` is the text where there is no ±.
+    `single` is the text if there is no ±.
     """
     units, counts = block["sd_over"].iloc[0], sorted({block["n"].min(), block["n"].max()})
     return f"± is the sd over {'–'.join(map(str, counts))} {units}" if units else single
 
 
 def explain_brackets(table: pd.DataFrame) -> list[str]:
-    """Return the note on what brackets hold, if the table has any."""
+    """Return the note on values in brackets, if the table has any."""
     reported = [column for column in ("paper", "later") if column in table]
     return [BRACKETS] if table[reported].notna().any(axis=None) else []
 

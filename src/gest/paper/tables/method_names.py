@@ -1,4 +1,4 @@
-"""Labels, order and colours of methods in tables and figures, from the registry."""
+"""Labels, order and colours of methods in tables and figures; labels and order come from the registry."""
 
 from collections.abc import Iterable
 
@@ -6,10 +6,10 @@ import pandas as pd
 
 from gest.baselines import registry
 
-# By method and variant, in the order of tables and figures. Figure A.1 alone draws the model without quantisation.
+# Keyed by method and variant, in the order of tables and figures. Only Figure A.1 draws the model without quantisation.
 NAMES = registry.labels("generation") | {("no_quantisation", "continuous"): "GeST, no quantisation"}
 ANNOTATION_NAMES = registry.labels("annotation")
-# By method alone: the variants of GeST are window sizes.
+# Keyed by method alone, since the variants of GeST are window sizes.
 CLUSTERING_NAMES = {method: label for (method, _), label in registry.labels("clustering").items()}
 
 PAPER = tuple(registry.labels("generation", kind="paper").values())
@@ -33,18 +33,18 @@ COLOURS = dict.fromkeys(NAMES.values(), "0.45") | {
 
 
 def add_names(table: pd.DataFrame) -> pd.DataFrame:
-    """Add the column `name`, as ordered categories.
+    """Add the column `name`: the label of each row's method and variant.
 
-    It is the label of each row's method and variant.
+    Its categories are in the order of tables.
     """
     names = [NAMES[pair] for pair in zip(table["method"], table["variant"], strict=True)]
     return table.assign(name=pd.Categorical(names, categories=list(NAMES.values()), ordered=True))
 
 
 def clustering_names(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return the labels of methods and variants, in order.
+    """Return the labels of methods for clustering, in the order of tables.
 
-    Of several windows, only the largest is listed.
+    If a method has several windows, only the largest is listed; methods without a label are left out.
     """
     largest: dict[str, str] = {}
     for method, variant in pairs:
@@ -53,5 +53,5 @@ def clustering_names(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], 
 
 
 def _window(variant: str) -> float:
-    """Return the window size of a variant, µm; 0 for methods without."""
+    """Return the window size of a variant, µm; 0 for methods without a window."""
     return 0.0 if variant == "default" else float(variant)

@@ -1,4 +1,4 @@
-"""The front page of the report: every number that the paper reports, ours beside it, and the verdict."""
+"""The front page of the report: every number that the paper reports, our number, and the verdict."""
 
 import pandas as pd
 
@@ -23,18 +23,18 @@ _RULE = (
 
 
 def paper_comparison_markdown(table: pd.DataFrame, *, run: str, why_not: str) -> str:
-    """Lay out `gest.paper.verdicts.compare_with_paper`.
+    """Lay out the comparison of a run with the paper.
 
-    Counts of verdicts come first, then orders of methods, then every number.
+    Counts of verdicts come first, then the rankings of methods, then every number.
 
     Parameters
     ----------
     table
-        As `compare_with_paper` returns it.
+        As `gest.paper.verdicts.compare_with_paper` returns it.
     run
         Name of the run.
     why_not
-        The reason why nothing can be compared, or empty.
+        The reason why nothing can be compared; empty if the run can be compared.
     """
     first = f"{NOT_COMPARABLE.capitalize()}: {why_not}. Below are the numbers of the paper." if why_not else _RULE
     items = list(table.groupby(["source", "item"], sort=False))
@@ -56,7 +56,7 @@ def _name_item(source: str, item: str) -> str:
 
 
 def _describe(row: pd.Series) -> str:
-    """Describe a measurement by the fields that distinguish the rows."""
+    """Describe a number by the fields that tell it from others of its table."""
     fields = (row["dataset"], row["part"], row["method"], row["variant"], row["level"])
     return " ".join(field for field in fields if field not in ("", "default"))
 
@@ -78,7 +78,7 @@ def _list_rows(numbers: pd.DataFrame) -> list[list[str]]:
 
 
 def _format_reported(value: float, sd: float) -> str:
-    """Format a number of the paper with the digits that it prints."""
+    """Format a number of the paper with the digits printed there."""
     return f"{value:g}" if pd.isna(sd) else _format_mean(value, sd)
 
 
@@ -93,7 +93,7 @@ def _format_verdict(row: pd.Series) -> str:
 
 
 def _lay_out_orders(table: pd.DataFrame) -> list[str]:
-    """Lay out how many pairs of methods rank as in the paper, if any can be compared."""
+    """Lay out how many pairs of methods rank as in the paper, if there are any."""
     orders = compare_orders(table)
     if orders.empty:
         return []

@@ -25,7 +25,7 @@ def table_1(scores: pd.DataFrame, values: pd.DataFrame, runs: pd.DataFrame) -> p
     Returns
     -------
     pandas.DataFrame
-        See `gest.paper.tables.labels_by_method.labels_table`; in the paper's run with the values of its Table 1.
+        See `gest.paper.tables.labels_by_method.labels_table`; the paper's values are those of its Table 1.
     """
     values = values[(values["source"] == "paper") & (values["item"] == "table_1")]
     tables = []
@@ -39,7 +39,7 @@ def table_1(scores: pd.DataFrame, values: pd.DataFrame, runs: pd.DataFrame) -> p
 def table_1_markdown(
     table: pd.DataFrame, *, run: str, algorithm: Mapping[str, str], microns: Mapping[str, float | None]
 ) -> str:
-    """Lay out Table 1, transposed: methods by levels, and the cost of each method.
+    """Lay out Table 1, transposed: a row per method, with levels and costs.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def table_1_markdown(
     algorithm
         Clustering algorithm of each dataset; see `gest.tasks.cluster.cluster`.
     microns
-        By dataset the declared length of one unit of its coordinates, µm, or None.
+        For each dataset, the declared length of one unit of its coordinates, µm, or None.
     """
     notes = [
         "Embeddings are clustered into as many clusters as the section has labels, or the nearest number found; SpaGCN "

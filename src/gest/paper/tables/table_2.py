@@ -11,7 +11,7 @@ from gest.paper.tables.method_names import ANNOTATION_NAMES
 def table_2(scores: pd.DataFrame, values: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Make Table 2 from the scores of annotation.
 
-    Arguments and result are as for `gest.paper.tables.table_1.table_1`.
+    Parameters and result are as for `gest.paper.tables.table_1.table_1`, with the paper's values of Table 2.
     """
     values = values[(values["source"] == "paper") & (values["item"] == "table_2")]
     values = values.assign(variant=values["variant"].replace("", "default"))
@@ -19,9 +19,9 @@ def table_2(scores: pd.DataFrame, values: pd.DataFrame, runs: pd.DataFrame) -> p
 
 
 def table_2_markdown(table: pd.DataFrame, *, run: str, microns: Mapping[str, float | None]) -> str:
-    """Lay out Table 2, transposed: methods by levels, and the costs.
+    """Lay out Table 2, transposed: a row per method, with levels and costs.
 
-    `microns` is as for Table 1.
+    Parameters are as for `gest.paper.tables.table_1.table_1_markdown`.
     """
     notes = [
         "F1 is the mean over the labels that the section has; cells without a label are not scored.",

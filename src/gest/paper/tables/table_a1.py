@@ -25,7 +25,7 @@ def table_a1(summary: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `COLUMNS`, by method in their order. `sd` is over the `n` units that `sd_over` names.
+        `COLUMNS`, sorted in the order of methods. `sd` is over the `n` units that `sd_over` names.
     """
     blocks = [spread(block)[0] for _, block in keep_headline_metrics(summary).groupby("dataset", sort=False)]
     table = add_names(pd.concat(blocks)).sort_values("name", kind="stable")
@@ -33,7 +33,7 @@ def table_a1(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def table_a1_markdown(table: pd.DataFrame, *, run: str) -> str:
-    """Lay out Table A.1 like the paper: methods by datasets and metrics.
+    """Lay out Table A.1 as in the paper: methods by datasets and metrics.
 
     Parameters
     ----------

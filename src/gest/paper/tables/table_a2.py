@@ -18,14 +18,14 @@ from gest.paper.tables.markdown import format_score, lay_out
 
 MODES = {"gest": "zero-shot", "gest_continued": "fine-tuned"}
 SHOW_SEEDS_WITH = ("sections", "crops")
-"""The sd over seeds is shown as well where ± is over one of these."""
+"""If ± is over one of these, the sd over seeds is shown as well."""
 
 
 def table_a2(scores: pd.DataFrame, values: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Make Table A.2 from the scores of clustering.
 
-    Arguments and result are as for `gest.paper.tables.table_1.table_1`. A row's name is its mode,
-    and its variant is a window in µm; all windows that were scored are listed.
+    Parameters and result are as for `gest.paper.tables.table_1.table_1`, but all windows that were scored are listed:
+    a row's `name` is its mode, and its `variant` the window in µm.
     """
     windows = sorted(scores.loc[scores["method"].isin(MODES), "variant"].unique(), key=float)
     names = {(method, window): mode for method, mode in MODES.items() for window in windows}
@@ -37,7 +37,7 @@ def table_a2(scores: pd.DataFrame, values: pd.DataFrame, runs: pd.DataFrame) -> 
 def table_a2_markdown(
     table: pd.DataFrame, *, run: str, algorithm: Mapping[str, str], microns: Mapping[str, float | None]
 ) -> str:
-    """Lay out Table A.2 like the paper: levels and modes by windows.
+    """Lay out Table A.2 as in the paper: levels and modes by windows.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def table_a2_markdown(
     algorithm
         Clustering algorithm of each dataset; see `gest.tasks.cluster.cluster`.
     microns
-        By dataset the declared length of one unit of its coordinates, µm, or None.
+        For each dataset, the declared length of one unit of its coordinates, µm, or None.
     """
     blocks = [f"Table A.2: AMI of niche clustering by window, mean ± sd{name_run(run)}."]
     for dataset, block in table[table["cells"] == "all"].groupby("dataset", sort=False):
@@ -72,7 +72,7 @@ def _list_rows(block: pd.DataFrame) -> list[list[str]]:
 
 
 def _with_seeds(row: pd.Series) -> str:
-    """Format a score; add the sd over seeds where ± is over sections or crops."""
+    """Format a score; add the sd over seeds if ± is over sections or crops."""
     if row["sd_over"] not in SHOW_SEEDS_WITH or pd.isna(row["sd_seeds"]):
         return format_score(row)
     ours, bracket, paper = format_score(row).partition(" [")

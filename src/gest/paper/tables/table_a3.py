@@ -1,4 +1,4 @@
-"""Table A.3: the model's call for each gene around an infarct, beside the truth and the paper's prediction."""
+"""Table A.3: the model's call of each gene around an infarct, with the truth and the paper's prediction."""
 
 from collections.abc import Sequence
 
@@ -28,12 +28,12 @@ _CORRELATIONS = {"pearson_control": "r control", "pearson_perturbed": "r perturb
 
 
 def table_a3(calls: pd.DataFrame, core: pd.DataFrame, degs: pd.DataFrame) -> pd.DataFrame:
-    """Lay the final calls beside the truth, gene by gene.
+    """Compare the final calls with the truth, gene by gene.
 
     Parameters
     ----------
     calls
-        Replicates of the experiment, see `gest.paper.ischemia.calls.vote`.
+        Calls of the replicates, see `gest.paper.ischemia.calls.vote`.
     core
         As `gest.paper.ischemia.reference.find_core_degs` returns it.
     degs
@@ -42,9 +42,9 @@ def table_a3(calls: pd.DataFrame, core: pd.DataFrame, degs: pd.DataFrame) -> pd.
     Returns
     -------
     pandas.DataFrame
-        Per gene in the order of `degs`: `gene`, `truth`, `paper_prediction` (empty if unknown), `prediction`,
-        `correct`, `support`, `log2_fold_change`, `changed` (in the region), `core` (its call there), `in_panel`,
-        `in_file`, `note`.
+        A row per gene, in the order of `degs`: `gene`, `truth`, `paper_prediction` (empty if unknown), `prediction`,
+        `correct`, `support`, `log2_fold_change`, `changed` (how the experiment changed it in the region), `core` (its
+        call in the infarct's core), `in_panel` (the model's), `in_file` (the ischemia data), `note`.
     """
     voted = vote(calls).reindex(degs["gene"])
     core_calls = core.set_index("gene")["call"].reindex(degs["gene"])
@@ -66,7 +66,7 @@ def table_a3(calls: pd.DataFrame, core: pd.DataFrame, degs: pd.DataFrame) -> pd.
 def table_a3_markdown(table: pd.DataFrame, scores: pd.DataFrame, values: pd.DataFrame, *, main: str, run: str) -> str:
     """Lay out Table A.3.
 
-    Accuracies beside the paper's come first, then their dependence on settings, the controls, and every gene.
+    Accuracies and the paper's come first, then the variants of the experiment, the controls, and every gene.
 
     Parameters
     ----------
@@ -75,9 +75,9 @@ def table_a3_markdown(table: pd.DataFrame, scores: pd.DataFrame, values: pd.Data
     scores
         As `gest.paper.ischemia.score.score_calls` returns them.
     values
-        Numbers that the paper reports (`gest.paper.reported.read_paper_values`).
+        The paper's numbers, as `gest.paper.reported.read_paper_values` returns them.
     main
-        The variant that is the experiment.
+        Name of the variant that is the experiment itself.
     run
         Name of the run; if it is not the paper's, the title says that nothing is compared.
     """
@@ -107,7 +107,7 @@ def table_a3_markdown(table: pd.DataFrame, scores: pd.DataFrame, values: pd.Data
 
 
 def _list_accuracies(scores: pd.DataFrame, values: pd.DataFrame, *, main: str, run: str) -> list[list[str]]:
-    """Return rows of methods by sets of genes; the paper's numbers are of all 87."""
+    """Return accuracies by method and set of genes; the paper's are of all genes."""
     reported = values[(values["item"] == "table_a3") & (values["metric"] == "correct_percent")]
     paper = reported.set_index("method")["value"] if run == RUN else pd.Series(dtype=float)
     shown = scores[(scores["crop"] == "") & (scores["level"] == "all")]
@@ -133,7 +133,7 @@ def _format_percent(row: pd.Series) -> str:
 
 
 def _count_false_discoveries(table: pd.DataFrame) -> list[str]:
-    """Return a note on wrong calls, if the truth contains genes that do not change."""
+    """Return a note on wrong calls, if the truth has genes that do not change."""
     unchanged = table["truth"] == NOT_SIGNIFICANT
     if not unchanged.any():
         return []
@@ -146,7 +146,7 @@ def _count_false_discoveries(table: pd.DataFrame) -> list[str]:
 
 
 def _list_variants(scores: pd.DataFrame) -> list[list[str]]:
-    """Return a row per variant: accuracy and response, means over replicates."""
+    """Return a row per variant: means over replicates of accuracy and response."""
     names = _SHARES | _CORRELATIONS
     rows = scores[scores["method"].isin(["gest", SHUFFLED]) & (scores["crop"] != "") & scores["metric"].isin(names)]
     rows = rows.assign(variant=rows["variant"].where(rows["method"] == "gest", BASELINES[SHUFFLED]))

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-# `toy` is also a link to a profile.
+# There is also a file named `toy`, a link to a profile.
 .PHONY: toy test lint benchmark docs clean
 
 toy: $(READY)
@@ -28,7 +28,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check .
 	$(BIN)/lint-imports
-	@# Software comes from requirements.lock: that rules have no conda or container is the one remark expected.
+	@# Rules have no conda or container, as software comes from requirements.lock. Any other remark is an error.
 	! $(BIN)/snakemake --lint 2>&1 | grep '^ *\* ' | grep -v 'Specify a conda environment or container for each rule'
 	$(BIN)/snakemake --profile toy --dry-run --quiet
 	$(BIN)/snakemake --dry-run --quiet all
@@ -40,7 +40,7 @@ benchmark: $(READY)
 	for part in $(PARTS); do $(BIN)/python benchmarks/$$part.py $(QUICK) || exit 1; done
 	$(BIN)/python benchmarks/report.py $(QUICK)
 
-# The API reference, which needs some packages that nothing else does.
+# The API reference; only this target needs the packages of `.[docs]`.
 docs: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -c requirements.lock -e '.[docs]'
 	$(BIN)/mkdocs build --strict
@@ -49,7 +49,7 @@ docs: $(READY)
 clean:
 	rm -rf results/toy logs/toy build .venv .venvs .snakemake .pytest_cache .ruff_cache
 
-# pip checks the whole lock each time the stamp is older than what it depends on.
+# The packages are checked against the lock whenever one of these files is newer than the stamp .venv/ready.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	|| { echo "GeST needs Python 3.11 or newer, and '$(PYTHON)' is older or missing; name one: make PYTHON=python3.11"; exit 1; }

@@ -1,5 +1,6 @@
-# Needs: what pre-training needs; crops and ranked genes of the ablations' test sections.
-# Makes: per variant a model per seed, and per variant and test section its predictions and scores (ablation/{variant}).
+# Needs: the inputs of pre-training; crops and ranked genes of the ablations' test sections.
+# Makes: for each variant one model per seed, and for each of its test sections the predictions and scores (ablation/{variant}).
+# A variant that changes the vocabulary also has its vocabulary there.
 
 
 use rule vocabulary as vocabulary_of_variant with:

@@ -1,6 +1,7 @@
 # Needs: the labelled sections of a dataset, its vocabulary and, for GeST, its models.
-# Makes: per method the annotators trained on the train sections (annotators/{method}); per test section and method the predicted
-# labels (annotation/{section}/{method}.csv) and the record of the runs (.runs.csv); per test section the scores of all methods.
+# Makes: for each method, what it learnt from the train sections (annotators/{method}); for each test section and method, the
+# predicted labels (annotation/{section}/{method}.csv) and the record of the runs (.runs.csv); for each test section, the scores of
+# all methods.
 
 
 rule learn_labels:

@@ -1,6 +1,6 @@
 # Needs: the labelled test sections of a dataset and, for GeST, its models.
-# Makes: per section and method a representation of every cell for each seed (niches/{section}/{method}.h5ad), its clusters (.csv)
-# and the record of the runs (.runs.csv); per section the scores of all methods. One job handles all seeds, windows and levels.
+# Makes: for each section and method, representations of the cells (niches/{section}/{method}.h5ad), their clusters (.csv) and the
+# record of the runs (.runs.csv); for each section, the scores of all methods. One job handles all seeds, windows and levels.
 
 
 rule represent:

@@ -1,7 +1,7 @@
-# Needs: envs/{name}.txt, the pinned packages of an isolated environment; envs/{name}.check.py, which trains something small with
-# the packaged method; the package registry, and a C++ compiler for packages that are built from source.
+# Needs: envs/{name}.txt, the pinned packages of an isolated environment; envs/{name}.check.py, which runs the packaged method on a
+# small example; the package registry, and a C++ compiler for packages that are built from source.
 # Makes: .venvs/{name}, shared by all runs: a link into the cache of environments (~/.cache/gest/environments), which outlives this
-# folder. A rule of a packaged method has it as input; gest.baselines.packaged runs scripts in it.
+# folder. It is an input of every rule that runs a packaged method; gest.baselines.packaged runs scripts in it.
 
 import os
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 # Jobs find `gest` beside this Python, even when its environment is not activated.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
-# Waiting threads must sleep: spinning ones slow small models many times over when cores are shared.
+# Waiting threads must sleep: if they spin on shared cores, small models become many times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 

@@ -1,6 +1,6 @@
 # Needs: the test sections of a dataset, its vocabulary and, for GeST, its models.
-# Makes: per test section the crops whose cells are hidden, and the ranking of genes by spatial variability; per test section and
-# method the predicted expression of the hidden cells, and its scores. One job handles all crops and seeds.
+# Makes: for each test section, the crops whose cells are hidden and the ranking of genes by spatial variability; for each test
+# section and method, the predicted expression of the hidden cells and its scores. One job handles all crops and seeds.
 
 
 rule crops:

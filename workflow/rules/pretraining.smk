@@ -1,7 +1,7 @@
 # Needs: the train and validation sections and the vocabulary of a dataset.
-# Makes: one model directory per model seed. A stopped training resumes from {dataset}/state, which is not declared, as Snakemake
-# deletes the declared outputs of a failed job. One process runs on each GPU of the job; `exec` lets the scheduler's signals
-# reach the training.
+# Makes: one model directory per model seed. A stopped training resumes from {dataset}/state. This is not a declared output, because
+# Snakemake deletes those of a failed job. One process runs on each GPU of the job; `exec` lets the scheduler's signals reach the
+# training.
 
 
 rule pretrain:

@@ -55,7 +55,7 @@ rule parameters:
         runtime=10,
     params:
         run=config["run"],
-        fingerprint=fingerprint(config),  # any changed key remakes the page
+        fingerprint=fingerprint(config),  # the page is remade if any key changes
     message:
         "Parameters of the run: {output.text}; log in {log}"
     script:

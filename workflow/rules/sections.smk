@@ -63,7 +63,7 @@ rule cut_section:
         "gest paper cut --dataset-config {input.config:q} --section {wildcards.section:q} --out {output:q} 2> {log:q}"
 
 
-# One job per animal: its matrix is one file, which holds all its sections.
+# One job per animal, as one file holds the matrix of all its sections.
 for dataset, part, settings in run.sections.atlas_parts():
 
     rule:

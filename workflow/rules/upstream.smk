@@ -1,6 +1,6 @@
 # Needs: config/datasets.yaml, and the internet or files placed by hand.
-# Makes: one receipt per upstream file, once its size and hash are verified. The files themselves lie in data_dir, shared by all
-# runs. They are not outputs, as Snakemake deletes the outputs of failed jobs.
+# Makes: one receipt per upstream file, once its size and hash are verified. The files themselves are in data_dir, shared by all
+# runs. They are not outputs, because Snakemake deletes the outputs of failed jobs.
 
 
 rule download:

@@ -19,15 +19,15 @@ from filelock import FileLock
 # Builds run without isolation, against the pinned versions; these packages are imported by others during their build.
 BUILD_REQUIREMENTS = ("setuptools", "wheel", "numpy", "torch")
 PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
-# Without pip's cache, which may hold a wheel that an earlier build left broken without an error.
+# pip's cache is not used, as it may hold a broken wheel of an earlier build that failed without an error.
 INSTALL = (*PIP, "install", "--no-build-isolation", "--no-cache-dir", "--progress-bar=off")
 HIDDEN_VARIABLES = ("CUDAHOME", "CUDA_HOME", "CUDA_PATH", "PYTHONPATH", "PYTHONHOME")
 
 
 def hide_nvcc(path: str, folder: Path) -> str:
-    """Hide nvcc from PATH, for builds that find it and fail.
+    """Return PATH without nvcc, because some builds fail if they find it.
 
-    The other programs of its folder are linked in `folder`.
+    A directory with nvcc is replaced by links to its other programs, made in `folder`.
     """
     visible = []
     for directory in map(Path, path.split(os.pathsep)):
@@ -43,17 +43,17 @@ def hide_nvcc(path: str, folder: Path) -> str:
 
 
 def run_steps(steps: dict[str, tuple[str, ...]], variables: dict[str, str]) -> str | None:
-    """Run the commands in order.
+    """Run the commands in order, and log their output.
 
-    On failure, return the step and the last line of its output.
+    On failure, return the step and the last line of its output; else None.
     """
     for step, command in steps.items():
         started = time.monotonic()
         with log.open("a") as output:
             output.write(f"{' '.join(command)}\n")
             output.flush()
-            done = subprocess.run(command, env=variables, stdout=output, stderr=subprocess.STDOUT, check=False)
-        if done.returncode:
+            completed = subprocess.run(command, env=variables, stdout=output, stderr=subprocess.STDOUT, check=False)
+        if completed.returncode:
             return f"{step} ({log.read_text().strip().splitlines()[-1]})"
         print(f"{environment}: {step}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     return None
@@ -72,7 +72,7 @@ log.unlink(missing_ok=True)
 with tempfile.TemporaryDirectory() as folder, FileLock(f"{cached}.lock", fallback_to_soft=False):
     variables = {key: value for key, value in os.environ.items() if key not in HIDDEN_VARIABLES}
     variables["PATH"] = hide_nvcc(os.environ["PATH"], Path(folder))
-    variables |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # as methods run in it
+    variables |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # as when methods run
     check_step = f"run {check}"
     cached_python = cached / "bin" / "python"
     if not cached_python.exists() or run_steps({check_step: (str(cached_python), "-I", str(check))}, variables):
@@ -93,6 +93,6 @@ with tempfile.TemporaryDirectory() as folder, FileLock(f"{cached}.lock", fallbac
             with log.open("a") as output:
                 output.write(message + "\n")
             sys.exit(message)
-        shutil.rmtree(cached, ignore_errors=True)  # an environment that failed its check
+        shutil.rmtree(cached, ignore_errors=True)  # its check failed
         building.rename(cached)
     environment.symlink_to(cached)

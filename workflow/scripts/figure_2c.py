@@ -1,4 +1,4 @@
-"""Figure 2c: the spatial attention mask (Eq. 6), from the reference that the model is tested against."""
+"""Figure 2c: the spatial attention mask (Eq. 6), from the reference implementation that tests compare the model with."""
 
 import logging
 

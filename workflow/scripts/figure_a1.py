@@ -20,7 +20,7 @@ from gest.utils.logs import log_to
 
 
 def fill_in(generated: np.ndarray) -> np.ndarray:
-    """Return the gene's values in all cells: generated if unseen, true if seen."""
+    """Return the drawn gene in all cells: generated values if unseen, else true ones."""
     values = truth[:, [column]].toarray()[:, 0]
     values[unseen] = generated
     return values

@@ -44,9 +44,9 @@ def list_modules(script: Path) -> list[str]:
 
 
 def paper_order(item: dict) -> tuple:
-    """Return the sorting key of the paper's order.
+    """Return a key that sorts items as in the paper.
 
-    Tables come before figures, and the appendix last in each.
+    Tables come before figures; among each, those of the appendix come last.
     """
     appendix, number, letter = ITEM.search(item["target"]).groups()
     return not item["target"].startswith("table"), bool(appendix), int(number), letter

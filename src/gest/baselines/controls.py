@@ -1,4 +1,4 @@
-"""Two controls of generation, one without spatial information and one with nothing else."""
+"""Controls of generation: the mean of the seen cells, and a copy of the nearest seen cell."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ def mean_of_seen(
 ) -> NDArray[np.float32]:
     """Predict the mean profile of the seen cells for every unseen cell.
 
-    It uses no spatial information.
+    This control uses no spatial information.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def mean_of_seen(
 def nearest_seen(
     xy_seen: NDArray[np.floating], expression_seen: NDArray[np.float32], xy_unseen: NDArray[np.floating], *, seed: int
 ) -> NDArray[np.float32]:
-    """Predict the profile of the nearest seen cell.
+    """Predict the profile of the nearest seen cell for every unseen cell.
 
-    It uses spatial information alone, and has the noise of a real cell.
+    This control uses only the positions, and its predictions are as noisy as real cells.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Gaussian process on absolute coordinates, one Matérn-5/2 kernel shared by all genes (paper, section 4.1).
+"""Gaussian process on absolute coordinates with one Matérn-5/2 kernel for all genes (paper, section 4.1).
 
-Genes are independent outputs, standardised over the seen cells. They share one length scale, signal and noise, which
-maximise the log marginal likelihood summed over genes. Up to `exact_limit` seen cells the prediction is exact; above,
-it uses inducing points (Titsias 2009).
+Genes are independent outputs, standardised over the seen cells. They share a length scale, a signal variance and a
+noise variance, which maximise the log marginal likelihood summed over genes. With at most `exact_limit` seen cells the
+prediction is exact; with more, it uses inducing points (Titsias 2009).
 """
 
 from typing import NamedTuple
@@ -15,19 +15,20 @@ from scipy.spatial import cKDTree
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-# Share of the signal variance added to the inducing points' diagonal, so that its Cholesky factor exists.
+# This fraction of the signal variance is added to the diagonal of the inducing points' covariance, so that its Cholesky
+# factor exists.
 JITTER = 1e-9
 
 
 class Hyperparameters(NamedTuple):
-    """The kernel shared by all genes."""
+    """Hyperparameters of the kernel, shared by all genes."""
 
     length_scale: float
-    """µm."""
+    """In µm."""
     signal: float
-    """Variance, in units of a gene's variance."""
+    """Signal variance, relative to the variance of a gene."""
     noise: float
-    """Variance, in the same units."""
+    """Noise variance, relative to the variance of a gene."""
 
 
 def predict(
@@ -40,7 +41,7 @@ def predict(
     n_inducing: int = 1000,
     n_learning: int = 1200,
 ) -> NDArray[np.float32]:
-    """Predict expression at unseen positions: the posterior mean given the seen cells.
+    """Predict expression at unseen positions by the posterior mean.
 
     Parameters
     ----------
@@ -49,15 +50,15 @@ def predict(
     expression_seen
         (n, T) log-normalised expression.
     seed
-        Seed of the choice of cells for learning hyperparameters, and of the inducing points.
+        Seed of the draw of cells that hyperparameters are learnt from, and of the inducing points.
     exact_limit
-        Largest number of seen cells for an exact prediction. Above, hyperparameters and inducing points come from this
-        many seen cells nearest to the unseen ones: spread over the section, the points would be too coarse for the
-        length scale.
+        Largest number of seen cells for an exact prediction. If there are more, hyperparameters and inducing points are
+        computed from the `exact_limit` seen cells nearest to the unseen ones. Inducing points spread over the whole
+        section would be too sparse for the length scale.
     n_inducing
-        Number of inducing points, the centres of k-means clusters.
+        Number of inducing points, which are the centres of k-means clusters of cells.
     n_learning
-        Number of random cells that the hyperparameters are learned on.
+        Number of randomly drawn cells that hyperparameters are learnt from.
 
     Returns
     -------
@@ -66,7 +67,7 @@ def predict(
     """
     expression = np.asarray(expression_seen, dtype=np.float64)
     mean, scale = expression.mean(axis=0), expression.std(axis=0)
-    varies = np.ptp(expression, axis=0) > 0  # a constant gene carries no information on the kernel
+    varies = np.ptp(expression, axis=0) > 0  # a constant gene says nothing about the kernel
     prediction = np.tile(mean, (len(xy_unseen), 1))
     if varies.any() and len(xy_unseen):
         x, x_new = (torch.as_tensor(np.asarray(xy, dtype=np.float64)) for xy in (xy_seen, xy_unseen))
@@ -84,9 +85,9 @@ def predict(
 
 
 def learn(x: Tensor, y: Tensor) -> Hyperparameters:
-    """Learn hyperparameters by the log marginal likelihood.
+    """Learn hyperparameters by maximising the log marginal likelihood.
 
-    Training starts from the best of several length scales.
+    The optimisation starts from the best of several length scales.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ def learn(x: Tensor, y: Tensor) -> Hyperparameters:
     Returns
     -------
     Hyperparameters
-        At the optimum.
+        Hyperparameters at the optimum found.
     """
     distance = _distance(x, x)
     extent = float(distance.max()) or 1.0
@@ -125,12 +126,12 @@ def log_marginal_likelihood(distance: Tensor, y: Tensor, length_scale: Tensor, s
     y
         (n, T) outputs.
     length_scale, signal, noise
-        Scalars: µm, variance, variance.
+        Scalars: length scale in µm, signal variance and noise variance.
 
     Returns
     -------
     torch.Tensor
-        A scalar.
+        The log marginal likelihood, a scalar.
     """
     n, n_genes = y.shape
     factor = torch.linalg.cholesky(_with_diagonal(_matern(distance, length_scale, signal), noise))
@@ -150,12 +151,12 @@ def exact_mean(x: Tensor, y: Tensor, x_new: Tensor, hyperparameters: Hyperparame
     y
         (n, T) outputs.
     hyperparameters
-        The kernel.
+        Hyperparameters of the kernel.
 
     Returns
     -------
     torch.Tensor
-        (m, T).
+        (m, T) posterior mean.
     """
     length_scale, signal, noise = hyperparameters
     factor = torch.linalg.cholesky(_with_diagonal(_matern(_distance(x, x), length_scale, signal), noise))
@@ -163,7 +164,7 @@ def exact_mean(x: Tensor, y: Tensor, x_new: Tensor, hyperparameters: Hyperparame
 
 
 def inducing_mean(x: Tensor, y: Tensor, x_new: Tensor, inducing: Tensor, hyperparameters: Hyperparameters) -> Tensor:
-    """Compute the posterior mean through inducing points at the optimal q(u).
+    """Compute the posterior mean through inducing points, with the optimal q(u).
 
     See Titsias 2009, Eq. 6.
 
@@ -174,12 +175,12 @@ def inducing_mean(x: Tensor, y: Tensor, x_new: Tensor, inducing: Tensor, hyperpa
     y
         (n, T) outputs.
     hyperparameters
-        The kernel.
+        Hyperparameters of the kernel.
 
     Returns
     -------
     torch.Tensor
-        (m, T); equal to `exact_mean` if the inducing points are the cells.
+        (m, T) posterior mean; equal to `exact_mean`, up to `JITTER`, if the inducing points are the cells.
     """
     length_scale, signal, noise = hyperparameters
     k_uu = _with_diagonal(_matern(_distance(inducing, inducing), length_scale, signal), JITTER * signal)
@@ -205,9 +206,9 @@ def _matern(distance: Tensor, length_scale: Tensor | float, signal: Tensor | flo
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
-    """Return the distances (n, m) of points (n, 2) and (m, 2).
+    """Return the distances (n, m) between points (n, 2) and points (m, 2).
 
-    They are exactly zero for equal points.
+    Equal points have a distance of exactly zero.
     """
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 

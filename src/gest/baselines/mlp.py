@@ -1,9 +1,9 @@
 """Multi-layer perceptron from absolute coordinates to expression (paper, section 4.1), tuned on the seen cells.
 
 Width and number of epochs are chosen per crop on held-out blocks of seen cells, each about as large as the unseen
-region: random cells would have seen neighbours on all sides, unlike the cells of a hole. The criterion is `rmse_z`, the
-error that the baseline is scored by; squared error would stop training while the pattern is still faint. `rmse_z`
-ignores amplitude, so one factor on all outputs, fitted on the same blocks, restores it.
+region: single cells held out at random would have training cells all around them, unlike the unseen cells. The
+criterion is `rmse_z`, the error that the baseline is scored by; squared error would stop training while the spatial
+pattern is still weak. `rmse_z` ignores amplitude, so one factor for all outputs is fitted on the same blocks.
 """
 
 from itertools import pairwise, product
@@ -28,9 +28,10 @@ WEIGHT_DECAY = 1e-2
 def predict(
     xy_seen: NDArray[np.floating], expression_seen: NDArray[np.float32], xy_unseen: NDArray[np.floating], *, seed: int
 ) -> NDArray[np.float32]:
-    """Predict expression at unseen positions by the best of several networks.
+    """Predict expression at unseen positions by a tuned network.
 
-    The best one predicts held-out blocks of seen cells with the least error.
+    Its width and number of epochs are those with the least error on held-out blocks of seen cells; the network itself
+    is trained on all seen cells.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ def predict(
     folds = [torch.as_tensor(held_out_blocks(np.asarray(xy_seen), len(xy_unseen), rng)) for _ in range(FOLDS)]
 
     def validate(width: int, epochs: int) -> tuple[float, float]:
-        """Return the error on the held-out blocks, and the best factor on the outputs."""
+        """Return the error on the held-out blocks, and the best factor for the outputs."""
         outputs = [fit(x[~held], y[~held], width, epochs, seed)(x[held]) for held in folds]
         error = np.mean([rmse_z(y[held], output).value for output, held in zip(outputs, folds, strict=True)])
         output, target = torch.cat(outputs), torch.cat([y[held] for held in folds])
@@ -72,18 +73,18 @@ def predict(
 
 
 def held_out_blocks(xy: NDArray[np.floating], block: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Choose square blocks of cells to hold out, until they hold a fifth of the cells.
+    """Choose square blocks of cells to hold out, at least a fifth of all cells.
 
-    Each lies around a random cell and holds about `block` cells.
+    Each block is centred on a random cell and holds `block` cells. Blocks may overlap.
 
     Parameters
     ----------
     xy
         (n, 2) positions in µm, n >= 2.
     block
-        Cells of one block; at most a fifth of all are used.
+        Number of cells per block; at most a fifth of all cells are used.
     rng
-        Generator of the centres.
+        Random generator for the centres.
 
     Returns
     -------
@@ -104,16 +105,16 @@ def fit(x: Tensor, y: Tensor, width: int, epochs: int, seed: int) -> nn.Sequenti
     Parameters
     ----------
     x, y
-        (n, 2) and (n, T), both standardised.
+        (n, 2) positions and (n, T) expression, both standardised.
     width, epochs
-        Hidden units per layer, and number of passes over the cells.
+        Number of hidden units per layer, and of passes over the cells.
     seed
-        Seed of weights and batches; sets torch's global generator.
+        Seed of weights and batches; it sets torch's global generator.
 
     Returns
     -------
     torch.nn.Sequential
-        The network, without gradients.
+        The trained network; its parameters require no gradients.
     """
     torch.manual_seed(seed)
     widths = [x.shape[1], *[width] * DEPTH]

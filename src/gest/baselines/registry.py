@@ -1,7 +1,7 @@
-"""List every method of every task, GeST included: one entry each, in the order of tables.
+"""List every method of every task, including GeST: one entry each, in the order of tables.
 
 The configuration's schema, the workflow, the command line, tables, figures and documents read the methods here, so
-that a new method needs its entry and its script alone. This module imports neither torch nor Snakemake.
+adding a method takes only an entry and its code. This module imports neither torch nor Snakemake.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import Literal
 from gest.errors import UserError
 
 Task = Literal["generation", "clustering", "annotation", "svg"]
-"""Sections of the configuration; svg: spatially variable genes."""
+"""The tasks, named as their sections of the configuration; svg ranks spatially variable genes."""
 Kind = Literal["paper", "extension", "control", "bound"]
 KINDS: tuple[Kind, ...] = ("paper", "extension", "control", "bound")
 
@@ -23,7 +23,7 @@ class Row:
 
     label: str
     variant: str = "default"
-    """As in the table of scores; unused in clustering, where the variants of GeST are sizes of its window."""
+    """Variant in the table of scores. Clustering ignores it: there, the variants of GeST are window sizes."""
     kind: Kind = "paper"
     """Tables list the paper's rows first, then our extensions, the controls and the upper bound."""
 
@@ -33,25 +33,25 @@ class Method:
     """One method of one task."""
 
     name: str
-    """In the configuration, on the command line and in names of files."""
+    """Name in the configuration, on the command line and in file names."""
     task: Task
     rows: tuple[Row, ...]
     environment: str | None = None
-    """Isolated environment, `envs/{environment}.txt`, in which the script `packaged/{name}.py` runs."""
+    """Isolated environment of the script `packaged/{name}.py`; its packages are listed in `envs/{environment}.txt`."""
     function: str | None = None
     """"module:function" of a baseline that runs in this process."""
     inputs: tuple[str, ...] = ()
-    """What a packaged method of clustering reads besides counts, positions and seeds."""
+    """Inputs of a packaged clustering method besides counts, genes, positions and seeds."""
     needs_model: bool = False
-    """Whether it needs a pre-trained model; the others know the vocabulary at most."""
+    """Whether it needs a pre-trained model; the other methods use at most the vocabulary."""
     seeded: bool = True
     """Whether its results depend on the seed."""
     threads: int = 1
-    """Packaged methods run on one, so that the same input gives the same bytes."""
+    """Threads of a job. Packaged methods run on one, so that the same input gives the same bytes."""
     memory_mb: int
-    """Memory of the job that represents a section, at its first attempt; for other tasks the rule sets it."""
+    """Memory of the job that predicts, represents or learns labels, at its first attempt."""
     description: str = ""
-    """For the table of configuration keys."""
+    """Remark in the table of configuration keys."""
 
 
 METHODS: tuple[Method, ...] = (
@@ -267,16 +267,16 @@ def environments() -> dict[str, str]:
 
 
 def labels(task: Task, *, kind: Kind | None = None) -> dict[tuple[str, str], str]:
-    """Return the label of every method and variant, in the order of tables.
+    """Return a task's labels by method and variant, in the order of tables.
 
-    The labels are those of a task, or of one kind of its rows.
+    With `kind`, only the labels of rows of this kind are returned.
     """
     rows = [(method.name, row) for method in METHODS if method.task == task for row in method.rows]
-    by_kind = [(name, row) for each in KINDS for name, row in rows if row.kind == each and kind in (None, each)]
+    by_kind = [(name, row) for k in KINDS for name, row in rows if row.kind == k and kind in (None, k)]
     return {(name, row.variant): row.label for name, row in by_kind}
 
 
 def load_function(method: Method) -> Callable:
-    """Import the function that a method names."""
+    """Import the function that a method's entry names."""
     module, _, function = method.function.partition(":")
     return getattr(import_module(module), function)

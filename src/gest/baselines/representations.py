@@ -1,7 +1,7 @@
-"""Represent the cells of a section without a package: by raw expression, by coordinates, by shuffled labels.
+"""Represent the cells of a section by raw expression, by coordinates, or by shuffled labels.
 
-All share one contract, `represent(section, *, seed, levels)`: an embedding (n, D), or groups (n,) by level, where −1
-stands for a cell without a group.
+Each function is called as `represent(section, *, seed, levels)`. It returns an embedding (n, D), or a dictionary from
+level to groups (n,), where −1 marks a cell without a group.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def raw(section: ad.AnnData, *, seed: int, levels: Sequence[str]) -> np.ndarray:
 def coordinates(section: ad.AnnData, *, seed: int, levels: Sequence[str]) -> np.ndarray:
     """Embed each cell by its coordinates alone: (n, 2) float32.
 
-    Both coordinates are standardised with one scale; nothing is random.
+    Both coordinates are centred and divided by the same scale; the seed is not used.
     """
     xy = np.asarray(section.obsm["spatial"])
     return ((xy - xy.mean(0)) / xy.std()).astype(np.float32)

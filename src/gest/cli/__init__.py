@@ -1,7 +1,7 @@
 """The command line: `gest VERB` for your own data, `gest paper VERB` for the steps of the workflow.
 
-Every verb of `gest` has a module here that bears its name; the steps are in `gest.cli.paper`. `app` holds the two
-applications that they register with, `options` the options that they share.
+Each verb of `gest` is in the module of the same name; the steps are in `gest.cli.paper`. `app` holds the two
+applications that verbs and steps register with, `options` the options that they share.
 """
 
 import logging
@@ -31,7 +31,7 @@ from gest.errors import Interrupted, UserError, exit_code
 def main() -> None:
     """Run one verb.
 
-    A user's mistake is one sentence on stderr and exit code 2; a run that was stopped and can be resumed ends with 75.
+    A user's mistake prints one sentence to stderr and exits with 2; a stopped run that can be resumed exits with 75.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     log.setLevel(logging.INFO)

@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 log = logging.getLogger("gest")
 
-# As `--help` lists them: roughly in the order of use.
+# The order in which `--help` lists verbs, roughly that of use.
 ORDER = (
     *("prepare", "vocabulary", "pretrain", "embed", "cluster", "fit-annotator", "annotate", "generate", "perturb"),
     *("export", "simulate", "paper"),
@@ -31,7 +31,7 @@ ORDER = (
 
 
 class _Verbs(TyperGroup):
-    """A list of verbs, each with the first line of its description."""
+    """A group of verbs, which lists each with the first line of its description."""
 
     def list_commands(self, ctx: Context) -> list[str]:
         """List the names of the verbs in order."""
@@ -80,6 +80,6 @@ def describe(
 
 
 def format_examples(*lines: str) -> str:
-    """Format commands, and indented remarks on them, as the end of a verb's help."""
+    """Format example commands, with indented remarks, for the end of a verb's help."""
     # Typer keeps the line breaks of a paragraph that begins with \b.
     return "\b\n" + "\n".join(("Examples:", *(f"  {line}" for line in lines)))

@@ -18,7 +18,7 @@ Validation = Annotated[
     list[Path], Option(help="Held-out section (.h5ad), repeatable; default: blocks of the training sections.")
 ]
 
-# Keys of `annotation` in a configuration that are no settings of fine-tuning.
+# Keys of `annotation` in a configuration that are not settings of fine-tuning.
 OTHER_KEYS = ("pools", "training_cells", "methods", "datasets")
 
 
@@ -56,7 +56,7 @@ def fit_annotator(
         log.info("%s would learn %d classes of obs['%s'] from %s cells, in at most %d steps on %s",
                  out, len(set(labels)), label, f"{len(labels):,}", settings["steps"], device)  # fmt: skip
         return
-    with whole_folder(out, "annotator.json") as folder:  # fails before the training
+    with whole_folder(out, "annotator.json") as folder:  # an --out that cannot be written fails before the training
         annotator = gest.fit_annotator(
             train,
             trained,
@@ -74,9 +74,9 @@ def fit_annotator(
 
 
 def read_annotation_settings(annotation: dict[str, Any], **options: Any) -> "Settings":
-    """Make the settings of fine-tuning from a configuration and from options.
+    """Return the settings of fine-tuning from a configuration and from options.
 
-    The key of the configuration is `annotation`.
+    `annotation` is the configuration's section of this name; `options` override it.
     """
     from gest.tasks.annotation.fine_tuning import Settings
     from gest.utils.settings import read_settings, refuse_unknown

@@ -65,7 +65,7 @@ def generate(
 
 
 def _find_unseen(section: "AnnData", unseen: str | None, circle: tuple[float, float, float] | None) -> "np.ndarray":
-    """Find the cells that the options name: (n,) booleans."""
+    """Return (n,) booleans of the cells that the options select."""
     from gest.roi import Circle, Label, cells_of
     from gest.tasks.generation.generate import resolve_unseen
 

@@ -68,7 +68,10 @@ def read_config(path: Path | None) -> dict[str, Any]:
 
 
 def check_keys(settings: dict[str, Any], function: Callable[..., Any], path: Path | None) -> None:
-    """Check that settings name a function's parameters, and all required but `name`."""
+    """Check that settings are parameters of a function, and include all required ones.
+
+    Only `name` may be missing.
+    """
     parameters = inspect.signature(function).parameters
     if unknown := sorted(set(settings) - set(parameters)):
         raise UserError(f"{path}: unknown key '{unknown[0]}' (choose {', '.join(parameters)}).")
@@ -80,7 +83,7 @@ def check_keys(settings: dict[str, Any], function: Callable[..., Any], path: Pat
 def check_writable(out: Path, suffix: str = "") -> Path:
     """Check that a file can be written, before any work is done for it.
 
-    It must have this suffix, or none.
+    Its name must end in `suffix`, or have no suffix.
     """
     existing = next(folder for folder in out.absolute().parents if folder.exists())
     if out.is_dir():
@@ -93,9 +96,9 @@ def check_writable(out: Path, suffix: str = "") -> Path:
 
 
 def write_whole(out: Path, write: Callable[[Path], None]) -> None:
-    """Write a file that takes its final name once it is whole.
+    """Write a file under a temporary name, and rename it once it is complete.
 
-    An error names the file.
+    If writing fails, the UserError names the file.
     """
     try:
         with whole_file(check_writable(out)) as partial:

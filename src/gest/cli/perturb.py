@@ -32,19 +32,19 @@ def perturb(
     adata: OwnSection,
     model: ModelFolder,
     out: Annotated[Path, Option(help="Folder for tables (.csv, .json), map.png and perturbation.h5ad.")],
-    # The region: exactly one of these four.
+    # The region, by exactly one of these four options.
     roi_circle: Annotated[tuple[float, float, float] | None, Option(help="Region: X Y RADIUS, µm.")] = None,
     roi_polygon: Annotated[str | None, Option(help="Region: [[x, y], …] in µm, as JSON or a JSON file.")] = None,
     roi_label: Annotated[str | None, Option(help="Region: COLUMN=VALUE, a column of obs and its value.")] = None,
     roi_mask: Annotated[str | None, Option(help="Region: a boolean column of obs.")] = None,
-    # The change.
+    # The perturbation.
     activate: Annotated[list[str], Option(help="Gene to raise; repeat for more genes.")] = [],  # noqa: B006
     inhibit: Annotated[list[str], Option(help="Gene to lower; repeat for more genes.")] = [],  # noqa: B006
     sigma: Annotated[float | None, Option(help="Width of the kernel, µm; default: half the region's diameter.")] = None,
     context: Annotated[
         str, Option(help="What the model sees: roi, or tissue (all cells further out as well).")
     ] = "roi",
-    # The answer.
+    # The output.
     q: Annotated[float, Option(help="Largest false-discovery rate of a call.")] = 0.05,
     min_lfc: Annotated[float, Option(help="Smallest |log2 fold change| of a call.")] = 0.1,
     show: Annotated[list[str], Option(help="Gene on the map, repeatable; default: the four strongest.")] = [],  # noqa: B006
@@ -105,7 +105,7 @@ def _make_region(
 
 
 def _draw(around: "Surroundings", result: "PerturbationResult", shown: list[int], *, title: str) -> "Figure":
-    """Draw the genes in these columns; without any, those that responded most."""
+    """Draw maps of the genes in these columns; without any, of the strongest genes."""
     from gest.pl.perturbation import draw_perturbation, strongest
 
     if not shown:
@@ -126,7 +126,7 @@ def _draw(around: "Surroundings", result: "PerturbationResult", shown: list[int]
 def _write(
     out: Path, section: "AnnData", around: "Surroundings", result: "PerturbationResult", *, figure: "Figure"
 ) -> None:
-    """Write a result, its controls and its map into a folder."""
+    """Write a perturbation's result, its controls and its map into a folder."""
     import anndata as ad
 
     from gest.pl.save import save

@@ -76,7 +76,7 @@ def prepare(
 
 
 def _name_files(adata: Path, names: list[str]) -> dict[str, str]:
-    """Name the file of each section: {file: section}."""
+    """Return the sections by name of the file that each is written to."""
     sections: dict[str, str] = {}
     for name in names:
         file = f"{name.replace('/', '_')}.h5ad"
@@ -87,7 +87,7 @@ def _name_files(adata: Path, names: list[str]) -> dict[str, str]:
 
 
 def _summarise(name: str, section: "AnnData") -> dict[str, Any]:
-    """Report the size and extent of a section; return them as a row of sections.csv."""
+    """Log the size and extent of a section, and return them as a row of sections.csv."""
     xy = section.obsm["spatial"]
     x_min, y_min = xy.min(axis=0).round(1)
     x_max, y_max = xy.max(axis=0).round(1)

@@ -36,11 +36,11 @@ def simulate(
     simulated = []
     for name in section:
         if name not in by_section:
-            known = ", ".join(by_section) or "none"
-            raise UserError(f"{dataset_config}: unknown section '{name}' ('simulation.sections' has {known}).")
+            names = ", ".join(by_section) or "none"
+            raise UserError(f"{dataset_config}: unknown section '{name}' ('simulation.sections' has {names}).")
         settings = common | by_section[name]
         check_keys(settings, simulate_section, dataset_config)
         simulated.append(simulate_section(name, **settings))
-    together = ad.concat(simulated, merge="same", uns_merge="same")
-    write_whole(out, together.write_h5ad)
-    log.info("%s: %d cells, %d genes", out, *together.shape)
+    combined = ad.concat(simulated, merge="same", uns_merge="same")
+    write_whole(out, combined.write_h5ad)
+    log.info("%s: %d cells, %d genes", out, *combined.shape)

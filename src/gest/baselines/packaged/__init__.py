@@ -1,8 +1,8 @@
 """Run packaged methods, each in its isolated environment.
 
-The workflow's rule `environment` creates `.venvs/{name}` from `envs/{name}.txt`; `gest.baselines.registry` says which
-method runs in which. The module of a method in this folder is a stand-alone script for the Python of its environment:
-it imports nothing of gest, reads arrays from one file and writes arrays to another.
+The workflow's rule `environment` creates `.venvs/{name}` from `envs/{name}.txt`; `gest.baselines.registry` names the
+environment of each method. Each module in this folder is the stand-alone script of one method and runs on the Python of
+that environment: it imports nothing from gest, reads arrays from one file and writes arrays to another.
 """
 
 import os
@@ -19,8 +19,8 @@ from gest.baselines import registry
 from gest.errors import UserError
 
 FOLDER = Path(".venvs")  # in the working directory
-# One thread adds numbers in one order, so that the same input gives the same bytes (numba would give torch its number
-# of threads); progress bars are updated every 10 s.
+# A single thread adds numbers in a fixed order, so that the same input gives the same bytes. Numba is limited too: it
+# would otherwise set torch's number of threads. Progress bars are updated every 10 s.
 SETTINGS = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -28,7 +28,7 @@ SETTINGS = {
     "TQDM_DELAY": "10",
     "TQDM_MININTERVAL": "10",
 }
-# Exit statuses of a method that was stopped from outside: negative signals, or a shell's 128 + signal.
+# Exit statuses of a script that a signal stopped: the negative signal number, or a shell's 128 + signal.
 STOPPED = (-signal.SIGINT, -signal.SIGTERM, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
@@ -44,26 +44,26 @@ def environment_python(method: str) -> Path:
 def run_packaged(method: str, **arrays: ArrayLike) -> dict[str, NDArray]:
     """Run a packaged method in its environment.
 
-    Its output goes to this process's standard error.
+    What the script prints goes to this process's standard error.
 
     Parameters
     ----------
     method
-        Its script stands beside this file, its environment in the working directory's `.venvs`.
+        Name of the method. Its script is beside this file, its environment in `.venvs` of the working directory.
     **arrays
-        Input of the script.
+        Input arrays of the script, by name.
 
     Returns
     -------
     dict
-        Output of the script, arrays by name.
+        Output arrays of the script, by name.
 
     Raises
     ------
     UserError
-        If the environment is missing, or the method fails.
+        The environment is missing, or the script fails.
     SystemExit
-        If the method was stopped from outside.
+        An interrupt or termination signal stopped the script.
     """
     python = environment_python(method)
     environment = python.parent.parent
@@ -85,9 +85,9 @@ def run_packaged(method: str, **arrays: ArrayLike) -> dict[str, NDArray]:
 
 def _run_script(python: Path, script: Path, inputs: Path, outputs: Path) -> int:
     """Run a script and return its exit status."""
-    # -I: neither the packages of this environment nor the script's own name can be imported there.
+    # -I: the script can import neither the packages of this environment nor the files beside it.
     command = [python, "-I", "-W", "ignore", script, inputs, outputs]
-    # A shell in between: the peak memory of a process includes that of the process that started it.
+    # A shell starts the script, because the peak memory of a process includes that of the process that started it.
     shell = ["sh", "-c", '"$@"; exit', "sh"]
     settings = os.environ | SETTINGS
     return subprocess.run(

@@ -1,9 +1,10 @@
-"""Label a section by CellTypist (Domínguez Conde et al. 2022): ``python celltypist.py INPUT.npz OUTPUT.npz``, twice.
+"""Label a section by CellTypist (Domínguez Conde et al. 2022): ``python celltypist.py INPUT.npz OUTPUT.npz``.
 
-Input to fit: counts of n cells in T genes as CSR (`data`, `indices`, `indptr`), `genes`, their `labels` (n,), `seeds`,
-and the `folder` for the models. Result: one model per seed in the folder; if all cells have one label, that label.
+The script runs twice, first to fit and then to predict; the input decides which.
+Input to fit: counts of n cells in T genes as CSR (`data`, `indices`, `indptr`), `genes`, the cells' `labels` (n,),
+`seeds`, and the `folder` for the models. It writes one model per seed there, or the label if there is only one.
 Input to predict: counts of m cells as CSR (`test_data`, `test_indices`, `test_indptr`), `genes`, `seeds` and `folder`.
-Output: `predicted` (seeds, m). Both also give `seconds` of each seed, `peak_mb` and `version`.
+Output: `predicted` (seeds, m) if predicting; `seconds` of each seed; `peak_mb`; `version`.
 """
 
 import os
@@ -29,15 +30,15 @@ LARGE = 100_000  # cells; above, the package's documentation advises mini-batche
 
 
 def fit(reference: ad.AnnData, labels: np.ndarray, folder: Path, seed: int) -> None:
-    """Train a logistic regression for each label against the others."""
+    """Train a one-versus-rest logistic regression, and save it in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     if len(np.unique(labels)) == 1:  # nothing to classify
         (folder / "only_label.txt").write_text(labels[0], encoding="utf-8")
         return
     large = {"use_SGD": True, "mini_batch": True} if reference.n_obs > LARGE else {}
-    np.random.seed(seed)  # noqa: NPY002 (CellTypist draws its mini-batches from it)
-    # check_expression inspects the first cell alone and fails if that cell has no counts of these genes. A fixed date
-    # gives the same model the same bytes on every day.
+    np.random.seed(seed)  # noqa: NPY002 (CellTypist draws its mini-batches from this generator)
+    # check_expression inspects only the first cell, and fails if that cell has no counts of these genes. With a fixed
+    # date, the file of a model does not depend on the day.
     model = celltypist.train(reference, labels, check_expression=False, date="-", random_state=seed, **large)
     model.write(str(folder / "model.pkl"))
 

@@ -20,7 +20,7 @@ from scipy.sparse import csr_matrix
 from sklearn.decomposition import PCA
 
 N_GENES = 3000  # as in GraphST's preprocessing
-# Spots of a Visium slide: 4,992. The authors use datatype '10X' for Visium, and 'Stereo', whose graph is sparse, for
+# A Visium slide has 4,992 spots. The authors use datatype '10X' for Visium, and 'Stereo', whose graph is sparse, for
 # larger sections at cellular resolution.
 VISIUM = 5000
 COMPONENTS = 20
@@ -29,7 +29,7 @@ COMPONENTS = 20
 def main(input_path: str, output_path: str) -> None:
     """Run GraphST as its authors' tutorials do.
 
-    It ends with the principal components that the tutorials cluster.
+    The result is the principal components that the tutorials cluster.
     """
     started = time.monotonic()
     arrays = np.load(input_path)
@@ -38,7 +38,7 @@ def main(input_path: str, output_path: str) -> None:
     section = ad.AnnData(counts, obsm={"spatial": arrays["xy"]})
     if section.n_vars > N_GENES:
         preprocess(section)
-    else:  # the same without choosing genes
+    else:  # the same steps, but all genes are kept
         section.var["highly_variable"] = True
         sc.pp.normalize_total(section, target_sum=1e4)
         sc.pp.log1p(section)
@@ -50,7 +50,7 @@ def main(input_path: str, output_path: str) -> None:
     for seed in arrays["seeds"].tolist():
         started = time.monotonic()
         model = GraphST(section, device=torch.device("cpu"), random_seed=seed, datatype=datatype)
-        if datatype == "10X":  # stored sparse: an epoch takes a fraction of the time
+        if datatype == "10X":  # an epoch takes a fraction of the time with a sparse matrix
             model.adj = model.adj.to_sparse()
         reconstruction = model.train().obsm["emb"]
         components = PCA(min(COMPONENTS, section.n_vars), random_state=42).fit_transform(reconstruction)

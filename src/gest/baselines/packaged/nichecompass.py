@@ -24,8 +24,8 @@ from nichecompass.models import NicheCompass  # noqa: E402
 from nichecompass.utils import add_gps_from_gp_dict_to_adata  # noqa: E402
 
 NEIGHBOURS = 4
-# As in the authors' single-sample tutorial, with its choice for limited compute ("gcnconv" instead of "gatv2conv").
-# Training stops early, after 400 epochs at most. Everything else is the default, such as 100 de novo programmes.
+# As in the authors' single-sample tutorial, which recommends "gcnconv" instead of "gatv2conv" for limited compute.
+# Training stops early, after at most 400 epochs. All other settings are the defaults, such as 100 de novo programmes.
 MODEL = {"conv_layer_encoder": "gcnconv", "active_gp_thresh_ratio": 0.01}
 TRAINING = {
     "n_epochs": 400,
@@ -43,7 +43,7 @@ TRAINING = {
 def build_programmes(ligands: np.ndarray, receptors: np.ndarray) -> dict[str, dict[str, list[str]]]:
     """Build one gene programme per ligand, with all its receptors.
 
-    The format is that of the package for OmniPath's pairs.
+    The format is the one in which NicheCompass returns OmniPath's pairs.
     """
     by_ligand = {}
     for ligand, receptor in zip(ligands.tolist(), receptors.tolist(), strict=True):
@@ -60,9 +60,9 @@ def build_programmes(ligands: np.ndarray, receptors: np.ndarray) -> dict[str, di
 
 
 def main(input_path: str, output_path: str) -> None:
-    """Run NicheCompass as its authors' tutorial on one sample does.
+    """Run NicheCompass as its authors' single-sample tutorial does.
 
-    It ends with the latent space that the tutorial clusters.
+    The result is the latent space that the tutorial clusters.
     """
     started = time.monotonic()
     arrays = np.load(input_path)

@@ -1,10 +1,11 @@
-"""Label a section by scANVI (Xu et al. 2021): ``python scanvi.py INPUT.npz OUTPUT.npz``, twice.
+"""Label a section by scANVI (Xu et al. 2021): ``python scanvi.py INPUT.npz OUTPUT.npz``.
 
-Input to fit: counts of n cells in T genes as CSR (`data`, `indices`, `indptr`), `genes`, their `labels` (n,) and
-`sections` (n,), `seeds`, and the `folder` for the models. Result: one model per seed in the folder; if all cells have
-one label, that label.
+The script runs twice, first to fit and then to predict; the input decides which.
+Input to fit: counts of n cells in T genes as CSR (`data`, `indices`, `indptr`), `genes`, the cells' `labels` (n,) and
+`sections` (n,), `seeds`, and the `folder` for the models. It writes one model per seed there, or the label if there is
+only one.
 Input to predict: counts of m cells as CSR (`test_data`, `test_indices`, `test_indptr`), `genes`, `seeds` and `folder`.
-Output: `predicted` (seeds, m). Both also give `seconds` of each seed, `peak_mb` and `version`.
+Output: `predicted` (seeds, m) if predicting; `seconds` of each seed; `peak_mb`; `version`.
 """
 
 import resource
@@ -19,7 +20,7 @@ import scvi
 from scipy.sparse import csr_matrix
 from scvi.model import SCANVI, SCVI
 
-# As in the scvi-tools tutorial on reference mapping with scArches; everything else is the package's default.
+# As in the scvi-tools tutorial on reference mapping with scArches; all other settings are the package's defaults.
 REFERENCE = {
     **{"n_layers": 2, "dropout_rate": 0.2, "encode_covariates": True},
     **{"use_layer_norm": "both", "use_batch_norm": "none"},
@@ -44,7 +45,7 @@ def fit(reference: ad.AnnData, folder: Path) -> None:
 
 
 def predict(query: ad.AnnData, folder: Path) -> np.ndarray:
-    """Map this section onto the reference as a new batch, and label its cells."""
+    """Map a section onto the reference as a new batch, and label its cells."""
     if (folder / "only_label.txt").exists():
         return np.repeat((folder / "only_label.txt").read_text(encoding="utf-8"), query.n_obs)
     model = SCANVI.load_query_data(query, str(folder), accelerator="cpu")
@@ -59,7 +60,7 @@ def main(input_path: str, output_path: str) -> None:
     csr = tuple(arrays[test + part] for part in ("data", "indices", "indptr"))
     cells = ad.AnnData(csr_matrix(csr, shape=(len(csr[2]) - 1, len(arrays["genes"])), dtype=np.float32))
     cells.var_names = arrays["genes"].astype(str)
-    # The prefix keeps the names of annotated sections different from that of the section to label.
+    # With the prefix, no training section has the name of the section to label.
     cells.obs["section"] = "query" if test else np.char.add("reference ", arrays["sections"].astype(str))
     cells.obs["label"] = UNLABELLED if test else arrays["labels"].astype(str)
 

@@ -1,8 +1,8 @@
 """Rank genes by SOMDE (Hao, Hua & Zhang 2021): ``python somde.py INPUT.npz OUTPUT.npz``.
 
 Input: counts of T genes in n cells as CSR (`data`, `indices`, `indptr`), `xy` (n, 2) in µm, `k` cells per node.
-Output: `gene`, the gene's row in the counts; `llr`, the log-likelihood ratio of a Gaussian process over the nodes
-against a constant; `version`.
+Output: `gene`, the index of each gene's row in the counts; `llr`, its log-likelihood ratio of a Gaussian process over
+the nodes against a constant; `version`.
 """
 
 import sys
@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 def restore_scipy() -> None:
     """Restore names that scipy had when SOMDE was last released (2021).
 
-    These are its derivative, and NumPy's functions.
+    SOMDE uses `scipy.misc.derivative`, and NumPy functions under their former names in scipy.
     """
 
     def derivative(function, x0, dx=1.0, n=1):  # noqa: ANN001, ANN202

@@ -20,15 +20,15 @@ import SpaGCN
 import torch
 from scipy.sparse import csr_matrix
 
-COMPONENTS = 50  # SpaGCN's default, which its search for a resolution fixes
-NEIGHBOURHOOD = 0.5  # weight of all neighbours of a cell together, relative to the cell
+COMPONENTS = 50  # SpaGCN's default, which its search for a resolution always uses
+NEIGHBOURHOOD = 0.5  # total weight of a cell's neighbours, relative to the cell itself
 TRAINING = {"init_spa": True, "init": "louvain", "tol": 5e-3, "lr": 0.05}
 
 
 def preprocess(arrays: dict[str, np.ndarray]) -> ad.AnnData:
     """Normalise a section as the tutorial does.
 
-    A panel of fewer than 50 genes is padded with empty ones.
+    A panel of fewer than 50 genes is padded with genes of zero expression.
     """
     shape = len(arrays["xy"]), len(arrays["genes"])
     counts = csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape, dtype=np.float32)
@@ -43,7 +43,7 @@ def preprocess(arrays: dict[str, np.ndarray]) -> ad.AnnData:
 def main(input_path: str, output_path: str) -> None:
     """Run SpaGCN as its authors' tutorial does.
 
-    It ends with the domains before their optional refinement.
+    The result is the spatial domains, without the tutorial's optional refinement.
     """
     started = time.monotonic()
     arrays = dict(np.load(input_path))
@@ -57,7 +57,7 @@ def main(input_path: str, output_path: str) -> None:
         started = time.monotonic()
         labels.append([])
         for n_clusters in arrays["n_clusters"].tolist():
-            # The resolution that gives this number of clusters, or the last of a dozen tries (0.7 to 1.9).
+            # Search for a resolution that gives this number of clusters; after a dozen tries (0.7 to 1.9) use the last.
             search = {"start": 0.7, "step": 0.1, "tol": 5e-3, "lr": 0.05, "max_epochs": 20}
             seeds = dict.fromkeys(("r_seed", "t_seed", "n_seed"), seed)
             resolution = SpaGCN.search_res(section, distances, length, n_clusters, **search, **seeds)

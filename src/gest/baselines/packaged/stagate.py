@@ -17,8 +17,8 @@ from omicverse.external.STAGATE_pyG import Cal_Spatial_Net, train_STAGATE
 from scipy.sparse import csr_matrix
 
 N_GENES = 3000
-# The authors use a radius on Visium, which gives the six neighbours of a spot, and numbers of neighbours elsewhere.
-# Six for all sections, whatever the distance between cells.
+# On Visium the authors choose neighbours by a radius, which gives each spot six; elsewhere by their number. We use six
+# neighbours on every section, whatever the distance between cells.
 NEIGHBOURS = 6
 
 

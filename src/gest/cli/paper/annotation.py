@@ -1,4 +1,4 @@
-"""Steps of annotation: learn labels from annotated sections by any method, and label others."""
+"""Steps of annotation: learn labels from training sections by any method, and label other sections."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +24,7 @@ def learn_labels(
     validation: Validation = [],  # noqa: B006
     device: Device = "auto",
 ) -> None:
-    """Learn every level of labels by one method."""
+    """Learn all levels of labels by one method."""
     from gest.paper.methods import annotation as methods
     from gest.tasks.annotation.annotator import POOLS
     from gest.vocabulary import Vocabulary

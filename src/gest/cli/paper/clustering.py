@@ -55,7 +55,7 @@ def group(
 ) -> None:
     """Cluster representations at every level of labels.
 
-    A level has as many clusters as the section has labels.
+    The number of clusters at a level is the section's number of labels there.
     """
     from gest.paper.methods.clustering import cut_representations
     from gest.paper.methods.representations import read_representations

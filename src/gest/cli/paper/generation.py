@@ -68,13 +68,13 @@ def predict(
     runs = []
     for folder in model or [None]:
         trained = gest.load(folder, expected=gest.GeST).to(device) if folder else None
-        known = trained.vocabulary if trained else Vocabulary.load(vocabulary)
+        run_vocabulary = trained.vocabulary if trained else Vocabulary.load(vocabulary)
         for seed in seeds:
             run = predict_crops(
                 adata,
                 unseen,
                 method,
-                vocabulary=known,
+                vocabulary=run_vocabulary,
                 model=trained,
                 seed=seed,
                 continued_steps=settings["continued_steps"],
@@ -104,8 +104,8 @@ def score(
     from gest.sections import open_h5ad, read_section
     from gest.vocabulary import Vocabulary
 
-    adata, known, predicted = read_section(section), Vocabulary.load(vocabulary), open_h5ad(predictions)
-    if list(predicted.var_names) != list(known.genes):
+    adata, metacells, predicted = read_section(section), Vocabulary.load(vocabulary), open_h5ad(predictions)
+    if list(predicted.var_names) != list(metacells.genes):
         raise UserError(
             f"{predictions}: genes differ from those of {vocabulary}; give the vocabulary that the model has."
         )
@@ -113,9 +113,9 @@ def score(
         ranking = pd.read_csv(svg)
     except (OSError, ValueError) as error:
         raise UserError(f"{svg}: cannot be read as a ranking ({error}); create one with `gest paper svg`.") from error
-    measured = match_genes(adata, known) >= 0  # a gene that the section lacks has no truth
-    predicted, truth = predicted[:, measured], expression(adata, known)[:, measured]
-    ranking = ranking[ranking["gene"].astype(str).isin(known.genes[measured])]
+    measured = match_genes(adata, metacells) >= 0  # a gene that the section lacks cannot be scored
+    predicted, truth = predicted[:, measured], expression(adata, metacells)[:, measured]
+    ranking = ranking[ranking["gene"].astype(str).isin(metacells.genes[measured])]
     scores = score_predictions(predicted, adata, truth, ranking, run=run, dataset=dataset, top=top)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_scores(scores, out)

@@ -1,4 +1,4 @@
-"""The step of the ischemia experiment."""
+"""Step of the ischemia experiment: perturb a healthy section with the genes of an infarct's core."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,7 +28,7 @@ def perturb_ischemia(
     out: Annotated[Path, Option(help="Folder for core.csv, calls.csv, replicates.csv and cells.h5ad.")],
     device: Device = "auto",
 ) -> None:
-    """Change the genes of an infarct's core in healthy tissue."""
+    """Change the genes of an infarct's core in a healthy section."""
     from gest.paper.ischemia import experiment
     from gest.sections import read_section
 
@@ -65,7 +65,7 @@ def perturb_ischemia(
 def _read_reference(
     paths: list[Path], settings: dict[str, Any], vocabulary: "Vocabulary"
 ) -> tuple["pd.DataFrame", "Profile"]:
-    """Read the genes that change in the core, and the mean profile around it."""
+    """Find the genes that change in the infarct's core, and the mean profile around it."""
     from fnmatch import fnmatchcase
 
     from gest.paper.ischemia.reference import average_profile, find_core_degs, select_region
@@ -84,10 +84,10 @@ def _find_file(section: str, tables: list[Path]) -> Path:
     """Find the file of a section by its upstream name."""
     import pandas as pd
 
-    known = pd.concat([pd.read_csv(path, dtype=str).assign(folder=str(path.parent)) for path in tables])
-    row = known[known["section"] == section]
+    sections = pd.concat([pd.read_csv(path, dtype=str).assign(folder=str(path.parent)) for path in tables])
+    row = sections[sections["section"] == section]
     if row.empty:
-        names = known["section"].tolist()
+        names = sections["section"].tolist()
         raise UserError(
             f"perturbation.section: unknown section '{section}' (choose one of the {len(names)} sections {names[0]} to "
             f"{names[-1]})."

@@ -1,4 +1,4 @@
-"""The step that scores labels: those of clustering and those of annotation."""
+"""Step that scores the labels of clustering and of annotation."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ def score_labels(
     dataset: Annotated[str, Option(help="Name of the dataset.")],
     out: Out,
 ) -> None:
-    """Score the labels that methods gave to a section."""
+    """Score the labels of a section by one or more methods."""
     from gest.paper.scores.labels import score_labellings
     from gest.paper.scores.runs import read_labellings
     from gest.paper.scores.table import write_scores

@@ -82,14 +82,14 @@ def import_atlas(
 
 @steps.command()
 def cut(dataset_config: DatasetConfig, section: SectionName, out: Out) -> None:
-    """Cut a section out of another one of the same dataset."""
+    """Cut a section out of another section of the same dataset."""
     from gest.data.cut import cut as cut_out
     from gest.sections import read_section, write_section
 
     cuts = read_config(dataset_config).get("cut", {})
     if section not in cuts:
-        known = ", ".join(cuts) or "none"
-        raise UserError(f"{dataset_config}: unknown section '{section}' ('cut' has {known}).")
+        names = ", ".join(cuts) or "none"
+        raise UserError(f"{dataset_config}: unknown section '{section}' ('cut' has {names}).")
     settings = dict(cuts[section])
     whole = read_section(out.with_name(f"{settings.pop('of')}.h5ad"))
     part = cut_out(whole, name=section, **settings)

@@ -1,4 +1,4 @@
-"""Steps that provide upstream files: downloaded, or simulated for the toy run."""
+"""Steps that provide upstream files: download real ones, or simulate those of the toy run."""
 
 import json
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""Run every method of a task on a section; `generation`, `clustering` and `annotation` are the entry points."""
+"""Run the methods of each task on a section; `generation`, `clustering` and `annotation` are the entry points."""

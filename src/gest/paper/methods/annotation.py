@@ -1,8 +1,8 @@
-"""Label the cells of other animals' sections, by GeST and by the methods it is compared with (section 4.3).
+"""Label the cells of test sections by GeST and by the methods it is compared with (section 4.3).
 
-Every method learns from the same cells: the labelled cells of the training sections, or a random draw of them. Packaged
-methods learn from all of them. GeST holds out a tenth to stop early, unless there are validation sections, and sees
-cells without a label as context. `fit` writes what was learnt into a folder; `label` labels any section with it.
+Every method learns from the same cells: the labelled cells of the training sections, or a random sample of them. GeST
+stops early on validation sections or, without any, on held-out blocks of the training sections; it also sees unlabelled
+cells as context. `fit` writes what a method learnt into a folder; `label` labels a section with it.
 """
 
 import os
@@ -46,27 +46,27 @@ def fit(
     Parameters
     ----------
     method
-        One of the registry's for annotation.
+        Name of an annotation method in the registry.
     sections
-        Files of the training sections. One is in memory at a time, besides the cells learnt from.
+        Files of the training sections. One is in memory at a time, besides the cells to learn from.
     levels
         Columns of `obs`, each learnt separately.
     out
-        The folder to write.
+        Folder to write.
     vocabulary
-        For packaged methods: they learn from those of its genes that all training sections hold.
+        For packaged methods: they learn from those of its genes that all training sections have.
     models
-        For `gest`: each is fine-tuned with every seed and pool.
+        For `gest`: each model is fine-tuned with every seed and pool.
     validation
-        For `gest`: sections to stop early by, instead of a part of the training sections.
+        For `gest`: sections for early stopping, instead of a part of the training sections.
     training_cells
-        The largest number of cells to learn from; all by default.
+        Largest number of cells to learn from; all by default.
 
     Raises
     ------
     UserError
-        An unknown method, a missing model or vocabulary, no level, or a section without one. A run that fails raises
-        nothing; its status says why.
+        The method is unknown, a model or the vocabulary is missing, `levels` is empty, or a section lacks a level. If a
+        single run fails, nothing is raised; its status says why.
     """
     entry = registry.method("annotation", method)
     _check_arguments(entry, levels, models=models, vocabulary=vocabulary)
@@ -98,7 +98,7 @@ def fit(
 def _check_arguments(
     method: registry.Method, levels: Sequence[str], *, models: Sequence[GeST], vocabulary: Vocabulary | None
 ) -> None:
-    """Raise UserError if a method lacks what it learns from."""
+    """Raise UserError if levels, or the model or vocabulary of a method, are missing."""
     if not levels:
         raise UserError("annotation: no level of labels; list columns of obs under 'labels' in the config.")
     if method.needs_model and not models:
@@ -112,7 +112,7 @@ def label(folder: str | os.PathLike, section: str | os.PathLike, *, device: str 
 
     Returns
     -------
-    One labelling per run; its `seconds` are those of learning and labelling together.
+    One labelling per run; its `seconds` include both learning and labelling.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def label(folder: str | os.PathLike, section: str | os.PathLike, *, device: str 
 def _label_by_method(
     method: str, section: AnnData, folder: Path, fits: Sequence[FittedRun], device: str
 ) -> Iterator[Labelling]:
-    """Label a section by runs of one method."""
+    """Label a section by the given runs of one method."""
     entry = registry.method("annotation", method)
     if entry.environment:
         return label_by_packaged(method, section, folder, fits)

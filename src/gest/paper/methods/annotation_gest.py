@@ -1,4 +1,4 @@
-"""Annotation by GeST in two halves: fine-tune on training sections, and label another section."""
+"""Annotate by GeST in two steps: fine-tune annotators on training sections, then label another section."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ def fit_gest(
 ) -> list[FittedRun]:
     """Fine-tune a model with every seed and variant, at every level.
 
-    Each annotator is a directory in `folder`.
+    Each annotator is saved in a directory of `folder`.
     """
     started = time.perf_counter()
     train = _read_by_level(sections, model, levels)
@@ -63,7 +63,7 @@ def fit_gest(
                     targets, model, label=level, validation=held_out[i], settings=settings, seed=seed
                 )
                 annotator.save(folder / run.learnt)
-            except (UserError, FloatingPointError) as error:  # one run's failure must not take the others' rows away
+            except (UserError, FloatingPointError) as error:  # the other runs must still be scored
                 status = str(error)
             seconds = prepared + time.perf_counter() - started
             fits.append(replace(run, seconds=seconds, peak_mb=peak_memory_mb(), status=status))
@@ -71,7 +71,7 @@ def fit_gest(
 
 
 def label_by_gest(section: AnnData, folder: Path, fits: Sequence[FittedRun], device: str) -> Iterator[Labelling]:
-    """Label a section by one annotator after another."""
+    """Label a section by the annotator of each run."""
     for fit in fits:
         started = time.perf_counter()
         annotator = read_annotator(folder / fit.learnt).to(device)
@@ -81,6 +81,6 @@ def label_by_gest(section: AnnData, folder: Path, fits: Sequence[FittedRun], dev
 
 
 def _read_by_level(sections: Paths, model: GeST, levels: Sequence[str]) -> list[list[LabelledSection]]:
-    """Read sections as the model sees them; per level, each section with its labels."""
+    """Read sections for a model: one list per level, each section with its labels."""
     by_section = [read_labelled(path, model, levels) for path in sections]
     return [[at_levels[i] for at_levels in by_section] for i in range(len(levels))]

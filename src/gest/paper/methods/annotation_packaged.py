@@ -1,4 +1,4 @@
-"""Annotation by packaged methods in two halves, each in the method's isolated environment."""
+"""Annotate by a packaged method in two steps, fitting and labelling, each in its isolated environment."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -31,10 +31,10 @@ def fit_packaged(
     training_cells: int | None,
     folder: Path,
 ) -> list[FittedRun]:
-    """Give a packaged method the counts and labels of the training cells.
+    """Fit a packaged method to the counts and labels of the training cells.
 
-    All seeds of a level run in one process. It learns from the genes that all training sections hold. Later, those
-    genes that a section lacks are zero there.
+    All seeds of a level run in one process. The method learns from the genes that all training sections have. If the
+    section to label lacks some of them, their counts are set to zero.
     """
     vocabulary.save(folder / "vocabulary.npz")
     drawn = draw_training_labels(sections, levels, training_cells)
@@ -73,7 +73,7 @@ def _fit_level(
 ) -> list[FittedRun]:
     """Learn one level of labels with every seed.
 
-    If the method failed, the status of each run says so.
+    If the method fails, the status of each run says why.
     """
     try:
         output = run_packaged(method, folder=str(folder / learnt), seeds=np.array(seeds), **inputs)
@@ -97,7 +97,7 @@ def _fit_level(
 def label_by_packaged(method: str, section: AnnData, folder: Path, fits: Sequence[FittedRun]) -> Iterator[Labelling]:
     """Label a section by every run of a packaged method.
 
-    The runs of a level share a process.
+    All runs of a level share one process.
     """
     vocabulary = Vocabulary.load(folder / "vocabulary.npz")
     learnt_genes = np.load(folder / "held.npy")
@@ -130,13 +130,13 @@ def label_by_packaged(method: str, section: AnnData, folder: Path, fits: Sequenc
 
 
 def _panel_counts(section: AnnData, vocabulary: Vocabulary, method: str) -> tuple[sp.csr_matrix, np.ndarray]:
-    """Return counts (n, T) of the vocabulary's genes, and which ones there are (T,).
+    """Return counts (n, T) of the vocabulary's genes, and which are present (T,).
 
-    Counts are zero where the section lacks a gene.
+    The counts of a missing gene are zero.
     """
     if section.uns["gest"]["x"] != "counts":
         raise UserError(f"{method}: needs counts, but X of a section is normalised; leave the method out.")
     counts = read_matrix(section, method)
     zeros = sp.csr_matrix((section.n_obs, 1), dtype=counts.dtype)
-    columns = match_genes(section, vocabulary)  # −1, the last column, for a missing gene
+    columns = match_genes(section, vocabulary)  # −1 for a missing gene, which selects the column of zeros
     return sp.hstack((counts, zeros), format="csc")[:, columns].tocsr(), columns >= 0

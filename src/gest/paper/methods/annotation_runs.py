@@ -1,4 +1,4 @@
-"""Runs of annotation in two halves: what a run learnt, kept in a folder, and the labels it then gives."""
+"""Record what each annotation run learnt in a folder, and turn its predictions into labellings."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from gest.errors import UserError
 from gest.paper.scores.runs import Labelling, MethodRun, run_fields
 
-# In the file the method stands once, above its runs.
+# Fields of a run in fits.json, which names the method once for all runs.
 _RUN_KEYS = ("variant", "level", "model_seed", "seed", "learnt", "seconds", "peak_mb", "version", "status")
 
 
@@ -18,36 +18,36 @@ _RUN_KEYS = ("variant", "level", "model_seed", "seed", "learnt", "seconds", "pea
 class FittedRun(MethodRun):
     """One run of a method that learnt one level of labels.
 
-    Its costs are those of learning.
+    Its `seconds` and `peak_mb` are those of learning.
     """
 
     learnt: str
-    """Name within the folder of what the run learnt; of the majority class, the label itself."""
+    """File or directory in the folder that holds what the run learnt; for the majority class, the label itself."""
 
     def label(self, labels: np.ndarray, *, seconds: float, peak_mb: float) -> Labelling:
-        """Return the labels (n,) of a section, with their costs.
+        """Return a labelling of a section from predicted labels (n,).
 
-        The costs are those of learning and labelling together.
+        Its costs combine those of learning and labelling.
         """
         costs = {"seconds": self.seconds + seconds, "peak_mb": max(self.peak_mb, peak_mb)}
         return Labelling(**run_fields(self) | costs, labels=labels.astype(object))
 
     def fail(self, reason: str, n_cells: int) -> Labelling:
-        """Give no label to any of n cells, and the reason as the status."""
+        """Return a labelling without labels, with the reason as its status."""
         labels = np.full(n_cells, "", dtype=object)
         return Labelling(**run_fields(self) | {"seconds": np.nan, "status": reason}, labels=labels)
 
 
 def write_fits(method: str, fits: Sequence[FittedRun], folder: Path) -> None:
-    """Write the runs of one method into the folder of what they learnt."""
+    """Write the runs of one method to fits.json in a folder."""
     records = [{key: getattr(fit, key) for key in _RUN_KEYS} for fit in fits]
     (folder / "fits.json").write_text(json.dumps({"method": method, "fits": records}, indent=1) + "\n")
 
 
 def read_fits(folder: Path) -> tuple[str, list[FittedRun]]:
-    """Read the method and the runs of `write_fits`.
+    """Read the method and its runs that `write_fits` wrote.
 
-    Raise UserError if the folder holds none.
+    Raise UserError if the file cannot be read.
     """
     try:
         content = json.loads((folder / "fits.json").read_text())

@@ -1,4 +1,4 @@
-"""Training labels of annotation: the same cells for all methods; and the control that knows only the labels."""
+"""Draw the training labels of annotation, the same for all methods; and run the majority-class control."""
 
 import os
 import time
@@ -17,7 +17,7 @@ from gest.tasks.annotation.labels import draw_labels, read_labels
 Paths = Sequence[str | os.PathLike]
 
 DRAW_SEED = 0
-"""Seed of the cells learnt from: the same for all runs of all methods."""
+"""Seed of the draw of training cells: the same for all runs of all methods."""
 
 
 def draw_training_labels(
@@ -27,7 +27,7 @@ def draw_training_labels(
 
     Returns
     -------
-    Per section its labels (n,) at each level, empty for cells that are not learnt from.
+    Per section, the labels (n,) at each level, empty for cells that are not drawn.
     """
     labels = []
     for path in sections:
@@ -39,7 +39,7 @@ def draw_training_labels(
 
 
 def join_labels(drawn: Sequence[Sequence[np.ndarray]], i: int) -> np.ndarray:
-    """Return the labels of level i of all cells to learn from, section by section."""
+    """Concatenate the labels at level i of all drawn cells, section by section."""
     return np.concatenate([by_level[i][by_level[i] != ""] for by_level in drawn])
 
 

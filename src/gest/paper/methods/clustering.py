@@ -1,7 +1,8 @@
-"""Represent the cells of a section by every method of clustering, and cut the representations (section 4.2).
+"""Represent the cells of a section by the clustering methods, and cluster the representations (section 4.2).
 
-`represent` gives each method the same section without its labels, and takes an embedding of every cell, or groups if
-the method clusters by itself. `cut_representations` cuts every embedding by one algorithm.
+`represent` gives each method the same section and returns an embedding of every cell, or groups of cells if the method
+clusters by itself. Apart from their number, only the control `shuffled` uses the labels. `cut_representations` clusters
+all embeddings by the same algorithm.
 """
 
 import time
@@ -40,28 +41,28 @@ def represent(
     Parameters
     ----------
     section
-        One section with counts in X.
+        One section; packaged methods need counts in `X`.
     method
-        One of the registry's for clustering. `gest_continued` continues the training on this section, without its
-        labels (the paper's "Ours-FT").
+        Name of a clustering method in the registry. `gest_continued` continues the training on this section, without
+        its labels (the paper's "Ours-FT").
     models
-        For the methods of GeST: each is run with every seed.
+        For the GeST methods: each model is run with every seed.
     levels
-        Levels of annotation in `obs`. Methods that cluster by themselves learn the number of labels; the control
-        `shuffled` permutes the labels.
+        Levels of labels in `obs`. Methods that cluster by themselves are given the number of labels at each level; the
+        control `shuffled` permutes the labels.
     windows
-        Window sizes of GeST's niches, µm; a variant each.
+        Window sizes of GeST's niches in µm; each is one variant.
     continued_steps
-        Steps of `gest_continued`.
+        Number of training steps of `gest_continued`.
     limits
-        Method to the largest number of cells that it is given; larger sections are subsampled at random.
+        Maps packaged methods to their largest number of cells; larger sections are sub-sampled at random.
     organism
-        Whose ligands and receptors NicheCompass reads.
+        Organism whose ligand–receptor pairs NicheCompass uses.
 
     Raises
     ------
     UserError
-        An unknown method, or no counts for one that needs them.
+        The method is unknown, `obs` lacks a level, or a packaged method needs counts and `X` has none.
     """
     entry = registry.method("clustering", method)
     _check_levels(section, levels)
@@ -87,23 +88,23 @@ def cut_representations(
     levels: Sequence[str],
     algorithm: str,
 ) -> list[Labelling]:
-    """Cut every representation into as many clusters as there are labels, by level.
+    """Cluster every representation at each level, into as many clusters as labels.
 
     Parameters
     ----------
     algorithm
-        As `gest.tasks.cluster.cluster` takes it; not used for methods that cluster by themselves.
+        Algorithm of `gest.tasks.cluster.cluster`; not used for methods that cluster by themselves.
 
     Returns
     -------
-    One labelling per representation and level; its `status` says why one could not be cut.
+    One labelling per representation and level; if clustering failed, its `status` says why.
     """
     _check_levels(section, levels)
     return [_cut(run, section, level, algorithm) for run in representations for level in levels]
 
 
 def _cut(representation: Representation, section: ad.AnnData, level: str, algorithm: str) -> Labelling:
-    """Cut one representation at one level of labels."""
+    """Cluster one representation at one level of labels."""
     groups = representation.groups.get(level, np.full(section.n_obs, -1))
     status = representation.status
     n_clusters = section.obs[level].nunique()
@@ -130,13 +131,16 @@ def _check_levels(section: ad.AnnData, levels: Sequence[str]) -> None:
 def _represent_by_model(
     section: ad.AnnData, model: GeST, *, method: str, windows: Sequence[float], seed: int, continued_steps: int
 ) -> list[Representation]:
-    """Embed the niches of one window size after another."""
+    """Embed niches by a model, one representation per window size.
+
+    With `continued_steps`, the model is first trained further on the section.
+    """
     started = time.perf_counter()
     tokens = to_model_input(section, model)
     run = Representation(method=method, model_seed=model.metrics.get("seed", 0), seed=seed, version=gest_version())
     try:
         tuned = finetune([tokens], model, steps=continued_steps, seed=seed) if continued_steps else model
-    except (UserError, FloatingPointError) as error:  # one run's failure must not take the others' rows away
+    except (UserError, FloatingPointError) as error:  # the other runs must still be scored
         return [replace(run, variant=f"{window:g}", status=str(error)) for window in windows]
     prepared = time.perf_counter() - started
     representations = []
@@ -153,10 +157,7 @@ def _represent_by_model(
 def _represent_by_function(
     section: ad.AnnData, method: registry.Method, *, seed: int, levels: Sequence[str]
 ) -> Representation:
-    """Represent by a baseline of `gest.baselines.representations`.
-
-    The result is an embedding, or groups by level.
-    """
+    """Represent the cells by a function of `gest.baselines.representations`."""
     started = time.perf_counter()
     represent_section = registry.load_function(method)
     embedding_or_groups = represent_section(section, seed=seed, levels=levels)

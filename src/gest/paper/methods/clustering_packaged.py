@@ -1,4 +1,4 @@
-"""Represent the cells of a section by a packaged method of clustering, in its isolated environment."""
+"""Represent the cells of a section by a packaged clustering method, in its isolated environment."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,13 +23,13 @@ def represent_packaged(
     Parameters
     ----------
     limit
-        The largest number of cells to give it; a larger section is sub-sampled at random.
+        Largest number of cells to give the method; a larger section is sub-sampled at random.
     levels, organism
-        As of `gest.paper.methods.clustering.represent`.
+        As in `gest.paper.methods.clustering.represent`.
 
     Returns
     -------
-    One representation per seed; if the method failed, each says so in its `status`.
+    One representation per seed; if the method fails, the `status` of each says why.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def represent_packaged(
         if "ligands" in method.inputs:
             inputs["ligands"], inputs["receptors"] = ligand_receptor_pairs(organism, section.var_names)
         output = run_packaged(method.name, **inputs)
-    except UserError as error:  # one method's failure must not take the others' rows away
+    except UserError as error:  # the other methods must still be scored
         failure = f"{str(error).removesuffix('.')}; it was given {len(kept)} cells."
         return [Representation(method=method.name, seed=seed, status=failure) for seed in seeds]
 
@@ -78,7 +78,7 @@ def represent_packaged(
 def _inputs(
     section: ad.AnnData, kept: np.ndarray, method: Method, *, seeds: Sequence[int], levels: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the arrays that scripts of clustering read, of the kept cells."""
+    """Return the input arrays of a clustering script, for the kept cells."""
     counts = sp.csr_matrix(read_matrix(section[kept], method.name))
     inputs = {
         "data": counts.data,
@@ -94,7 +94,7 @@ def _inputs(
 
 
 def _fill_rows(rows: np.ndarray, kept: np.ndarray, n: int, missing: float) -> np.ndarray:
-    """Give n rows, of which those of the kept cells are known."""
+    """Put the rows of the kept cells into n rows; fill the others with `missing`."""
     filled = np.full((n, *rows.shape[1:]), missing, dtype=rows.dtype)
     filled[kept] = rows
     return filled

@@ -1,4 +1,4 @@
-"""Choose test crops: cells of a section that are hidden together (section 4.1; decisions 20, 26 and 27)."""
+"""Choose test crops: regions of a section whose cells are hidden (section 4.1; decisions 20, 26 and 27)."""
 
 import json
 import os
@@ -20,22 +20,22 @@ _MOST_OF_SECTION = 0.5  # a crop hides at most half of the cells
 
 @dataclass(frozen=True, kw_only=True)
 class Crop:
-    """Cells of a section that are hidden together."""
+    """One test crop: the cells of a section that are hidden at the same time."""
 
     crop: str
     """Name, unique in its section."""
     cells: tuple[str, ...]
-    """Names of the cells."""
+    """Names of the hidden cells."""
     shape: str
-    """Shape and position, as text."""
+    """Description of its shape and position."""
 
     def unseen(self, adata: AnnData) -> np.ndarray:
-        """Return (n,) booleans: the hidden cells of a section."""
+        """Return (n,) booleans, true for the section's cells that the crop hides."""
         return np.asarray(adata.obs_names.isin(self.cells))
 
 
 def make_crops(adata: AnnData, settings: Mapping[str, Any]) -> list[Crop]:
-    """Choose the crops of one section as `generation.crops` of the configuration says.
+    """Choose the crops of one section by the settings in `generation.crops`.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def make_crops(adata: AnnData, settings: Mapping[str, Any]) -> list[Crop]:
     Raises
     ------
     UserError
-        The section has no such cells or squares.
+        A crop would hide no cell or more than half of them, or there are not enough squares.
     """
     xy, name = np.asarray(adata.obsm["spatial"]), str(adata.obs["section"].iloc[0])
     if settings.get("polygon"):
@@ -76,27 +76,27 @@ def make_crops(adata: AnnData, settings: Mapping[str, Any]) -> list[Crop]:
 def draw_squares(
     xy: np.ndarray, *, name: str, n: int, sides: Sequence[float], min_cells: int, seed: int = 0
 ) -> list[tuple[np.ndarray, str]]:
-    """Draw n random squares around cells of a section; they may overlap.
+    """Draw n random squares, each around a cell of a section; they may overlap.
 
     Parameters
     ----------
     xy
-        (cells, 2) µm.
+        (cells, 2) positions in µm.
     name
-        Name of the section: with `seed`, it determines the squares.
+        Name of the section; together with `seed` it seeds the random draws.
     sides
-        Shortest and longest side, µm; sides are uniform between them.
+        Shortest and longest side in µm; sides are drawn uniformly between them.
     min_cells
-        A square with fewer cells, or more than half of the section's, is drawn again.
+        A square with fewer cells than this, or with more than half of the section's cells, is drawn again.
 
     Returns
     -------
-    Per square, (cells,) booleans of the cells within, and its shape and position as text.
+    Per square, (cells,) booleans of the cells within, and a description of its shape and position.
 
     Raises
     ------
     UserError
-        The section has no such squares.
+        Too few squares with enough cells are found.
     """
     rng = np.random.default_rng((seed, zlib.crc32(name.encode())))
     squares: list[tuple[np.ndarray, str]] = []
@@ -120,12 +120,12 @@ def write_crops(crops: Sequence[Crop], path: str | os.PathLike) -> None:
 
 
 def read_crops(path: str | os.PathLike) -> list[Crop]:
-    """Read the file of `write_crops`.
+    """Read crops that `write_crops` wrote.
 
     Raises
     ------
     UserError
-        The file is missing or holds no crops.
+        The file is missing or is not a list of crops.
     """
     try:
         records = json.loads(Path(path).read_text())

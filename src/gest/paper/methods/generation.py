@@ -1,7 +1,7 @@
-"""Predict the unseen cells of a section's crops, by GeST and by the methods it is compared with (section 4.1).
+"""Predict the unseen cells of a section's crops by GeST and by the methods it is compared with (section 4.1).
 
-Every method gets the same section, its crops, and the expression of the seen cells. Baselines that need no pre-trained
-model stand in `gest.baselines`.
+Every method gets the positions of all cells and the expression of the seen cells, except `true_metacells`, the upper
+bound. Baselines that need no pre-trained model are in `gest.baselines`.
 """
 
 from collections.abc import Sequence
@@ -25,19 +25,19 @@ from gest.vocabulary import Vocabulary
 from gest.windows import Tokens
 
 VARIANTS = ("weighted", "picking", "codebook")
-"""Variants of the methods of GeST."""
+"""Variants of the GeST methods, for a model with quantisation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """A section of n cells as the methods of generation read it."""
+    """A section of n cells, as input of the generation methods."""
 
     xy: np.ndarray
-    """(n, 2) µm."""
+    """(n, 2) positions in µm."""
     expression: sp.csr_matrix
-    """(n, T) normalised, genes as in the vocabulary."""
+    """(n, T) normalised expression of the vocabulary's genes."""
     tokens: np.ndarray
-    """(n,) meta cells."""
+    """(n,) meta cell of each cell."""
     vocabulary: Vocabulary
 
 
@@ -46,9 +46,9 @@ class Prediction:
     """Predicted expression of m unseen cells."""
 
     layers: dict[str, np.ndarray]
-    """(m, T) by variant."""
+    """Maps each variant to its expression, (m, T)."""
     rounds: np.ndarray | int = 0
-    """(m,) round in which GeST generated a cell, from 1; 0 for other methods."""
+    """(m,) round in which GeST generated each cell, from 1; 0 for other methods."""
 
 
 def predict_crops(
@@ -66,26 +66,26 @@ def predict_crops(
     Parameters
     ----------
     section
-        One section; its expression is normalised as the vocabulary's was.
+        One section; its expression is normalised as in the vocabulary.
     method
-        One of the registry's for generation. `gest` is zero-shot. `gest_continued` continues the generative training
-        on the seen cells (not in the paper's section 4.1): the counterpart of baselines, which are trained on them.
-        `true_metacells` reads the hidden cells: an upper bound for methods that predict meta cells.
+        Name of a generation method in the registry. `gest` is zero-shot. `gest_continued` continues the generative
+        training on the seen cells, on which the baselines are trained too (not in the paper's section 4.1).
+        `true_metacells` reads the hidden cells: it is an upper bound for methods that predict meta cells.
     model
-        For the methods of GeST.
+        Model of the GeST methods; required by these.
 
     Returns
     -------
     One row per unseen cell and crop. `obs` holds `crop`, `cell`, `model_seed`, `seed`, `round` (in which GeST generated
-    the cell, from 1; else 0) and `failed` (empty, or why the crop could not be predicted; its values are NaN).
-    `layers` hold one prediction (rows, T) per variant: `default`; for GeST `weighted`, `picking` (section 3.4) and
-    `codebook` (weighted, with the meta cells' expression re-estimated on the seen cells); for a model without
-    quantisation `continuous`.
+    the cell, from 1; 0 for other methods) and `failed` (empty, or why the crop could not be predicted; its values are
+    then NaN). `layers` holds one prediction (rows, T) per variant: `default` for a method without a model; `weighted`,
+    `picking` (section 3.4) and `codebook` (weighted, with the meta cells' expression re-estimated on the seen cells)
+    for a model with quantisation; `continuous` for a model without it.
 
     Raises
     ------
     UserError
-        An unknown method, or one of GeST's without a model.
+        The method is unknown, or it needs a model and none is given.
     """
     entry = registry.method("generation", method)
     if entry.needs_model and model is None:
@@ -104,7 +104,7 @@ def predict_crops(
         try:
             prediction = _predict(entry, cells, unseen, model=model, seed=seed, continued_steps=continued_steps)
         except (UserError, ArithmeticError, np.linalg.LinAlgError, torch.linalg.LinAlgError) as error:
-            failed = str(error)  # one crop's failure must not take the others' scores away
+            failed = str(error)  # the other crops must still be scored
             missing = np.full((unseen.sum(), len(vocabulary.genes)), np.nan)
             prediction = Prediction(layers=dict.fromkeys(_variants(entry, model), missing))
         obs = pd.DataFrame({"crop": crop.crop, "cell": section.obs_names[unseen].astype(str)})
@@ -114,9 +114,9 @@ def predict_crops(
 
 
 def _to_anndata(prediction: Prediction, obs: pd.DataFrame, *, genes: np.ndarray, method: str) -> ad.AnnData:
-    """Return the rows of one crop.
+    """Return the predictions of one crop as AnnData.
 
-    Their names tell models, seeds, crops and cells apart.
+    Row names combine model seed, seed, crop and cell, so they are unique over all runs of a method.
     """
     runs = obs["model_seed"].astype(str) + "/" + obs["seed"].astype(str)
     obs.index = (runs + "/" + obs["crop"] + "/" + obs["cell"]).to_numpy()
@@ -133,7 +133,7 @@ def _predict(
     seed: int,
     continued_steps: int,
 ) -> Prediction:
-    """Predict the unseen cells of one crop; unseen (n,) booleans."""
+    """Predict the unseen cells of one crop, given as (n,) booleans."""
     seen = ~unseen
     if method.function:
         baseline = registry.load_function(method)
@@ -148,17 +148,17 @@ def _predict(
 
 
 def _predict_by_model(model: GeST, cells: Cells, unseen: np.ndarray, *, seed: int) -> Prediction:
-    """Generate the unseen cells, and compute their expression in three ways.
+    """Generate the unseen cells by a model.
 
-    Each turns the probabilities of meta cells into expression.
+    With quantisation, the probabilities of meta cells are turned into expression in three ways, the variants.
     """
-    known = cells.expression[~unseen]
-    tokens = tokenize_seen(model, known, unseen)
+    seen_expression = cells.expression[~unseen]
+    tokens = tokenize_seen(model, seen_expression, unseen)
     generated = generate_tokens(model, cells.xy, tokens, seed=seed)
     if not model.quantised:
         return Prediction(layers={"continuous": generated.means}, rounds=generated.rounds)
     vocabulary = model.vocabulary
-    reestimated = vocabulary.reestimate(known, tokens[~unseen])
+    reestimated = vocabulary.reestimate(seen_expression, tokens[~unseen])
     layers = {
         "weighted": aggregate(generated.means, vocabulary.expression, "weighted"),
         "picking": aggregate(generated.means, vocabulary.expression, "picking"),

@@ -1,4 +1,4 @@
-"""Gene programmes for NicheCompass: ligand–receptor pairs of which a panel holds both genes."""
+"""Select gene programmes for NicheCompass: ligand–receptor pairs whose genes are both in a panel."""
 
 import re
 from collections.abc import Iterable
@@ -15,15 +15,15 @@ ORGANISMS = ("human", "mouse", "simulated")
 
 
 def ligand_receptor_pairs(organism: str, genes: Iterable[str]) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
-    """Return the known ligand–receptor pairs of which a panel holds both genes.
+    """Return the known ligand–receptor pairs whose genes are both in a panel.
 
     Parameters
     ----------
     organism
         "human" or "mouse": the literature-supported pairs of connectomeDB2020 (Hou et al. 2020; see
-        `ligand_receptor_pairs/README.md`). "simulated": those of `gest.data.sources.simulate`.
+        `ligand_receptor_pairs/README.md`). "simulated": pairs of genes from `gest.data.sources.simulate`.
     genes
-        Gene symbols of the panel, as spelt for this organism.
+        Gene symbols of the panel, as written for this organism.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def ligand_receptor_pairs(organism: str, genes: Iterable[str]) -> tuple[NDArray[
     Raises
     ------
     UserError
-        If the organism is unknown, or the panel holds no pair.
+        The organism is unknown, or the panel holds no pair.
     """
     if organism not in ORGANISMS:
         raise UserError(f"clustering.organism: unknown value '{organism}' (choose human, mouse or simulated).")
@@ -54,8 +54,8 @@ def ligand_receptor_pairs(organism: str, genes: Iterable[str]) -> tuple[NDArray[
 def simulated_pairs(n_genes: int) -> pd.DataFrame:
     """Pair simulated markers of cell types with genes that respond to neighbours.
 
-    The markers are the ligands, the responding genes the receptors. The cell type of a gene is not known here, so a
-    receptor is paired with all markers since the previous receptor.
+    The markers are the ligands, the responding genes the receptors. The cell type that a gene responds to is not known
+    here, so each receptor is paired with all markers since the previous receptor.
     """
     pairs, markers = [], []
     for i, kind in enumerate(np.resize(KINDS, n_genes)):

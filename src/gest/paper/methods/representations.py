@@ -1,4 +1,4 @@
-"""Representations of a section's cells, as the runs of one method make them, and the file that keeps them."""
+"""Hold the representations of a section's cells by the runs of one method, and read and write them as .h5ad."""
 
 import json
 import os
@@ -19,9 +19,9 @@ class Representation(MethodRun):
     """One run of a method and its representation of a section's n cells."""
 
     embedding: np.ndarray | None = None
-    """(n, D), NaN in the rows of cells that were left out; None if the method clusters by itself, or failed."""
+    """(n, D), NaN in the rows of cells that were left out; None if the method clusters by itself or failed."""
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Level to (n,) groups, −1 for cells that were left out; empty unless the method clusters by itself."""
+    """Maps each level to (n,) groups, −1 for cells without a group; empty unless the method clusters by itself."""
 
 
 def write_representations(
@@ -30,7 +30,7 @@ def write_representations(
     """Write the representations of one method as .h5ad.
 
     The embedding of run i is `obsm["i"]`, its groups are the columns "i level" of `obs`; `uns["representations"]` is a
-    JSON list of the runs. The method is not in the file: its name says it.
+    JSON list of the runs. The file does not name the method, as its own name does.
     """
     file = ad.AnnData(obs=pd.DataFrame(index=section.obs_names))
     runs = []
@@ -57,12 +57,12 @@ def write_representations(
 
 
 def read_representations(path: str | os.PathLike, section: ad.AnnData, method: str) -> list[Representation]:
-    """Read the file of `write_representations`, which holds the runs of one method.
+    """Read the representations by one method that `write_representations` wrote.
 
     Raises
     ------
     UserError
-        If its cells are not those of the section.
+        The file cannot be read, or its cells are not those of the section.
     """
     file = open_h5ad(path)
     if not file.obs_names.equals(section.obs_names):

@@ -1,4 +1,4 @@
-"""Ablations: variants of the model, the trainings that serve them, their files."""
+"""Ablations: variants of the model, how they are trained, and their files."""
 
 import random
 from copy import deepcopy
@@ -19,7 +19,7 @@ class Ablation(Part):
     generation: Generation
 
     def selected_datasets(self) -> list[str]:
-        """List the dataset of the ablations; none where the run cannot make them."""
+        """List the dataset of the ablations; empty if the run has no suitable one."""
         configured = self.config["ablation"]["dataset"]
         able = [name for name in self.generation.selected_datasets() if configured in (name, None)][:1]
         for name in able:
@@ -31,7 +31,7 @@ class Ablation(Part):
         return able
 
     def tables(self) -> list[str]:
-        """List the tables of variants that this run makes."""
+        """List the ablation tables that this run makes."""
         if not any(self.config["ablation"]["tables"].values()) or not self.selected_datasets():
             return []
         return [table for table, variants in self.config["ablation"]["tables"].items() if variants]
@@ -43,12 +43,15 @@ class Ablation(Part):
         lay_over(settings, {key: deepcopy(value) for key, value in changes.items() if key in STAGES[stage]})
         if stage == "pretraining":
             settings["pretraining"]["target_cells"] = self.config["ablation"]["target_cells"]
-            for unread in ("steps", "warmup_steps", "validate_every"):  # with a number of cells
-                del settings["pretraining"][unread]
+            for key in ("steps", "warmup_steps", "validate_every"):  # not read if `target_cells` is set
+                del settings["pretraining"][key]
         return settings
 
     def trained_as(self, dataset: str, variant: str) -> str:
-        """Return the first variant with the same settings and share of the sections."""
+        """Return the first variant with the same settings and share of sections.
+
+        Variants that are trained alike share its model.
+        """
 
         def training(name: str) -> tuple:
             share = self.config["ablation"]["variants"][name].get("share", 1)
@@ -57,9 +60,10 @@ class Ablation(Part):
         return next(name for name in self.config["ablation"]["variants"] if training(name) == training(variant))
 
     def variants(self, *tables: str) -> list[tuple[str, str, str, str]]:
-        """List the variants of some tables, or of all tables.
+        """List the variants of the named tables, or of all tables.
 
-        Each with its name, the variant trained for it, its mode of prediction and the variant it is compared with.
+        Each row holds a variant's name, the variant whose model it uses, its mode of prediction, and the variant it is
+        compared with.
         """
         dataset = self._dataset()
         variants = self.config["ablation"]["variants"]
@@ -72,22 +76,25 @@ class Ablation(Part):
         return rows
 
     def table_models(self, *tables: str) -> list[str]:
-        """Return the models of some tables, or of all."""
+        """Return the paths of the models of the named tables, or of all tables."""
         return [model for name in self._trainings(*tables) for model in self.variant_models(self._dataset(), name)]
 
     def table_scores(self, *tables: str) -> list[str]:
-        """Return the scores of some tables, or of all."""
+        """Return the score files of the named tables, or of all tables."""
         dataset = self._dataset()
         tested = for_ablation(self.datasets[dataset])["sections"]["test"]
         folders = [f"<results>/{dataset}/ablation/{name}" for name in self._trainings(*tables)]
         return [f"{folder}/{section}.csv" for folder in folders for section in tested]
 
     def variant_models(self, dataset: str, variant: str) -> list[str]:
-        """Return the models of one variant, one per seed."""
+        """Return the paths of a variant's models, one per seed."""
         return [f"<results>/{dataset}/ablation/{variant}/model-s{seed}" for seed in self.config["ablation"]["seeds"]]
 
     def train_sections(self, dataset: str, variant: str, model_seed: str) -> list[str]:
-        """Return a variant's train sections: all, or a share drawn by the model's seed."""
+        """Return the files of a variant's train sections.
+
+        If the variant has a `share`, that share of the sections is drawn by the model's seed.
+        """
         names = self.datasets[dataset]["sections"]["train"]
         shuffled = random.Random(f"{self.config['seed']}/{model_seed}").sample(names, len(names))
         share = self.config["ablation"]["variants"][variant].get("share", 1)
@@ -95,18 +102,21 @@ class Ablation(Part):
         return [section_file(dataset, name) for name in names if name in drawn]
 
     def validation_sections(self, dataset: str) -> list[str]:
-        """Return the sections that variants are validated on in training."""
+        """Return the files of the sections that variants are validated on."""
         names = for_ablation(self.datasets[dataset])["sections"]["validation"]
         return [section_file(dataset, name) for name in names]
 
     def vocabulary(self, dataset: str, variant: str) -> str:
-        """Return a variant's vocabulary: the dataset's, unless the variant changes it."""
+        """Return the path of a variant's vocabulary.
+
+        It is the dataset's vocabulary, unless the variant changes the vocabulary's settings.
+        """
         if self.settings(dataset, "vocabulary", variant) == stage_settings(self.datasets[dataset], "vocabulary"):
             return f"<results>/{dataset}/vocabulary.npz"
         return f"<results>/{dataset}/ablation/{variant}/vocabulary.npz"
 
     def _dataset(self) -> str:
-        """Return the dataset of the ablations; refuse a run without it."""
+        """Return the dataset of the ablations; raise UserError if there is none."""
         datasets = self.selected_datasets()
         if not datasets:
             raise UserError(
@@ -116,5 +126,5 @@ class Ablation(Part):
         return datasets[0]
 
     def _trainings(self, *tables: str) -> list[str]:
-        """List the distinct trainings of some tables, or of all."""
+        """List the variants to train for the named tables, or for all tables."""
         return list(dict.fromkeys(trained for _, trained, *_ in self.variants(*tables)))

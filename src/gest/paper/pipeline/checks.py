@@ -1,4 +1,4 @@
-"""Refuse configurations that cannot be run, each with one sentence."""
+"""Check a configuration; each check raises a UserError of one sentence if it cannot be run."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,12 @@ import jsonschema
 
 from gest.errors import UserError
 
-# What a dataset's data are; the other keys say how to use them.
+# Keys that define the data of a dataset; the other keys say how the data are used.
 IDENTITY = ("source", "upstream", "path", "parts", "sections", "cut", "drop", "labels")
 
 
 def check_schema(config: dict, schema: dict) -> None:
-    """Refuse a configuration that the schema does not allow, naming the first key."""
+    """Refuse a configuration that the schema does not allow, and name the key."""
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(config))
     if error is None:
         return
@@ -25,7 +25,7 @@ def check_schema(config: dict, schema: dict) -> None:
 def check_run_name(config: dict, paper_datasets: Mapping[str, dict]) -> None:
     """Refuse the name 'paper' for a run on other data.
 
-    The numbers of a run of this name are compared with the paper's.
+    Tables compare the numbers of a run of this name with the paper's.
     """
     if config["run"] != "paper":
         return
@@ -42,7 +42,7 @@ def check_run_name(config: dict, paper_datasets: Mapping[str, dict]) -> None:
 
 
 def check_tables(ablation: dict) -> None:
-    """Refuse a table with an unknown variant, or without the reference of a variant."""
+    """Refuse an ablation table with an unknown variant, or a reference not in it."""
     variants = ablation["variants"]
     for table, listed in ablation["tables"].items():
         for name in listed:
@@ -60,7 +60,7 @@ def check_tables(ablation: dict) -> None:
 
 
 def check_items(items: dict, datasets: Mapping[str, dict], paper_datasets: Mapping[str, dict]) -> None:
-    """Refuse a table or figure of a dataset unknown to this run and to the paper's."""
+    """Refuse a table or figure whose dataset neither this run nor the paper's has."""
     for item, listed in items.items():
         for dataset in [listed] if isinstance(listed, str) else listed or []:
             if dataset not in datasets and dataset not in paper_datasets:
@@ -86,7 +86,7 @@ def check_generation(name: str, datasets: Mapping[str, dict]) -> None:
 
 
 def check_sections(name: str, dataset: dict) -> None:
-    """Refuse a section that is unknown, has two roles, or shares cells across roles."""
+    """Refuse unknown sections, sections in two roles, and overlap with test sections."""
     sections = dataset["sections"]
     pairs = [("test", "train"), ("test", "validation"), ("validation", "train")]
     pairs += [("other", role) for role in ("train", "validation", "test")]
@@ -142,7 +142,8 @@ def _check_parts(name: str, dataset: dict) -> None:
 def _are_disjoint(test_cut: dict, train_cut: dict, hidden: list | None) -> bool:
     """Return whether two parts of one section share no scored cell.
 
-    They are two sides of one outline, or the train part is outside the polygon that the whole section is scored in.
+    Two cut sections must be the two sides of one polygon. If the test section is whole, the other part must lie outside
+    the polygon whose cells are scored.
     """
     if test_cut and train_cut:
         return test_cut["polygon"] == train_cut["polygon"] and test_cut["keep"] != train_cut["keep"]

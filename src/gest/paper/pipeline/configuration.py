@@ -1,4 +1,4 @@
-"""Complete a configuration: add defaults, and resolve the settings of datasets."""
+"""Complete a configuration: add defaults, and work out the settings of every dataset."""
 
 import fnmatch
 import os
@@ -21,7 +21,7 @@ ROLES = ("train", "validation", "test", "other")
 
 
 def read_yaml(*paths: str | os.PathLike) -> dict:
-    """Read YAML files, each laid over the ones before it."""
+    """Read and merge YAML files; later files override earlier ones."""
     merged: dict = {}
     for path in paths:
         lay_over(merged, yaml.safe_load(Path(path).read_text(encoding="utf-8")))
@@ -29,7 +29,7 @@ def read_yaml(*paths: str | os.PathLike) -> dict:
 
 
 def lay_over(config: dict, changes: Mapping[str, Any]) -> None:
-    """Change a configuration in place: merge maps, replace everything else."""
+    """Apply changes to a configuration in place: merge maps, replace other values."""
     for key, value in changes.items():
         if isinstance(value, Mapping):
             if not isinstance(config.get(key), Mapping):
@@ -42,7 +42,7 @@ def lay_over(config: dict, changes: Mapping[str, Any]) -> None:
 def with_defaults(config: dict, defaults: dict) -> dict:
     """Add the keys that a configuration lacks.
 
-    A configuration that describes other datasets than the paper's does without the paper's.
+    If the configuration describes datasets that are not in the defaults, only these are kept.
     """
     complete: dict = {}
     for layer in (config, defaults, config):  # keys keep the order of `config`
@@ -52,12 +52,12 @@ def with_defaults(config: dict, defaults: dict) -> dict:
 
 
 def data_folder(config: dict) -> Path:
-    """Return the folder of upstream files and users' files."""
+    """Return the folder of downloaded files and users' files."""
     return Path(config["data_dir"] or os.environ.get("GEST_DATA") or "data")
 
 
 def resolve_datasets(config: dict) -> dict[str, dict]:
-    """Return the settings of every dataset: the run's, with the dataset's over them."""
+    """Return the settings of every dataset, which override those of the run."""
     datasets = {}
     for name, settings in config["datasets"].items():
         dataset = deepcopy({key: config[key] for key in SHARED})
@@ -82,7 +82,7 @@ def for_ablation(dataset: dict) -> dict:
 def part_sections(part: str, settings: dict) -> list[str]:
     """Name the sections of a part of the ABC Atlas by rank.
 
-    Their number is known before the download, their upstream names are not.
+    Before the download, only the number of sections is known, not their upstream names.
     """
     has_held_out = settings.get("held_out") is not None
     n_ranked = settings["sections"] - has_held_out
@@ -91,7 +91,10 @@ def part_sections(part: str, settings: dict) -> list[str]:
 
 
 def _add_upstream(name: str, dataset: dict, config: dict) -> None:
-    """Add the path of a dataset's files, their sections, donors and expected totals."""
+    """Add the path of a dataset's files, and what is known of their content.
+
+    This is the names of sections, the donors and the expected totals.
+    """
     folder = data_folder(config)
     known: dict[str, Any] = {}
     if dataset["source"] == "abc_atlas":
@@ -114,7 +117,7 @@ def _add_upstream(name: str, dataset: dict, config: dict) -> None:
 
 
 def _upstream_set(name: str, settings: dict, config: dict) -> dict:
-    """Return the entry of config/datasets.yaml that a dataset is read from."""
+    """Return the entry of config/datasets.yaml that describes a dataset's files."""
     if settings["upstream"] not in config["upstream"]:
         raise UserError(
             f"Configuration, datasets.{name}.upstream: '{settings['upstream']}' is not in config/datasets.yaml (choose "
@@ -126,7 +129,7 @@ def _upstream_set(name: str, settings: dict, config: dict) -> dict:
 def _sections_by_role(name: str, dataset: dict) -> dict[str, list[str]]:
     """List sections by role.
 
-    A pattern stands for the known sections that match it and are named in no role.
+    A pattern selects the known sections that match it and are not named in any role.
     """
     listed = {role: [str(section) for section in dataset["sections"].get(role, [])] for role in ROLES}
     named = {section for role in ROLES for section in listed[role] if "*" not in section}
@@ -146,8 +149,8 @@ def _sections_by_role(name: str, dataset: dict) -> dict[str, list[str]]:
 
 
 def _niche_windows(dataset: dict) -> list[int]:
-    """Return the sides of the niches to cluster.
+    """Return the window sizes of the niches to cluster.
 
-    These are the configured ones below the training window, and the training window.
+    These are the configured sizes below the model's window, and the model's window itself.
     """
     return [side for side in dataset["clustering"]["windows"] if side < dataset["window"]] + [dataset["window"]]

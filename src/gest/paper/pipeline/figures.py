@@ -1,4 +1,4 @@
-"""Figures: the sections that they draw, and the files and settings of these."""
+"""Figures: the section that each one draws, and the files and settings that it needs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +12,15 @@ DRAWN = ("gest", "gp", "mlp")
 
 @dataclass(frozen=True, kw_only=True)
 class Figures(Part):
-    """What figures of one dataset are drawn from."""
+    """Files and settings of figures that draw one section of one dataset."""
 
     items: Items
 
     def files(self, item: str, *keys: str, role: str = "test") -> dict[str, str | list[str]]:
-        """Return files of a figure's dataset, and of its middle section in a role, by key."""
+        """Return files of a figure's dataset and of its middle section, by key.
+
+        The middle section is chosen among the sections in a role.
+        """
         dataset = self._dataset(item)
         section = self._middle_section(dataset, role)
         generation = f"<results>/{dataset}/generation/{section}"
@@ -41,7 +44,10 @@ class Figures(Part):
         return value
 
     def figure_a1(self) -> dict[str, str | list[str]]:
-        """Return a section, its ranked genes, and two models trained for equally long."""
+        """Return the files of Figure A.1: a section, its ranked genes and two models.
+
+        The models, with and without quantisation, are trained on the same number of cells.
+        """
         dataset, seed = self._dataset("figure_a1"), self.config["ablation"]["seeds"][0]
         folder = f"<results>/{dataset}/ablation"
         ablation = self.items.ablation
@@ -51,7 +57,7 @@ class Figures(Part):
         }
 
     def labels(self, item: str) -> dict[str, str | list[str]]:
-        """Return a figure's middle test section, and its labels by every method."""
+        """Return the files of a figure's middle test section and of its labels."""
         dataset = self._dataset(item)
         section = self._middle_section(dataset, "test")
         labels = self.items.labelling.labels(TASKS[item], dataset, section)
@@ -65,6 +71,6 @@ class Figures(Part):
         return self.items.required_datasets(item)[0]
 
     def _middle_section(self, dataset: str, role: str) -> str:
-        """Return the section that stands for all in a role: the outermost ones are small."""
+        """Return the middle one of a role's sections, as the outermost ones are small."""
         sections = self.datasets[dataset]["sections"][role]
         return sections[len(sections) // 2]

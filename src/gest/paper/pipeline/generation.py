@@ -10,12 +10,12 @@ from gest.paper.pipeline.part import Part
 
 @dataclass(frozen=True, kw_only=True)
 class Generation(Part):
-    """Methods that predict the expression of hidden cells on every test section."""
+    """Datasets, inputs and scores of the methods that predict unseen cells."""
 
     def selected_datasets(self) -> list[str]:
-        """List the datasets to generate cells on.
+        """List the datasets whose cells are generated.
 
-        The configured ones, or all with train and test sections.
+        These are the configured ones or, by default, all with train and test sections.
         """
         names = self.config["generation"]["datasets"]
         if names is None:
@@ -25,30 +25,30 @@ class Generation(Part):
         return names
 
     def learnt(self, dataset: str, method: str) -> list[str]:
-        """Return what a method predicts with: pre-trained models, or the vocabulary alone."""
+        """Return the paths of the models, or of the vocabulary, that a method uses."""
         if self.learnt_option(method) == "model":
             return self.models(dataset)
         return [f"<results>/{dataset}/vocabulary.npz"]
 
     def learnt_option(self, method: str) -> str:
-        """Return the option of the command line that takes these files."""
+        """Return the name of the command-line option for the paths of `learnt`."""
         return "model" if registry.method("generation", method).needs_model else "vocabulary"
 
     def svg_environment(self, dataset: str) -> str | list[str]:
-        """Return the environment of the method that ranks genes, if it needs one."""
+        """Return the path of the gene-ranking method's environment; [] without one."""
         environment = registry.method("svg", self.datasets[dataset]["svg"]["method"]).environment
         return f".venvs/{environment}" if environment else []
 
     def scores(self) -> list[str]:
-        """Return the scores of every method on every test section."""
+        """Return the score files of every method on every test section."""
         return [f"{path}.csv" for path in self._by_method(self.selected_datasets())]
 
     def gene_scores(self, datasets: Iterable[str]) -> list[str]:
-        """Return the scores per gene of every method on the test sections of datasets."""
+        """Return the files of scores per gene, by every method on every test section."""
         return [f"{path}.genes.csv" for path in self._by_method(datasets)]
 
     def _by_method(self, datasets: Iterable[str]) -> list[str]:
-        """Return the stem of every test section's files, by method."""
+        """Return the path, without suffix, of every test section's files by each method."""
         return [
             f"<results>/{dataset}/generation/{section}/{method}"
             for dataset in datasets

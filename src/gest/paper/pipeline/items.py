@@ -1,4 +1,4 @@
-"""Tables and figures of the paper: their datasets, and which of them a run makes."""
+"""Tables and figures of the paper: which of them a run makes, and from which datasets."""
 
 import re
 from collections.abc import Callable
@@ -23,7 +23,7 @@ TASKS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Items(Part):
-    """Tables and figures of the paper, by the name of their target."""
+    """Tables and figures of the paper, each named as its target in the workflow."""
 
     generation: Generation
     labelling: LabelledCells
@@ -31,7 +31,7 @@ class Items(Part):
     ablation: Ablation
 
     def selected_datasets(self, item: str) -> list[str]:
-        """List the datasets that an item is made of; none where the run cannot make it."""
+        """List the datasets of an item; empty if the run cannot make it."""
         able = self._able(item)
         configured = self.config["paper_items"][item]
         if configured is None:
@@ -40,7 +40,7 @@ class Items(Part):
         return [dataset for dataset in wanted if dataset in able]
 
     def required_datasets(self, item: str) -> list[str]:
-        """List the datasets of an item; refuse an item that this run cannot make."""
+        """List the datasets of an item; raise UserError if the run cannot make it."""
         datasets = self.selected_datasets(item)
         if not datasets:
             raise UserError(
@@ -50,26 +50,26 @@ class Items(Part):
         return datasets
 
     def settings(self, item: str, *keys: str) -> dict[str, Any]:
-        """Return one nested setting of each dataset of an item; None where it is missing."""
+        """Return one nested setting for each dataset of an item; None if it is missing."""
         values: dict[str, Any] = {name: self.datasets[name] for name in self.required_datasets(item)}
         for key in keys:
             values = {name: value.get(key) for name, value in values.items()}
         return values
 
     def label_scores(self, item: str) -> list[str]:
-        """Return the files of scores of an item of clustering or annotation."""
+        """Return the score files of a clustering or annotation item."""
         return self.labelling.scores(TASKS[item], self.required_datasets(item))
 
     def label_runs(self, item: str) -> list[str]:
-        """Return the files that record the runs of an item of clustering or annotation."""
+        """Return the files that record the runs of a clustering or annotation item."""
         return self.labelling.runs(TASKS[item], self.required_datasets(item))
 
     def perturbation_results(self, item: str, file: str) -> list[str]:
-        """Return the paths of one file of the ischemia experiment, for each model."""
+        """Return the path of one file of the ischemia experiment for each model."""
         return self.perturbation.results(self.required_datasets(item)[0], file)
 
     def scores(self) -> list[str]:
-        """Return the files of all scores of the run, one per task and ablation table."""
+        """Return all score files of the run, one per task and ablation table."""
         gathering = {"clustering": "table_1", "annotation": "table_2", "perturbation": "table_a3"}
         tasks = ["generation"] + [task for task, item in gathering.items() if self.selected_datasets(item)]
         return [f"<results>/scores/{name}.csv" for name in tasks + self.ablation.tables()]
@@ -94,7 +94,7 @@ class Items(Part):
         Parameters
         ----------
         rule_of
-            Returns the rule of an item: its docstring, Snakefile, script and output.
+            Function that returns the rule of an item, with its docstring, Snakefile, script and output.
         """
         datasets = {"figure_2c": []} | {item: self.selected_datasets(item) for item in self.config["paper_items"]}
         datasets |= {table: self.ablation.selected_datasets() for table in self.config["ablation"]["tables"]}

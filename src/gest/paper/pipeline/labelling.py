@@ -1,4 +1,4 @@
-"""Clustering and annotation: the methods that label the cells of test sections."""
+"""Clustering and annotation, the tasks that label the cells of test sections: datasets, methods and files."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from gest.errors import UserError
 from gest.paper.pipeline.part import Part
 
 FOLDERS = {"clustering": "niches", "annotation": "annotation"}
-"""Folder of each task's files, in a dataset's."""
+"""Folder of each task's files, within the folder of a dataset."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledCells(Part):
-    """Methods of both tasks, their files and what their jobs need."""
+    """Datasets, methods, files and resources of clustering and annotation."""
 
     def selected_datasets(self, task: str) -> list[str]:
         """List the datasets of a task.
 
-        The configured ones, or all with labels, train and test sections.
+        These are the configured ones or, by default, all with labels, train and test sections.
         """
         able = []
         for name, dataset in self.datasets.items():
@@ -38,20 +38,20 @@ class LabelledCells(Part):
         return [method for method in registry.names(task) if self.n_seeds(task, dataset, method)]
 
     def n_seeds(self, task: str, dataset: str, method: str) -> int:
-        """Return the number of seeds that a method runs with; 0: it does not run."""
+        """Return the number of seeds of a method; 0 means that it does not run."""
         return self.datasets[dataset][task]["methods"].get(method, 0)
 
     def models_for(self, task: str, dataset: str, method: str) -> list[str]:
-        """Return the pre-trained models, for methods that need them."""
+        """Return the paths of the pre-trained models; [] if the method needs none."""
         return self.models(dataset) if registry.method(task, method).needs_model else []
 
     def environment(self, task: str, method: str) -> str | list[str]:
-        """Return the isolated environment of a packaged method; nothing for other methods."""
+        """Return the path of a packaged method's environment; [] for other methods."""
         environment = registry.method(task, method).environment
         return f".venvs/{environment}" if environment else []
 
     def threads(self, task: str, method: str) -> int:
-        """Return the number of threads that a method runs on."""
+        """Return the number of threads of a method's job."""
         return registry.method(task, method).threads
 
     def memory_mb(self, task: str, method: str) -> int:
@@ -59,12 +59,12 @@ class LabelledCells(Part):
         return registry.method(task, method).memory_mb
 
     def labels(self, task: str, dataset: str, section: str) -> dict[str, list[str]]:
-        """Return the files of one section's labels by every method, and of their runs."""
+        """Return the files of a section's labels by every method, and of their runs."""
         stems = self._by_method(task, dataset, section)
         return {"labels": [f"{stem}.csv" for stem in stems], "runs": [f"{stem}.runs.csv" for stem in stems]}
 
     def scores(self, task: str, datasets: Iterable[str]) -> list[str]:
-        """Return the files of scores of every test section of these datasets."""
+        """Return the score file of every test section of some datasets."""
         return [
             f"<results>/{dataset}/{FOLDERS[task]}/{section}.csv"
             for dataset in datasets
@@ -72,7 +72,7 @@ class LabelledCells(Part):
         ]
 
     def runs(self, task: str, datasets: Iterable[str]) -> list[str]:
-        """Return the files that record every method's runs on test sections."""
+        """Return the files that record the runs on every test section of some datasets."""
         return [
             f"{stem}.runs.csv"
             for dataset in datasets
@@ -81,6 +81,6 @@ class LabelledCells(Part):
         ]
 
     def _by_method(self, task: str, dataset: str, section: str) -> list[str]:
-        """Return the stem of one section's files, by method."""
+        """Return the path, without suffix, of one section's files by each method."""
         folder = f"<results>/{dataset}/{FOLDERS[task]}/{section}"
         return [f"{folder}/{method}" for method in self.methods(task, dataset)]

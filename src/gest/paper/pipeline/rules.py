@@ -1,4 +1,4 @@
-"""Serve rules: wildcard patterns, options, resources, source files, short errors."""
+"""Helpers for rules: wildcard patterns, options, resources, source files and short errors."""
 
 import os
 import re
@@ -11,17 +11,17 @@ from gest.paper.pipeline.part import Part
 
 
 def one_of(names: Iterable[str]) -> str:
-    """Return a pattern that matches only these names; without names, nothing."""
+    """Return a pattern that matches only these names; without names, it never matches."""
     return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
 def none_of(names: Iterable[str]) -> str:
-    """Return a pattern that matches the name of any .h5ad but these."""
+    """Return a pattern that matches the name of any .h5ad file except these."""
     return rf"(?!(?:{one_of(names)})\.h5ad$)[^/]+"
 
 
 def options(name: str, paths: Iterable[str]) -> list[str]:
-    """Return paths as options of a command, ``--name=path`` each."""
+    """Return paths as command-line options, one ``--name=path`` each."""
     return [f"--{name}={path}" for path in paths]
 
 
@@ -35,7 +35,7 @@ def growing(amount: int) -> Callable[..., int]:
 
 
 def node_launcher(resources: Any, threads: int) -> str:
-    """Return the srun that starts one task per node; nothing for a job on one node."""
+    """Return the srun command that starts one task per node; empty for one node."""
     nodes = resources.get("nodes", 1)
     if nodes == 1:
         return ""
@@ -46,8 +46,8 @@ def node_launcher(resources: Any, threads: int) -> str:
 def source_file(cached: Any) -> Any:
     """Return the original of a `workflow.source_path` if it is local, else the copy.
 
-    The copy lies in a cache under a name that changes with every start. A file below the working directory is named
-    relative to it, so that a moved checkout does not remake what was made of it.
+    Snakemake copies the file into a cache, under a path that changes with every start. The path of the original is
+    relative if it is below the working directory, so that results are not remade after the checkout is moved.
     """
     origin = getattr(cached, "flags", {}).get("sourcecache_entry")
     if origin is None or not os.path.exists(origin):
@@ -59,14 +59,14 @@ def source_file(cached: Any) -> Any:
     if not relative.startswith(os.pardir):
         path = relative
     local = cached.new_from(path)
-    local.flags = {"sourcecache_entry": path, "local": True}  # neither prefixed nor kept in a remote storage
+    local.flags = {"sourcecache_entry": path, "local": True}  # Snakemake neither adds a prefix nor uses remote storage
     return local
 
 
 class Stopping:
     """A `Run` whose user errors stop Snakemake with one sentence.
 
-    Snakemake adds a traceback to every exception of an input function except an exit.
+    Snakemake prints a traceback for every exception of an input function except SystemExit.
     """
 
     def __init__(self, target: Any) -> None:

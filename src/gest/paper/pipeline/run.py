@@ -1,4 +1,4 @@
-"""The files and parameters that follow from one configuration."""
+"""Check a configuration and create the parts that compute its files and parameters."""
 
 import json
 from typing import Any
@@ -17,21 +17,21 @@ from gest.paper.pipeline.upstream import Upstream
 
 
 class Run:
-    """A checked configuration, with one part for each stage of the workflow.
+    """A checked configuration, with one part for each kind of rule.
 
     Parameters
     ----------
     config
-        Complete, as `configuration.with_defaults` returns it.
+        The complete configuration, from `configuration.with_defaults`.
     defaults
-        The paper's configuration: items may name its datasets too.
+        The paper's configuration; `paper_items` may also name datasets that only it has.
     schema
         JSON schema of the configuration.
 
     Raises
     ------
     UserError
-        The configuration cannot be run.
+        The configuration is invalid.
     """
 
     def __init__(self, config: dict[str, Any], *, defaults: dict[str, Any], schema: dict[str, Any]) -> None:
@@ -59,7 +59,7 @@ class Run:
         self.variants = list(config["ablation"]["variants"])
 
     def stages(self) -> list[str]:
-        """List the stages of the configuration, those of variants as ``stage-variant``."""
+        """List the stages that read settings; those of variants are ``stage-variant``."""
         stages = list(STAGES)
         for stage in ("pretraining", "vocabulary"):
             stages += [f"{stage}-{variant}" for variant in self.variants]

@@ -1,4 +1,4 @@
-"""Sections: which there are, in which roles, and which are cut from others."""
+"""Sections: their names, roles and files, and the sections that are cut from others."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class Sections(Part):
     def atlas_parts(self) -> list[tuple[str, str, dict]]:
         """List dataset, name and settings of every part of the ABC Atlas.
 
-        One job reads all sections of a part.
+        All sections of a part are read by one job.
         """
         return [
             (name, part, settings)
@@ -23,7 +23,7 @@ class Sections(Part):
         ]
 
     def single_datasets(self) -> list[str]:
-        """List the datasets of which one job reads one section."""
+        """List the datasets whose sections are each read by a separate job."""
         return [name for name, dataset in self.datasets.items() if dataset["source"] != "abc_atlas"]
 
     def cut(self) -> list[str]:
@@ -31,7 +31,7 @@ class Sections(Part):
         return [section for dataset in self.datasets.values() for section in dataset.get("cut", {})]
 
     def cut_from(self, dataset: str, section: str) -> str:
-        """Return the section that another one is cut from."""
+        """Return the file of the section that another one is cut from."""
         return section_file(dataset, self.datasets[dataset]["cut"][section]["of"])
 
     def whole(self, dataset: str) -> list[str]:
@@ -41,15 +41,15 @@ class Sections(Part):
         return [section for section in named if section not in settings.get("cut", {})]
 
     def whole_files(self, dataset: str) -> list[str]:
-        """Return the files of `whole`."""
+        """Return the files of the sections of `whole`."""
         return [section_file(dataset, section) for section in self.whole(dataset)]
 
     def of_part(self, dataset: str, part: str) -> list[str]:
-        """Return the sections of one part of the ABC Atlas."""
+        """Return the files of the sections of one part of the ABC Atlas."""
         return [section_file(dataset, name) for name in part_sections(part, self.datasets[dataset]["parts"][part])]
 
     def in_role(self, dataset: str, role: str) -> list[str]:
-        """Return a dataset's sections in one role."""
+        """Return the files of a dataset's sections in one role."""
         return [section_file(dataset, section) for section in self.datasets[dataset]["sections"][role]]
 
     def roles(self) -> list[tuple[str, str, str]]:
@@ -62,13 +62,13 @@ class Sections(Part):
         ]
 
     def all(self) -> list[str]:
-        """Return every section of every dataset, in the order of `roles`."""
+        """Return the file of every section of every dataset, in the order of `roles`."""
         return [section_file(dataset, section) for dataset, section, _ in self.roles()]
 
     def expected_totals(self) -> dict[str, tuple[dict, list[str]]]:
-        """Return the totals stated upstream, and the sections they cover.
+        """Return the totals stated upstream, and the sections they cover, by dataset.
 
-        Only for datasets that are read in full.
+        Datasets that are not read in full are left out.
         """
         totals = {}
         for name, dataset in self.datasets.items():

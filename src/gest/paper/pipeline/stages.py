@@ -47,5 +47,5 @@ def stage_settings(dataset: dict, stage: str) -> dict:
 
 
 def fingerprint(config: dict) -> str:
-    """Return a hash of all keys."""
+    """Return a hash of all keys and values of a configuration."""
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Upstream files: downloaded for each section, or simulated in the toy run."""
+"""Upstream files that sections are read from: downloaded, or simulated in the toy run."""
 
 import json
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from gest.paper.pipeline.sections import Sections
 
 @dataclass(frozen=True, kw_only=True)
 class Upstream(Part):
-    """Files that sections are read from."""
+    """Upstream files, their receipts and their entries in config/datasets.yaml."""
 
     sections: Sections
 
     def receipts(self, name: str, section: str = "") -> list[str]:
         """Return the receipts of an upstream set's files, or of one of its samples.
 
-        A receipt states that a file is present and verified.
+        A receipt is a file; it states that an upstream file is present and verified.
         """
         files = self.config["upstream"][name]["files"]
         return [f"<results>/upstream/{name}/{file.replace('{sample}', section)}.json" for file in files]
 
     def section_data(self, dataset: str, section: str) -> str | list[str]:
-        """Return the files that a section is read from: receipts, or a user's file."""
+        """Return the input files of a section: receipts, or a user's file."""
         settings = self.datasets[dataset]
         if "upstream" in settings:
             return self.receipts(settings["upstream"], section)
@@ -41,13 +41,13 @@ class Upstream(Part):
         return str(data_folder(self.config) / name)
 
     def page(self, name: str) -> str:
-        """Return the web page where a person finds an upstream set."""
+        """Return the web page that offers the files of an upstream set."""
         return self.config["upstream"][name]["page"]
 
     def entry(self, name: str, file: str, *, fixtures: object) -> str:
         """Return the entry of an upstream file in config/datasets.yaml, as JSON.
 
-        In the toy run it is the path of the simulated file's entry.
+        In the toy run, return the path of the simulated file's entry instead.
         """
         if self.config["fixtures"]:
             return f"{fixtures}/{name}/{file}.entry.json"
@@ -62,11 +62,11 @@ class Upstream(Part):
         )
 
     def fixtures(self) -> str | list[str]:
-        """Return the folder of simulated files; nothing unless in the toy run."""
+        """Return the folder of simulated files; [] if this is not the toy run."""
         return "<results>/fixtures" if self.config["fixtures"] else []
 
     def server(self, fixtures: object) -> str:
-        """Return the command that serves simulated files; nothing unless in the toy run."""
+        """Return the command prefix that serves simulated files; else empty."""
         return f"python -m gest.testing.server {fixtures} --" if self.config["fixtures"] else ""
 
     def fixture_settings(self) -> str:

@@ -1,4 +1,4 @@
-"""Figure 2c: the spatial attention mask (Eq. 6), from the reference implementation that tests compare the model with."""
+"""Figure 2c: the spatial attention mask (Eq. 6), from the reference implementation that tests use."""
 
 import logging
 

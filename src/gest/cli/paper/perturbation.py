@@ -65,7 +65,7 @@ def perturb_ischemia(
 def _read_reference(
     paths: list[Path], settings: dict[str, Any], vocabulary: "Vocabulary"
 ) -> tuple["pd.DataFrame", "Profile"]:
-    """Find the genes that change in the infarct's core, and the mean profile around it."""
+    """Find the genes that change in the core, and the mean profile around the core."""
     from fnmatch import fnmatchcase
 
     from gest.paper.ischemia.reference import average_profile, find_core_degs, select_region

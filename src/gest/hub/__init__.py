@@ -1,1 +1,1 @@
-"""Share models: load them from anywhere, and export them with a model card and hashes."""
+"""Share models: export them with a model card and hashes, and load them from a folder or the web."""

@@ -1,4 +1,4 @@
-"""Write a model card from the model itself: use, data, genes, metrics and limits."""
+"""Write the card of a model: its use, data, genes, metrics and limits."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import yaml
 from gest.model import GeST
 from gest.tasks.annotation.annotator import Annotator
 
-_SHOWN = 12  # genes
+_SHOWN = 12  # number of genes that the card lists
 
 
 def model_card(model: GeST | Annotator, *, data: str = "", licence: str = "unknown") -> str:
     """Write the card of a model or an annotator.
 
-    It is Markdown, with front matter for the Hugging Face Hub.
+    The card is Markdown, with front matter for the Hugging Face Hub.
 
     Parameters
     ----------
     data
-        Data that the model was trained on. A model does not know it: without this, the card says so.
+        Description of the training data, which a model does not store; without it, the card says that they are not
+        stated.
     licence
         Licence of the weights.
     """

@@ -1,4 +1,4 @@
-"""Export a model as a folder to share: its files, a model card and their hashes."""
+"""Export a model as a folder to share: its files, a model card, and the hashes of all of these."""
 
 import os
 import shutil
@@ -15,14 +15,14 @@ CARD = "README.md"
 def export(model_dir: str | os.PathLike, out: str | os.PathLike, *, data: str = "", licence: str = "unknown") -> Path:
     """Write a model or an annotator as a folder to share.
 
-    The folder can go to a web server or a hub. It holds the files of the model directory, a model card (`README.md`,
-    with front matter for the Hugging Face Hub) and `SHA256SUMS`, with which `gest.load` and `sha256sum --check` verify
-    it.
+    The folder can be put on a web server or a hub. It holds the files of the model directory, a model card
+    (`README.md`, with front matter for the Hugging Face Hub) and `SHA256SUMS`, with which `gest.load` and
+    `sha256sum --check` verify the files.
 
     Parameters
     ----------
     data
-        Data that the model was trained on, for the card.
+        Description of the training data, for the card.
     licence
         Licence of the weights, for the card.
 
@@ -33,7 +33,7 @@ def export(model_dir: str | os.PathLike, out: str | os.PathLike, *, data: str = 
     Raises
     ------
     UserError
-        `model_dir` is not a model, or `out` exists and is not an exported one.
+        `model_dir` is not a model, or `out` exists and is not an exported model.
     """
     source = local_folder(model_dir)
     text = model_card(load(source), data=data, licence=licence)

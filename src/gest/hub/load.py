@@ -21,20 +21,21 @@ def load(model_dir: str | os.PathLike, *, expected: type[Model]) -> Model: ...
 
 
 def load(model_dir: str | os.PathLike, *, expected: type[Model] | None = None) -> GeST | Annotator:
-    """Load a model or an annotator, on the CPU and in evaluation mode.
+    """Load a model or an annotator onto the CPU, in evaluation mode.
 
     Parameters
     ----------
     model_dir
-        A folder, a `.zip` or `.tar` of an exported one, the url of either, or `hf://OWNER/NAME`
-        (`gest.hub.locate.local_folder`). If it has `SHA256SUMS`, every file is verified.
+        A folder, a `.zip` or `.tar` of an exported folder, the URL of either, or `hf://OWNER/NAME`
+        (`gest.hub.locate.local_folder`). If it has `SHA256SUMS`, every file listed there is verified.
     expected
-        The class that the caller needs, `GeST` or `Annotator`; by default either.
+        The class that the caller needs, `GeST` or `Annotator`; None accepts either.
 
     Raises
     ------
     UserError
-        The directory or one of its files is missing, they do not belong together, or it holds the other class.
+        The model cannot be fetched, one of its files is missing, damaged or has another hash, the files do not belong
+        together, or the model is of the other class.
 
     Examples
     --------
@@ -47,7 +48,7 @@ def load(model_dir: str | os.PathLike, *, expected: type[Model] | None = None) -
     """
     folder = local_folder(model_dir)
     holds_model, holds_annotator = (folder / model.MARKER).is_file(), (folder / annotator.MARKER).is_file()
-    # A folder with neither is read as what is expected, and that names the missing file.
+    # A folder with neither marker is read as the expected class, so that the error names the missing file.
     if holds_annotator or (expected is Annotator and not holds_model):
         loaded = read_annotator(folder)
     else:

@@ -1,4 +1,4 @@
-"""Find the folder of a model, whether it is a folder, an archive, a URL or on the Hugging Face Hub.
+"""Find the folder of a model, given as a folder, an archive, a URL or a name on the Hugging Face Hub.
 
 `local_folder` fetches and unpacks anything but a local folder into a cache; `verify` compares the files with their
 hashes.
@@ -26,20 +26,21 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 def local_folder(where: str | os.PathLike) -> Path:
     """Find the folder of a model, fetched and unpacked if needed, and verify it.
 
-    Every file is compared with `SHA256SUMS`, which a local folder may lack.
+    Every file that `SHA256SUMS` lists is compared with its hash. A local folder and a repository of the Hub may lack
+    `SHA256SUMS`; nothing is then verified.
 
     Parameters
     ----------
     where
-        A folder; a `.zip` or `.tar` of one; the URL (http, https or file) of either; or `hf://OWNER/NAME`, a
-        repository of the Hugging Face Hub. Archives and downloads must have `SHA256SUMS` and are kept in
-        `~/.cache/gest/models` (or under `XDG_CACHE_HOME`), keyed by its hash.
+        A folder; a `.zip` or `.tar` of a folder; the URL (http, https or file) of either; or `hf://OWNER/NAME`, a
+        repository of the Hugging Face Hub. Archives and folders on the web must have `SHA256SUMS`; they are kept in
+        `~/.cache/gest/models` (or under `XDG_CACHE_HOME`), keyed by the hash of that file.
 
     Raises
     ------
     UserError
-        The model cannot be fetched, or a file has another hash than in `SHA256SUMS`; the message names the file, the
-        expected and the actual hash.
+        The model cannot be fetched, or a file has another hash than in `SHA256SUMS`; the message then names the file,
+        the expected hash and the actual one.
     """
     address = urlsplit(str(where))
     if address.scheme == "hf":
@@ -74,7 +75,7 @@ def verify(folder: Path) -> None:
 
 
 def _read_sums(path: Path) -> Mapping[str, str]:
-    """Read the hashes by file name; refuse names that lead out of the folder."""
+    """Read the hash of each file; refuse names that lead out of the folder."""
     sums: dict[str, str] = {}
     for line in path.read_text(errors="replace").splitlines():
         if not line.strip():
@@ -92,19 +93,19 @@ def _read_sums(path: Path) -> Mapping[str, str]:
 
 
 def sha256_of(path: Path) -> str:
-    """Compute the hash of a file."""
+    """Compute the sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _cached_folder(sums: Path) -> Path:
-    """Return the folder in the cache for the model with this `SHA256SUMS`."""
+    """Return the folder in the cache for the model with this `SHA256SUMS` file."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "gest" / "models" / sha256_of(sums)[:16]
 
 
 def _fetch_from_web(url: str) -> Path:
-    """Fetch an archive, or all files that the `SHA256SUMS` of a folder lists."""
+    """Fetch an archive, or all files of a folder that its `SHA256SUMS` lists."""
     with tempfile.TemporaryDirectory() as temporary:
         name = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
         if name.endswith(ARCHIVES):
@@ -122,7 +123,7 @@ def _fetch_from_web(url: str) -> Path:
 
 
 def _fetch(url: str, out: Path, sha256: str | None = None) -> None:
-    """Fetch one file; an error names what to give instead of a command to run again."""
+    """Fetch one file; an error says which kind of URL is expected."""
     from gest.data.download import obtain
 
     try:
@@ -135,7 +136,7 @@ def _fetch(url: str, out: Path, sha256: str | None = None) -> None:
 
 
 def _unpack(archive: Path) -> Path:
-    """Unpack the one model of an archive into the cache."""
+    """Unpack an archive, which must hold one model, into the cache."""
     with tempfile.TemporaryDirectory() as temporary:
         try:
             if archive.suffix == ".zip":
@@ -161,7 +162,7 @@ def _unpack(archive: Path) -> Path:
 
 
 def _fetch_from_hub(name: str) -> Path:
-    """Fetch a repository of the Hugging Face Hub, which huggingface_hub caches."""
+    """Fetch a repository of the Hugging Face Hub into the cache of huggingface_hub."""
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError

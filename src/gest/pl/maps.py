@@ -1,4 +1,4 @@
-"""Parts of a map of cells: dots sized by the distance between cells, frames, scale bars, colour scales, outlines."""
+"""Parts of a map of cells: dots, frames, scale bars, colour scales and outlines."""
 
 from typing import Any
 
@@ -9,18 +9,19 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.lines import Line2D
 from scipy.spatial import KDTree
 
-# From the palette of Okabe and Ito, which colour-blind readers can distinguish.
+# The colours are from the palette of Okabe and Ito, which colour-blind readers can distinguish.
 SEEN, SKY_BLUE, VERMILION = "0.15", "#56B4E9", "#D55E00"
 COLOUR_MAP = "viridis"
 UNIT = "log-normalised\nexpression"
-_MAX_VECTORS = 5000  # more dots than this become an image: as vectors they would make a PDF slow
+_MAX_VECTORS = 5000  # more dots than this are rasterised: as vectors they would make a PDF slow
 
 
 def spacing(xy: np.ndarray) -> float:
     """Compute the typical distance between cells at (n, 2), µm.
 
-    It is the median distance to the second nearest cell. On a square or hexagonal grid this is its pitch; for cells at
-    random it is 0.73 divided by the root of their density, so that few dots of this size overlap.
+    This is the median distance of a cell to its second nearest neighbour. On a square or hexagonal grid it is the
+    pitch. For cells at random positions it is 0.73 divided by the square root of their density, so that few dots of
+    this size overlap.
     """
     return float(np.median(KDTree(xy).query(xy, min(3, len(xy)))[0][:, -1]))
 
@@ -44,12 +45,12 @@ def dots(ax: Axes, xy: np.ndarray, pitch: float, **style: Any) -> EllipseCollect
 
 
 def handle(colour: str, label: str, marker: str = "o") -> Line2D:
-    """Return a dot for a legend."""
+    """Create an entry of a legend: a dot, or another marker."""
     return Line2D([], [], linestyle="", marker=marker, markersize=5, color=colour, label=label)
 
 
 def frame(ax: Axes, xy: np.ndarray, pitch: float) -> None:
-    """Fit hidden axes to dots at xy (n, 2), with y downwards as in images of tissue."""
+    """Fit axes to dots at xy (n, 2), y downwards as in images, and hide their frame."""
     low, high = xy.min(axis=0) - pitch / 2, xy.max(axis=0) + pitch / 2
     ax.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), xticks=[], yticks=[])
     ax.set_aspect("equal")
@@ -57,7 +58,7 @@ def frame(ax: Axes, xy: np.ndarray, pitch: float) -> None:
 
 
 def scale_bar(ax: Axes) -> None:
-    """Draw a scale bar below the axes, of a round length near a quarter of the width."""
+    """Draw a scale bar below the axes, of a round length up to a quarter of the width."""
     left, right = ax.get_xlim()
     power = 10 ** np.floor(np.log10((right - left) / 4))
     length = max(step * power for step in (1, 2, 5) if step * power <= (right - left) / 4)
@@ -76,7 +77,7 @@ def scale_bar(ax: Axes) -> None:
 
 
 def colour_limits(values: np.ndarray) -> tuple[float, float]:
-    """Return the 1st and 99th percentile, so that outliers do not stretch a scale."""
+    """Return the 1st and 99th percentile, so that outliers do not stretch the scale."""
     low, high = np.percentile(values, [1, 99])
     return low, max(high, low + 1e-6)
 
@@ -89,7 +90,7 @@ def style_colour_bar(bar: Colorbar, label: str, *, label_size: float = 7, tick_s
 
 
 def outline(ax: Axes, xy: np.ndarray, marked: np.ndarray, *, colour: str = VERMILION) -> None:
-    """Draw a line around the marked (n,) cells at xy (n, 2), half way to the others."""
+    """Draw a line around the marked (n,) cells at xy (n, 2), halfway to the others."""
     pitch = spacing(xy)
     low, high = xy[marked].min(axis=0) - 2 * pitch, xy[marked].max(axis=0) + 2 * pitch
     x, y = (np.linspace(a, b, 400) for a, b in zip(low, high, strict=True))

@@ -1,4 +1,4 @@
-"""Draw the effect of a perturbed region on its surroundings, gene by gene (Figure 5c and 5d)."""
+"""Draw the effect of a perturbed region on its surroundings, one row per gene (Figure 5c and 5d)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,7 +29,7 @@ _SIDE = 2.1  # width of a panel, inches
 def strongest(deg: pd.DataFrame, n: int = 2) -> list[str]:
     """Name the n genes that rose most and the n that fell most.
 
-    Genes that were changed in the region itself are left out.
+    Genes that were changed in the region are left out.
 
     Parameters
     ----------
@@ -51,27 +51,27 @@ def draw_perturbation(
     notes: Sequence[str] | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw control, perturbed and their difference, a row per gene.
+    """Draw control, perturbed and their difference, one row per gene.
 
-    The region is black.
+    The region is drawn in black.
 
     Parameters
     ----------
     xy
         (n, 2) of the section's cells, µm.
     roi, surroundings
-        (r,) and (m,) indices.
+        (r,) and (m,) indices of cells.
     control, perturbed
         (m, g) log-normalised expression; the two panels of a gene share their colour scale.
     genes
-        The g genes.
+        Names of the g genes.
     notes
         A line of text per gene, such as its call.
 
     Returns
     -------
     Figure
-        Not shown and not saved.
+        The figure; it is neither shown nor saved.
     """
     shown = xy[np.concatenate([roi, surroundings])]
     width, height = np.ptp(shown, axis=0)
@@ -100,8 +100,8 @@ def _draw_gene(
 ) -> None:
     """Draw one gene into five axes.
 
-    These are control, perturbed, their colour bar, the difference, and its colour bar. `surroundings` (m, 2) and `roi`
-    (r, 2) are coordinates in µm.
+    The axes are for control, perturbed, the colour bar of both, the difference, and its colour bar. `surroundings`
+    (m, 2) and `roi` (r, 2) are coordinates in µm.
     """
     difference = perturbed - control
     limit = max(np.percentile(np.abs(difference), 99), 1e-6)
@@ -117,7 +117,7 @@ def _draw_gene(
 def _draw_panel(
     ax: Axes, surroundings: np.ndarray, roi: np.ndarray, values: np.ndarray, scale: Mapping[str, Any]
 ) -> EllipseCollection:
-    """Draw values (m,) at the surroundings, and the region in black."""
+    """Draw values (m,) at the surroundings (m, 2), and the region (r, 2) in black."""
     shown = np.concatenate([roi, surroundings])
     pitch = spacing(shown)
     circles = dots(ax, surroundings, pitch, array=values, **scale)

@@ -1,4 +1,4 @@
-"""Save figures so that the same figure gives the same bytes."""
+"""Save figures reproducibly: the same figure gives the same bytes."""
 
 import io
 import logging
@@ -12,7 +12,7 @@ from gest.utils.files import whole_file
 
 DPI = 300
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # it logs every glyph
-# Dates, and names and versions of programs, would differ although the figure does not.
+# Dates and versions of programs are left out: they differ between runs although the figure does not.
 _METADATA = {
     "png": {"Software": None},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
@@ -20,7 +20,7 @@ _METADATA = {
 
 
 def save(figure: Figure, *paths: str | os.PathLike) -> None:
-    """Write a figure as PNG (300 dpi) or PDF (text stays text), by each path's suffix."""
+    """Write a figure to each path, as PNG (300 dpi) or PDF (with editable text)."""
     for path in map(Path, paths):
         kind = path.suffix.removeprefix(".")
         buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Cluster the cells of a section by an embedding, into a wanted number of clusters: one step for every method."""
+"""Cluster the cells of a section by an embedding, the same way for the embeddings of all methods."""
 
 import shutil
 import subprocess
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from gest.errors import UserError
 
 NEIGHBOURS = 15
-# Bounds of Leiden's resolution, as powers of two, for the search of the wanted number of clusters.
+# Leiden's resolution is searched between 2**LOWEST and 2**HIGHEST for the wanted number of clusters.
 LOWEST, HIGHEST = -10.0, 6.0
 STEPS = 20
-# Model EEE: clusters of equal volume, shape and orientation, as in GraphST and STAGATE. Exit statuses: see _mclust.
+# Model EEE: clusters of equal volume, shape and orientation, as in GraphST and STAGATE. `_mclust` reads the status.
 R_SCRIPT = """
 a <- commandArgs(TRUE)
 if (!requireNamespace("mclust", quietly = TRUE)) quit(status = 3)
@@ -31,24 +31,25 @@ TO_INSTALL = "on Debian, `apt-get install r-base-core r-cran-mclust`"
 def cluster(
     embedding: NDArray[np.floating], n_clusters: int, *, algorithm: str = "leiden", seed: int
 ) -> NDArray[np.int64]:
-    """Cluster the cells of one section.
+    """Cluster the cells of one section by their embedding.
 
     Parameters
     ----------
     embedding
-        (n, D), not rescaled; a row that is not finite is a cell that the method did not cover.
+        (n, D); it is not rescaled. A row with values that are not finite is a cell that the method did not cover.
     n_clusters
         Number of clusters wanted.
     algorithm
-        "leiden": on the 15 nearest neighbours, the resolution searched by bisection (at most 20 steps) for the wanted
-        number of clusters or the nearest to it. "kmeans": the best of 10 starts. "mclust": that of R, model EEE.
+        "leiden": on the graph of 15 nearest neighbours; a bisection of at most 20 steps searches the resolution that
+        gives the wanted number of clusters, or the number nearest to it. "kmeans": the best of 10 starts. "mclust": R's
+        package of that name, with model EEE.
     seed
         The same seed gives the same clusters.
 
     Returns
     -------
     numpy.ndarray
-        (n,) clusters from 0; −1 if the cell is not covered.
+        (n,) the cluster of each cell, from 0; −1 if the cell is not covered.
 
     Raises
     ------
@@ -67,13 +68,13 @@ def cluster(
             "an embedding (expected at least one cluster, and a cell for each)."
         )
     clusters = np.full(len(embedding), -1)
-    with threadpool_limits(1):  # the order in which several threads add up their sums changes the last bits
+    with threadpool_limits(1):  # with several threads, the order of additions would change the last bits
         clusters[covered] = ALGORITHMS[algorithm](embedding[covered], n_clusters, seed)
     return clusters
 
 
 def _leiden(embedding: NDArray[np.floating], n_clusters: int, seed: int) -> NDArray[np.int64]:
-    """Run Leiden at the resolution that gives nearest to the wanted number."""
+    """Run Leiden at the resolution that gives the number nearest to the wanted one."""
     import scanpy as sc
     from anndata import AnnData
 

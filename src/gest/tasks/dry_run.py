@@ -1,4 +1,4 @@
-"""Check the inputs of a verb and describe its work without doing it: `--dry-run`."""
+"""Check the inputs of a command and describe its work without doing it (`--dry-run`)."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from gest.windows import Grid
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_SAMPLE = 200  # cells, evenly spread, whose windows are counted
+_SAMPLE = 200  # about this many cells, at regular indices: the cells in their windows are counted
 
 
 def plan(section: AnnData, model: GeST, *, window: float | None = None) -> str:
-    """Check a section as the verbs of a model do, and describe its size.
+    """Check a section as the commands that use a model do, and describe its size.
 
     Parameters
     ----------
     section
-        The cells that are seen.
+        The section, or only those of its cells that are seen.
     window
         Side of the square around a cell, µm; that of training by default.
 
     Raises
     ------
     UserError
-        The verb would raise it: of the window, the coordinates, the genes or the counts.
+        The window, the coordinates, the genes or the counts are invalid, as the command itself would report.
     """
     check_window(window, model.config.window)
     read = read_for_model(section, model.vocabulary, empty_cells="they tell the model nothing of themselves")
@@ -58,7 +58,7 @@ def plan(section: AnnData, model: GeST, *, window: float | None = None) -> str:
 
 
 def plan_vocabulary(sections: Sections, settings: Mapping[str, Any]) -> str:
-    """Check the inputs of `fit_sections` and describe the vocabulary."""
+    """Check the inputs of `fit_sections` and describe the vocabulary to fit."""
     chosen = read_settings(VocabularySettings, settings, "vocabulary")
     n_cells, n_genes = 0, 0
     for section in stream(sections):

@@ -1,4 +1,4 @@
-"""Niche embeddings (section 3.5): the model's summary of a cell and of all cells around it."""
+"""Niche embeddings (section 3.5): the model's summary of a cell and the cells around it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def embed(
     adata
         One section: counts in `X`, `obsm["spatial"]` (n, 2) in µm.
     window
-        Side of the square that is a cell's niche, µm; at most the window of training, which is the default.
+        Side of the square niche of a cell, µm; at most the window of training, which is the default.
     batch_size
         Niches per batch; changes speed, not results.
     seed
-        Seed of the orders of cells (Eq. 5).
+        Seed of the random orders of cells (Eq. 5).
 
     Returns
     -------
@@ -64,7 +64,7 @@ def embed(
 
 
 def check_window(window: float | None, trained: float) -> None:
-    """Raise UserError unless a window, µm, is above 0 and at most that of training."""
+    """Raise UserError unless a window is above 0 and at most that of training, in µm."""
     if window is not None and not 0 < window <= trained:
         raise UserError(
             f"embed: the window is {window:g} µm (expected above 0 and at most {trained:g} µm, the model's)."
@@ -76,8 +76,8 @@ def embed_tokens(
 ) -> np.ndarray:
     """Embed the niche of every cell (section 3.5).
 
-    The embedding is the output at the position token that sees all N cells. It sees no other position token, so only
-    the cell tokens are computed besides it.
+    The embedding is the output of the position token that sees all N cells of the niche. Since it sees no other
+    position token, only the cell tokens are computed in addition.
 
     Returns
     -------

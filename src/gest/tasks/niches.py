@@ -1,6 +1,6 @@
 """Niches (section 3.5): a cell and all cells of the window around it.
 
-`Niches` draws them from a section; `run_over_niches` runs a model over the niche of every cell.
+`Niches` draws niches from a section; `run_over_niches` applies a model to the niche of every cell.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from gest.windows import CORNERS, Grid, Tokens, position_bins, serialize
 class Niches:
     """The niches of a section's cells.
 
-    A niche is the cell, then the other cells of the window around it, serialised (Eq. 5): a pure function of (seed,
-    cell).
+    A niche is the cell itself, followed by the other cells of the window around it in a random order (Eq. 5), which is
+    a pure function of (seed, cell).
 
     Parameters
     ----------
     config
-        Configuration of the model; its window sets the scale of positions, even if the niches are smaller.
+        Configuration of the model. Its window sets the scale of positions, also for smaller niches.
     window
         Side of the square around a cell, µm; that of training by default.
     """
@@ -78,16 +78,16 @@ def run_over_niches(
     batch_size: int,
     activity: str,
 ) -> np.ndarray:
-    """Compute an answer for the niche of every cell, niches of similar size together.
+    """Apply a function to the niches of all cells, in batches of similar size.
 
     Parameters
     ----------
     model
-        A `GeST` or an `Annotator`; in evaluation mode while this runs.
+        The `GeST` or `Annotator` that `answer` uses; it is in evaluation mode while this runs.
     answer
         Maps tokens (B, N), or expression (B, N, T), bins (B, N, 2) and lengths (B,) to (B, width).
     activity
-        Name of the progress bar.
+        Label of the progress bar.
 
     Returns
     -------

@@ -1,1 +1,1 @@
-"""Annotation of niches: the verbs `fit_annotator` and `annotate`, the annotator, its fine-tuning and its labels."""
+"""Annotation of niches: `fit_annotator`, `annotate`, the annotator, its fine-tuning and its labels."""

@@ -27,16 +27,19 @@ def annotate(test: AnnData, annotator: Annotator, *, batch_size: int | None = No
     test
         One section: counts in `X`, `obsm["spatial"]` (n, 2) in µm.
     annotator
-        As `fit_annotator` returns it, of the label L. Labels that it has not learnt are never predicted.
+        The annotator of a label L, from `fit_annotator`. Classes that it was not trained on are never predicted.
     batch_size
         Niches per batch; changes speed, not results.
     seed
-        Seed of the orders of cells (Eq. 5).
+        Seed of the random orders of cells (Eq. 5).
 
     Returns
     -------
-    `test` itself, with `obs["gest_L"]`: the most probable label; `obsm["gest_L_prob"]` (n, C): probabilities;
-    `uns["gest_L"]`: the C classes, in the order of the columns, and the settings.
+    `test` itself, with
+
+    - `obs["gest_L"]`: the most probable class of each cell;
+    - `obsm["gest_L_prob"]`: (n, C) probabilities of the classes;
+    - `uns["gest_L"]`: the C classes in the order of these columns, and the settings.
 
     Raises
     ------
@@ -71,7 +74,7 @@ def annotate(test: AnnData, annotator: Annotator, *, batch_size: int | None = No
 def annotate_tokens(
     annotator: Annotator, section: Tokens, *, batch_size: int | None = None, seed: int = 0
 ) -> np.ndarray:
-    """Predict the probabilities of every cell's label: (n, C) float32."""
+    """Predict the probabilities of the classes for every cell: (n, C) float32."""
 
     def probabilities(tokens: Tensor, bins: Tensor, lengths: Tensor) -> Tensor:
         return annotator(tokens, bins, lengths).float().softmax(-1)

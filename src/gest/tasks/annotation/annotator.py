@@ -19,12 +19,12 @@ from gest.model import GeST, read_model
 from gest.utils.files import whole_folder
 
 MARKER = "annotator.json"
-"""The file by which the directory of an annotator is known."""
+"""The file by which the directory of an annotator is recognised."""
 POOLS = ("mean", "max")
 
 
 def pool_outputs(outputs: Tensor, lengths: Tensor, pool: str) -> Tensor:
-    """Pool the outputs (B, N, D) of niches of lengths (B,) into (B, D) (decision 15)."""
+    """Pool the outputs (B, N, D) of niches of these lengths to (B, D) (decision 15)."""
     padding = (torch.arange(outputs.shape[1], device=outputs.device) >= lengths[:, None])[..., None]
     if pool == "max":
         return outputs.masked_fill(padding, float("-inf")).amax(1)
@@ -32,16 +32,16 @@ def pool_outputs(outputs: Tensor, lengths: Tensor, pool: str) -> Tensor:
 
 
 class Annotator(nn.Module):
-    """A model with a linear layer on its pooled outputs, from `gest.fit_annotator`.
+    """A model with a linear layer on its pooled outputs; see `gest.fit_annotator`.
 
     Parameters
     ----------
     model
-        Used itself, not copied.
+        Used directly, not copied.
     classes
-        C names, in the order of the logits.
+        C names of classes, in the order of the logits.
     label
-        The column of `obs` that they are from.
+        The column of `obs` that holds these classes.
     pool
         `mean` or `max` over the outputs of a niche.
 
@@ -63,11 +63,11 @@ class Annotator(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Return the device of the weights."""
+        """The device of the weights."""
         return self.model.device
 
     def forward(self, tokens: Tensor, bins: Tensor, lengths: Tensor) -> Tensor:
-        """Compute logits (B, C) of niches as in `GeST.niche`: (B, N), (B, N, 2), (B,)."""
+        """Compute logits (B, C) of niches; the parameters are those of `GeST.niche`."""
         return self.linear(pool_outputs(self.model.niche(tokens, bins, lengths), lengths, self.pool))
 
     def save(self, folder: str | os.PathLike) -> None:
@@ -88,12 +88,12 @@ class Annotator(nn.Module):
 
 
 def read_annotator(folder: Path) -> Annotator:
-    """Read the directory of an annotator, on the CPU and in evaluation mode.
+    """Read the directory of an annotator onto the CPU, in evaluation mode.
 
     Raises
     ------
     UserError
-        The directory or one of its files is missing, or they do not belong together.
+        The directory or one of its files is missing or damaged, or the files do not belong together.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -121,7 +121,7 @@ def check_kind(model: object, expected: type[GeST] | type[Annotator], where: str
     Parameters
     ----------
     where
-        Where the model is from: the first words of the message.
+        Where the model is from: the beginning of the message.
     """
     if isinstance(model, expected):
         return

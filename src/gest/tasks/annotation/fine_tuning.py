@@ -1,4 +1,4 @@
-"""The training loop of an annotator, stopped by the loss of held-out cells (section 3.5).
+"""The training loop of an annotator, which stops early by the loss on held-out cells (section 3.5).
 
 The batch of step t is a pure function of (seed, t).
 """
@@ -36,39 +36,39 @@ class Settings:
     """Settings of an annotator and of its fine-tuning."""
 
     pool: str = setting("mean", choices=POOLS)
-    """Over the outputs of a niche: `mean` or `max`."""
+    """How the outputs of a niche are pooled: `mean` or `max`."""
     steps: int = setting(500, above=0)
-    """At most; training stops earlier once the held-out loss no longer falls."""
+    """Maximum number of steps; training stops earlier once the held-out loss no longer falls."""
     batch_size: int = setting(32, above=0)
     """Niches per step."""
     learning_rate: float = setting(1e-3, above=0)
-    """Peak, of AdamW: a linear warm-up over a tenth of the steps, then a cosine to zero."""
+    """Peak learning rate of AdamW, after a linear warm-up over a tenth of the steps; then a cosine to zero."""
     class_weights: bool = True
-    """Weight every class by the inverse of its frequency, so that rare ones count as much."""
+    """Whether to weight classes by their inverse frequency, so that rare classes count as much as common ones."""
     validate_every: int = setting(50, above=0)
     patience: int = setting(5, above=0)
-    """Validations without a lower loss before training stops."""
+    """Training stops after this many validations in a row without a lower loss."""
     held_out_cells: int = setting(1000, above=0)
-    """Validate on at most this many."""
+    """Validate on at most this many held-out cells."""
 
     def __post_init__(self) -> None:
         check_bounds(self, "annotation")
 
 
 class Targets:
-    """The labelled cells of sections, to draw batches of."""
+    """The labelled cells of sections, from which batches are drawn."""
 
     def __init__(self, sections: Sequence[LabelledSection], classes: np.ndarray, model: GeST, *, seed: int) -> None:
         self.niches = [Niches(section.tokens, model.config, seed=seed) for section in sections]
         labelled = [np.flatnonzero(section.labels != "") for section in sections]
         self.cells = [(i, cell) for i, cells in enumerate(labelled) for cell in cells]
-        """(m,) number of the section, and index of the cell in it."""
+        """(m,) pairs: the number of the section, and the index of the cell in it."""
         labels = [section.labels[cells] for section, cells in zip(sections, labelled, strict=True)]
         self.codes = np.searchsorted(classes, np.concatenate(labels))
-        """(m,) integers: the class of each."""
+        """(m,) integers: the class of each cell."""
 
     def batch(self, rows: np.ndarray, device: torch.device) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
-        """Draw the niches of targets for `GeST.niche`, and their classes (B,)."""
+        """Draw the niches of B cells, as input of `GeST.niche`, and their classes (B,)."""
         drawn = [self.niches[section].draw(cell) for section, cell in (self.cells[row] for row in rows)]
         return pad(drawn, device), torch.tensor(self.codes[rows], device=device)
 
@@ -76,11 +76,12 @@ class Targets:
 def fine_tune(
     annotator: Annotator, targets: Targets, held_out: Targets, settings: Settings, *, seed: int
 ) -> dict[str, float | int]:
-    """Run the loop; the annotator ends with the weights of the lowest held-out loss.
+    """Fine-tune an annotator, and keep the weights with the lowest held-out loss.
 
     Returns
     -------
-    `steps` that were run, `kept_step` whose weights were kept, and their `held_out_loss` and `held_out_f1`.
+    `steps`, the number of steps that were run; `kept_step`, the step whose weights were kept; `held_out_loss` and
+    `held_out_f1`, the scores of these weights.
     """
     groups = parameter_groups(annotator, annotator.model.config.pretraining.weight_decay)
     optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
@@ -127,7 +128,7 @@ def _take_step(
     step: int,
     seed: int,
 ) -> float:
-    """Learn from the batch of one step; return its loss."""
+    """Update the weights with the batch of one step; return its loss."""
     annotator.train()
     torch.manual_seed((seed << 32) + step)  # dropout, too, is a function of (seed, step)
     for group in optimiser.param_groups:
@@ -152,7 +153,7 @@ def _take_step(
 
 @torch.no_grad()
 def validate(annotator: Annotator, held_out: Targets, weights: Tensor | None) -> dict[str, float]:
-    """Compute the loss, weighted as in training, and the macro F1 of held-out cells."""
+    """Compute the loss, weighted as in training, and macro F1 of held-out cells."""
     from gest.metrics import macro_f1
 
     annotator.eval()
@@ -168,5 +169,5 @@ def validate(annotator: Annotator, held_out: Targets, weights: Tensor | None) ->
 
 
 def class_weights(codes: np.ndarray, n_classes: int) -> Tensor:
-    """Weight classes by n / (C n_c), so that each adds the same to the loss: (C,)."""
+    """Compute the weights n / (C n_c), (C,), so that all classes count equally."""
     return torch.tensor(len(codes) / (n_classes * np.bincount(codes, minlength=n_classes)), dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""Fine-tune a model to label cells by their niches: the verb `fit_annotator` (section 3.5).
+"""Fine-tune a model to label cells by their niches (section 3.5).
 
 `fit_annotator` reads sections; `train_annotator` starts from their tokens and labels. The loop is in `fine_tuning`.
 """
@@ -39,27 +39,29 @@ def fit_annotator(
     """Fine-tune a model to predict a label of every cell from its niche (section 3.5).
 
     The outputs of a niche are pooled into one vector, from which a linear layer computes logits; all weights are
-    trained. The weights kept are those with the lowest loss on held-out cells: the cells of `validation`, or by default
-    those in a tenth of square blocks of half a window's side, drawn at random from the training sections so that no
+    trained. The weights with the lowest loss on held-out cells are kept.
+
+    Held-out cells are those of `validation`. By default, the training sections are divided into square blocks, half a
+    window wide, and the cells of a tenth of the blocks are held out. The blocks are drawn at random, but so that no
     class is held out entirely. Held-out cells are no targets, but remain context for cells near them.
 
     Parameters
     ----------
     train
         One section or several: AnnData with `obsm["spatial"]` in µm, or paths of section files. Cells without a label
-        are context alone.
+        serve only as context.
     model
         The model to start from; it is left unchanged.
     label
-        A column of `obs`.
+        The column of `obs` to predict.
     pool
-        `mean` or `max`.
+        How the outputs of a niche are pooled: `mean` or `max`.
     validation
-        One section or several to hold out, instead of blocks of the training sections.
+        One held-out section or several, instead of blocks of the training sections.
     training_cells
-        Learn from at most this many cells, drawn at random; from all by default.
+        Train on at most this many labelled cells, drawn at random; on all by default.
     **settings
-        See `Settings`.
+        See `gest.tasks.annotation.fine_tuning.Settings`.
 
     Returns
     -------
@@ -68,7 +70,7 @@ def fit_annotator(
     Raises
     ------
     UserError
-        The column is missing, it has fewer than two classes, no block can be held out, or a setting is out of range.
+        The column is missing or has fewer than two classes, no block can be held out, or a setting is out of range.
     FloatingPointError
         The loss is not finite.
 
@@ -101,8 +103,8 @@ def train_annotator(
     training, held_out = (train, validation) if validation else hold_out_blocks(train, model.config.window / 2, seed)
     classes = np.unique(np.concatenate([section.labels[section.labels != ""] for section in train]))
     if len(classes) < 2:
-        found = f"the single class '{classes[0]}'" if len(classes) else "no labelled cell"
-        raise UserError(f"annotation: '{label}' has {found} (expected at least two classes); give more of the tissue.")
+        actual = f"the single class '{classes[0]}'" if len(classes) else "no labelled cell"
+        raise UserError(f"annotation: '{label}' has {actual} (expected at least two classes); give more of the tissue.")
     held_out = [_keep_classes(section, classes) for section in held_out]
     held_out = draw_labelled(held_out, settings.held_out_cells, seed=seed)
     training_targets = Targets(training, classes, model, seed=seed)
@@ -131,5 +133,5 @@ def _as_sequence(sections: Sequence[Any] | AnnData | str | os.PathLike) -> Seque
 
 
 def _keep_classes(section: LabelledSection, classes: np.ndarray) -> LabelledSection:
-    """Blank the labels that are not among the classes."""
+    """Remove the labels that are not among the classes."""
     return replace(section, labels=np.where(np.isin(section.labels, classes), section.labels, ""))

@@ -1,4 +1,4 @@
-"""Labelled sections to learn from: read them, draw some of their labels, hold out blocks of tissue."""
+"""Labelled sections for training: read them, draw some of their labels, hold out blocks of tissue."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _HELD_OUT = 0.1  # share of the blocks
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledSection:
-    """A section to learn from: all cells are context, those with a label targets."""
+    """A section for training: all cells are context, and labelled cells are targets."""
 
     tokens: Tokens
     labels: np.ndarray
-    """(n,) text, empty where there is no label."""
+    """(n,) text, empty where a cell has no label."""
 
 
 def read_labelled(section: AnnData | str | os.PathLike, model: GeST, levels: Sequence[str]) -> list[LabelledSection]:
-    """Read a section, or its file, for a model, once with the labels of each level.
+    """Read a section or its file for a model, once with the labels of each level.
 
     Raises
     ------
     UserError
-        The section, or a level, cannot be read.
+        The section cannot be read, or lacks a level.
     """
     from gest.sections import read_section
 
@@ -59,7 +59,7 @@ def read_labels(section: AnnData, level: str) -> np.ndarray:
 def draw_labels(labels: Sequence[np.ndarray], n: int | None, *, seed: int) -> list[np.ndarray]:
     """Keep at most n labels of all sections together, drawn at random.
 
-    The others are blanked; None keeps all.
+    The other labels become empty. None keeps all labels.
     """
     if n is not None and not (isinstance(n, Integral) and n >= 1):
         raise UserError(
@@ -85,7 +85,7 @@ def hold_out_blocks(
 ) -> tuple[list[LabelledSection], list[LabelledSection]]:
     """Hold out the labels of a tenth of all square blocks of the sections.
 
-    A block that holds all remaining cells of a class is passed over for another one.
+    A block that holds all remaining cells of a class is never drawn; another block replaces it.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def hold_out_blocks(
 
     Returns
     -------
-    The sections with the labels to learn from, and the same sections with the labels held out.
+    The sections with only the labels for training, and the sections with only the held-out labels.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def hold_out_blocks(
 
 
 def _number_blocks(sections: Sequence[LabelledSection], side: float) -> np.ndarray:
-    """Return the number of every cell's square block: (n,) over all sections."""
+    """Return the number of the square block of every cell (n,) of all sections."""
     keys = []
     for i, section in enumerate(sections):
         xy = section.tokens.xy
@@ -135,7 +135,13 @@ def _number_blocks(sections: Sequence[LabelledSection], side: float) -> np.ndarr
 
 
 def _draw_blocks(blocks: np.ndarray, labels: np.ndarray, seed: int) -> list[int]:
-    """Draw a tenth of the blocks (n,), so that every class has cells in the others."""
+    """Draw a tenth of the blocks, so that every class keeps cells in the others.
+
+    Parameters
+    ----------
+    blocks, labels
+        (n,) the block and the label of every labelled cell.
+    """
     classes, codes = np.unique(labels, return_inverse=True)
     counts = np.zeros((blocks.max() + 1, len(classes)), dtype=int)
     np.add.at(counts, (blocks, codes), 1)

@@ -1,1 +1,1 @@
-"""Generation of unseen cells: the verb `generate`, the rounds of A.2, and their reference windows."""
+"""Generation of unseen cells: `generate`, the rounds of A.2, and their reference windows."""

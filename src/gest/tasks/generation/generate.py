@@ -1,4 +1,4 @@
-"""Predict the expression of unseen cells of a section: the verb `generate` (section 3.4, A.2)."""
+"""Predict the expression of unseen cells of a section (section 3.4, A.2)."""
 
 from __future__ import annotations
 
@@ -31,28 +31,31 @@ def generate(
     Parameters
     ----------
     adata
-        One section: counts in `X`, `obsm["spatial"]` (n, 2) in µm. The rows of `X` of unseen cells are never read.
+        One section: counts in `X`, `obsm["spatial"]` (n, 2) in µm. The expression of unseen cells is never read.
     unseen
         (n,) booleans, or the name of a boolean column of `obs`.
     mode
-        `weighted`: the expression of all meta cells, weighted by probability; `picking`: that of the most probable one
-        (section 3.4), which a model without quantisation does not offer.
+        How expression is computed from the probabilities of meta cells (section 3.4). `weighted`: the mean of all meta
+        cells, weighted by probability; `picking`: the most probable meta cell, not for a model without quantisation.
     batch_size
         Windows per batch; changes speed, not results.
     seed
-        Seed of the orders of cells (Eq. 5).
+        Seed of the random orders of cells (Eq. 5).
 
     Returns
     -------
-    `adata` itself, with `layers["gest"]` (n, genes): predictions for unseen cells, the cell's own normalised expression
-    for seen ones, NaN where the model lacks the gene; `obs["gest_round"]`: the round that generated a cell, 0 if seen;
-    the settings in `uns["gest"]`.
+    `adata` itself, with
+
+    - `layers["gest"]`: (n, genes) predicted expression of unseen cells and normalised expression of seen cells; NaN
+      where the model lacks the gene;
+    - `obs["gest_round"]`: the round that generated the cell, 0 if the cell is seen;
+    - `uns["gest"]`: the settings and counts.
 
     Raises
     ------
     UserError
         No cell is unseen or none is seen, the mode is unknown or unavailable for the model, too few genes are shared,
-        or some unseen cell cannot be reached from any seen one.
+        or no chain of windows leads from the seen cells to some unseen cell.
 
     Examples
     --------
@@ -73,7 +76,7 @@ def generate(
     hidden = resolve_unseen(adata, unseen)
     vocabulary = model.vocabulary
     read = read_for_model(adata, vocabulary, empty_cells="they are seen, but not used as context", seen=~hidden)
-    used = hidden.copy()  # cells without counts are neither generated nor a context for others
+    used = hidden.copy()  # seen cells without counts are not used as context
     used[~hidden] = read.has_counts
     tokens = tokenize_seen(model, read.expression, hidden)
     generated = generate_tokens(model, read.xy[used], tokens[used], batch_size=batch_size, seed=seed)
@@ -93,7 +96,7 @@ def generate(
         "window": model.config.window,
         "n_unseen": int(hidden.sum()),
         "n_rounds": int(generated.rounds.max()),
-        "n_negative": int((predicted < 0).sum()),  # invalid values, which squared error does not rule out
+        "n_negative": int((predicted < 0).sum()),  # invalid values, possible without quantisation
         "genes_missing": [str(gene) for gene in vocabulary.genes[~shared]],
     }
     return adata

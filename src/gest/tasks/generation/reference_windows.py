@@ -1,4 +1,4 @@
-"""The windows of one round of generation (A.2): around seen cells, with unseen cells in them."""
+"""The reference windows of one round of generation (A.2): windows around seen cells that hold unseen cells."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ import torch
 from gest.model import GeST
 from gest.windows import CORNERS, Grid, position_bins, serialize, stack
 
-_BAND = 128  # number of windows of similar length that are then sorted by their number of targets
+_BAND = 128  # windows with similar numbers of seen cells, which are sorted by their numbers of targets
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceWindow:
-    """The window around a seen cell, its reference; cells are given by index."""
+    """The window around a seen cell, the reference; cells are given by index."""
 
     origin: np.ndarray
-    """(2,) µm, where the reference lies."""
+    """(2,) µm, the position of the reference."""
     seen: np.ndarray
-    """The seen cells, in serial order."""
+    """The seen cells in the window, in serial order."""
     targets: np.ndarray
-    """The unseen cells."""
+    """The unseen cells in the window."""
 
 
 def find_reference_windows(
@@ -34,15 +34,15 @@ def find_reference_windows(
     Parameters
     ----------
     grid
-        Index of the n cells.
+        Spatial index of the n cells.
     seen
         (n,) booleans.
     round_number
-        From 1; the orders differ from round to round.
+        Number of the round, from 1; the orders differ from round to round.
     """
     side, order = model.config.window, model.config.serialisation
     near_unseen = np.zeros(len(seen), dtype=bool)
-    for cell in np.flatnonzero(~seen):  # slightly wider windows: rounding decides about cells on the border
+    for cell in np.flatnonzero(~seen):  # slightly wider, since rounding decides about cells on the border
         near_unseen[grid.window(grid.xy[cell], 1.001 * side)] = True
     windows = []
     for reference in np.flatnonzero(near_unseen & seen):
@@ -62,7 +62,7 @@ def find_reference_windows(
 def estimate_targets(
     model: GeST, xy: np.ndarray, tokens: np.ndarray, windows: Sequence[ReferenceWindow], *, batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Run the model on windows; yield targets (U,) and estimates (U, K or T) of each.
+    """Run the model on windows; yield the targets of each and their estimates.
 
     Parameters
     ----------
@@ -70,6 +70,11 @@ def estimate_targets(
         (n, 2) µm, of all cells.
     tokens
         (n,) meta cells or, without quantisation, (n, T) expression.
+
+    Yields
+    ------
+    For each window, its targets (U,) and their estimates: (U, K) probabilities or, without quantisation, (U, T)
+    expression.
     """
     window, n_bins, device = model.config.window, model.config.model.position_bins, model.device
     ordered = _sort_by_size(windows)
@@ -88,7 +93,7 @@ def estimate_targets(
 
 
 def _sort_by_size(windows: Sequence[ReferenceWindow]) -> list[ReferenceWindow]:
-    """Sort windows by their numbers of seen cells and targets: batches pad both."""
+    """Sort windows by numbers of seen cells and targets, so that batches pad little."""
     by_length = sorted(windows, key=lambda w: len(w.seen))
     bands = (by_length[start : start + _BAND] for start in range(0, len(by_length), _BAND))
     return [w for band in bands for w in sorted(band, key=lambda w: len(w.targets))]

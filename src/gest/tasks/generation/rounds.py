@@ -1,4 +1,4 @@
-"""Generation on tokens, round by round: seen cells estimate unseen ones, which are then seen (A.2, Eq. 11)."""
+"""Generation from tokens in rounds: the cells generated in one round are seen in the next (A.2, Eq. 11)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _BATCH = 16  # windows per batch; results do not depend on it
 
 @dataclass(frozen=True, kw_only=True)
 class Generated:
-    """The m unseen cells, in the order of their indices, as the rounds generated them."""
+    """The result for the m unseen cells, in the order of their indices."""
 
     means: np.ndarray
-    """(m, K) probabilities of the meta cells or, without quantisation, (m, T) expression: the mean of each cell's
-    estimates (Eq. 11)."""
+    """The mean of each cell's estimates (Eq. 11): (m, K) probabilities of meta cells or, without quantisation, (m, T)
+    expression."""
     rounds: np.ndarray
     """(m,) the round that generated each cell, from 1."""
     estimates: np.ndarray
-    """(m,) how many reference windows gave an estimate."""
+    """(m,) number of reference windows that gave an estimate of the cell."""
 
 
 def tokenize_seen(model: GeST, known: csr_matrix, unseen: np.ndarray) -> np.ndarray:
@@ -66,24 +66,25 @@ def generate_tokens(
 ) -> Generated:
     """Run the rounds of A.2 on tokens.
 
-    In each round every seen cell that has unseen cells in its window is a reference: its window's seen cells, in a
-    seeded order (Eq. 5), predict the window's unseen cells, all in parallel. The estimates of a cell are averaged
-    (Eq. 11); its most probable meta cell or, without quantisation, the average itself is seen from the next round on
-    (decision 14).
+    In each round, every seen cell with unseen cells in its window is a reference. The seen cells of its window, in a
+    random order (Eq. 5), predict all unseen cells of the window in parallel. The estimates of a cell from all
+    references are averaged (Eq. 11). From the next round on the cell is seen, as its most probable meta cell or,
+    without quantisation, as the average itself (decision 14).
 
     Parameters
     ----------
     xy
         (n, 2) µm.
     tokens
-        As `tokenize_seen` returns them: (n,) meta cells, −1 where unseen, or (n, T) expression, NaN where unseen.
+        The result of `tokenize_seen`: (n,) meta cells, −1 where unseen, or (n, T) expression, NaN where unseen.
     activity
-        Name of the progress bar.
+        Label of the progress bar.
 
     Raises
     ------
     UserError
-        Some unseen cell cannot be reached from a seen one through windows; the message names the first.
+        No cell is unseen or none is seen, or no chain of windows leads to some unseen cell; the message then names the
+        first such cell.
     """
     xy, tokens = np.asarray(xy, dtype=np.float64), np.array(tokens)
     seen = tokens >= 0 if model.quantised else ~np.isnan(tokens).any(1)
@@ -115,7 +116,7 @@ def generate_tokens(
 
 
 def aggregate(probabilities: np.ndarray, expression: np.ndarray, mode: str) -> np.ndarray:
-    """Turn probabilities (m, K) into expression (m, T) by a mode of section 3.4.
+    """Compute expression (m, T) from probabilities (m, K) by a mode of section 3.4.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def aggregate(probabilities: np.ndarray, expression: np.ndarray, mode: str) -> n
 
 
 def check_seen(seen: np.ndarray) -> None:
-    """Raise UserError if none, or all, of (n,) cells are seen."""
+    """Raise UserError if all cells (n,) are seen, or none."""
     if not seen.any():
         raise UserError("generate: every cell is unseen; leave at least one seen cell to generate from.")
     if seen.all():
@@ -136,10 +137,10 @@ def check_seen(seen: np.ndarray) -> None:
 
 
 def _describe_unreachable(xy: np.ndarray, seen: np.ndarray, window: float) -> str:
-    """Describe the unseen cells that lie in no window of a seen one."""
-    lost = np.flatnonzero(~seen)
+    """Describe the unseen cells that lie in no window of a seen cell."""
+    unreached = np.flatnonzero(~seen)
     return (
-        f"generate: {len(lost)} unseen cells (the first is cell {lost[0]} at {xy[lost[0]].round(1).tolist()} µm) lie "
-        f"further than {window / 2:g} µm, half a window, from every seen or generated cell; leave them out, or use a "
+        f"generate: {len(unreached)} unseen cells (the first is cell {unreached[0]} at "
+        f"{xy[unreached[0]].round(1).tolist()} µm) lie further than {window / 2:g} µm, half a window, from every seen or generated cell; leave them out, or use a "
         "model with a larger window."
     )

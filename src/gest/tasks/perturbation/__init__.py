@@ -1,1 +1,1 @@
-"""Perturbation of a region: the verb `perturb`, the surroundings, the test of every gene, and controls."""
+"""Perturbation of a region: `perturb`, the surroundings, the test of every gene, and controls."""

@@ -1,4 +1,4 @@
-"""Checks of a perturbation: controls that can fail, and the dependence on σ (decision 28)."""
+"""Checks of a perturbation: controls, and the dependence on σ (decision 28)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,12 +22,12 @@ def sensitivity(surroundings: Surroundings, result: PerturbationResult, *, sigma
     Parameters
     ----------
     result
-        Result of `gest.tasks.perturbation.perturb.compare` on `surroundings`; its own σ is not run again.
+        Result of `gest.tasks.perturbation.perturb.compare` on `surroundings`; it is reused where σ is the same.
 
     Returns
     -------
-    The tables of genes (`PerturbationResult.deg`) one below the other, after the columns `sigma`, `metacells_changed`
-    and `activated_fell`.
+    The tables of genes (`PerturbationResult.deg`) for all σ, one below the other, with `sigma`, `metacells_changed` and
+    `activated_fell` as the first columns.
     """
     tables = []
     for sigma in sigmas:
@@ -40,28 +40,31 @@ def sensitivity(surroundings: Surroundings, result: PerturbationResult, *, sigma
 def controls(
     surroundings: Surroundings, result: PerturbationResult, *, n_shuffles: int = 5, seed: int = 0
 ) -> pd.DataFrame:
-    """Run controls of a perturbation: no change, distant cells, other genes.
+    """Run controls of a perturbation: no change, distant cells, random genes.
 
-    - ``nothing changed``: the region as it is, generated again. The difference is exactly zero.
-    - ``distant``: the same genes are changed in as many cells that no window around the surroundings holds. The
-      difference is exactly zero; this is evidence only if `metacells_changed` is above 0.
-    - ``shuffled names``: as many genes of other names are changed in the region. `agreement` is the share of genes,
-      leaving out those changed in either, whose call is that of `result`; `chance` is the share expected of independent
-      calls with the same frequencies. Far above chance, the response is to any change at all, not to these genes.
+    - ``nothing changed``: the surroundings are generated again from the unchanged region. The difference must be
+      exactly zero.
+    - ``distant``: the same genes are changed in cells that lie in no window of the generation, at most as many as the
+      region has. The difference must be exactly zero; this is evidence only if `metacells_changed` is above 0.
+    - ``shuffled names``: as many genes, drawn at random, are changed in the region. `agreement` is the share of genes
+      with the same call as in `result`, without the genes changed in either run; `chance` is the share expected if the
+      calls were independent with the same frequencies. If `agreement` is far above `chance`, the surroundings respond
+      to any change, not to these genes in particular.
 
     Parameters
     ----------
     result
         Result of `gest.tasks.perturbation.perturb.compare` on `surroundings`.
     n_shuffles
-        Repeats of the last control.
+        Repeats of ``shuffled names``.
     seed
         Seed of the shuffles.
 
     Returns
     -------
-    `COLUMNS`, a row per control and repeat: `n_cells` that were perturbed, `max_difference` of any cell and gene,
-    `n_called` genes High or Low; `status` says why a control could not be run.
+    A row per control and repeat, with `COLUMNS`: `n_cells`, the number of perturbed cells; `max_difference`, the
+    largest absolute difference in any cell and gene; `n_called`, the number of genes called High or Low; `status`, "ok"
+    or why the control could not be run; and the columns explained above.
     """
     nothing = _repeat(surroundings, result, activate=(), inhibit=())
     rows = [{"control": "nothing changed"} | _summarise(nothing), _change_distant_cells(surroundings, result)]
@@ -97,7 +100,7 @@ def _change_distant_cells(surroundings: Surroundings, result: PerturbationResult
 
 
 def _change_other_genes(surroundings: Surroundings, result: PerturbationResult, shuffled: np.ndarray) -> dict[str, Any]:
-    """Run the control ``shuffled names``: in place of gene i, change `shuffled[i]`."""
+    """Run the control ``shuffled names``: change gene `shuffled[i]` instead of gene i."""
     activated, inhibited = _find_changed_genes(result)
     other = _repeat(surroundings, result, activate=shuffled[activated], inhibit=shuffled[inhibited])
     unchanged = (result.deg["changed"] == "") & (other.deg["changed"] == "")
@@ -109,7 +112,7 @@ def _change_other_genes(surroundings: Surroundings, result: PerturbationResult, 
 
 
 def _find_changed_genes(result: PerturbationResult) -> tuple[np.ndarray, np.ndarray]:
-    """Return the columns of the activated and of the inhibited genes."""
+    """Find the columns of the activated and of the inhibited genes."""
     changed = result.deg["changed"]
     return np.flatnonzero(changed == "activated"), np.flatnonzero(changed == "inhibited")
 
@@ -128,12 +131,12 @@ def _repeat(surroundings: Surroundings, result: PerturbationResult, **changes: A
 
 
 def _find_distant_cells(surroundings: Surroundings) -> np.ndarray:
-    """Find cells that no window of the generation holds: indices.
+    """Find the indices of cells that lie in no window of the generation.
 
     They are near one another, and at most as many as the region has.
     """
-    # They are seen, so none may be a reference (in the window of a generated cell) or in the window of one. Windows are
-    # widened a little, since rounding decides on their border.
+    # They will be seen, so none may be a reference (in the window of a generated cell) or lie in the window of one.
+    # Windows are slightly wider, since rounding decides about cells on the border.
     near = surroundings.in_windows_of(surroundings.cells, widened=1.001)
     references = np.flatnonzero(near & surroundings.context_cells)
     near_references = surroundings.in_windows_of(references, widened=1.001)
@@ -148,7 +151,7 @@ def _find_distant_cells(surroundings: Surroundings) -> np.ndarray:
 
 
 def _summarise(result: PerturbationResult) -> dict[str, Any]:
-    """Return what `controls` reports of a perturbation."""
+    """Return the columns of `controls` that describe one perturbation."""
     return {
         "n_cells": result.summary["n_roi"],
         "metacells_changed": result.summary["metacells_changed"],

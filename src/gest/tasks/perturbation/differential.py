@@ -1,4 +1,4 @@
-"""Test which genes differ between two simulations of the same cells (Figure 5, Table A.3, decision 29)."""
+"""Test which genes differ between two generations of the same cells (Figure 5, Table A.3, decision 29)."""
 
 from collections.abc import Sequence
 
@@ -18,26 +18,27 @@ def differential(
 
     Matched cells lie at the same coordinates and are generated with the same random draws.
 
-    The p values are those of Wilcoxon's two-sided signed-rank test, the q values those of Benjamini and Hochberg over
-    all genes. Cells that one model generated from one region are not independent replicates: with many cells even the
-    smallest shift is significant, and only `min_lfc` keeps a call meaningful. Judge the certainty of a call by
-    replicates: other seeds, other placements of the region.
+    The p values are from Wilcoxon's two-sided signed-rank test, the q values from the procedure of Benjamini and
+    Hochberg over all genes. Cells that one model generated from one region are not independent replicates: with many
+    cells, even the smallest shift is significant, and only `min_lfc` keeps a call meaningful. To judge how certain a
+    call is, compare replicates with other seeds and other placements of the region.
 
     Parameters
     ----------
     control, perturbed
         (m, T) log-normalised expression, ln(1 + x).
     genes
-        T names.
+        Names of the T genes.
     q
-        Largest false-discovery rate of a call.
+        False-discovery rate; the q value of a call is below it.
     min_lfc
         Smallest |log2 fold change| of a call; 0.1 is a change of 7 %.
 
     Returns
     -------
-    One row per gene: `gene`; `control` and `perturbed`, means over cells; `log2_fold_change`, the mean difference in
-    units of ln 2; `p`; `q`; `call` (`HIGH`, `LOW` or `NOT_SIGNIFICANT`); `n` cells. If no cell differs, p is 1.
+    One row per gene: `gene`; `control` and `perturbed`, the means over cells; `log2_fold_change`, the mean difference
+    divided by ln 2; `p`, which is 1 if no cell differs; `q`; `call` (`HIGH`, `LOW` or `NOT_SIGNIFICANT`); `n`, the
+    number of cells.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Find the model's genes by any of their names: symbols, Ensembl ids, the section's or the model's."""
+"""Find the model's genes by any of their names: symbols or Ensembl ids, of the section or of the model."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class GeneNames:
-    """The names of the model's T genes in one section.
+    """All names of the model's T genes, in a section and in the model.
 
     Parameters
     ----------
     section
-        A gene goes by its name in `var_names` and in every column of `var` that holds names.
+        Its names of a gene are those in `var_names` and in every column of `var` that holds unique names.
     model_genes
-        (T,) the names that the model has for them; a gene goes by these too.
+        (T,) the model's names of the genes.
     columns
         (T,) the section's column of each gene, −1 where it is missing.
     """
@@ -36,7 +36,7 @@ class GeneNames:
             if section.var[variable].dtype.kind in "fiub":
                 continue
             names = section.var[variable].astype(str)
-            if names.is_unique:  # else it holds kinds of genes, not names
+            if names.is_unique:  # otherwise it holds kinds of genes, not names
                 self._genes |= {names.iloc[column]: gene for gene, column in enumerate(columns) if column >= 0}
         self._genes |= {str(name): gene for gene, name in enumerate(self.names)}
         self._genes |= {str(name): gene for gene, name in enumerate(model_genes)}
@@ -47,7 +47,7 @@ class GeneNames:
         Raises
         ------
         UserError
-            A name is not in the panel; the message names the most similar ones.
+            The model has no gene of that name; the message lists similar names.
         """
         for name in names:
             if name not in self._genes:

@@ -1,4 +1,4 @@
-"""Perturb genes in a region and generate its surroundings: the verb `perturb` (section 4.4, A.5).
+"""Perturb genes in a region and generate its surroundings (section 4.4, A.5).
 
 `perturb` sets up the surroundings of a region and calls `compare`, which changes the genes of the region (`change`),
 generates the surroundings with and without the change, and tests every gene.
@@ -36,15 +36,15 @@ class PerturbationResult:
     control: np.ndarray
     """(m, T) log-normalised expression, generated from the region as it is."""
     perturbed: np.ndarray
-    """(m, T) the same from the changed region, with the same random draws."""
+    """(m, T) log-normalised expression, generated from the changed region with the same random draws."""
     deg: pd.DataFrame
     """A row per gene: the columns of `gest.tasks.perturbation.differential.differential`; `changed` ("activated",
-    "inhibited" or ""); `fell`, the share of the region's cells in which an activated gene went down, which can
-    happen far from the centre; `roi_log2_fold_change`, the mean change in the region as the model sees it, that is
-    after Algorithm 2."""
+    "inhibited" or ""); `fell`, for an activated gene the share of the region's cells in which its expression fell, as
+    it can far from the centre; `roi_log2_fold_change`, the mean change in the region between the model's inputs, that
+    is after Algorithm 2."""
     summary: dict[str, Any]
     """Settings and counts; `metacells_changed`, the share of the region's cells whose meta cell changed (Algorithm 2);
-    `activated_fell`, the mean of `fell`, NaN if nothing was activated."""
+    `activated_fell`, the mean of `fell`, NaN if no gene was activated."""
 
 
 def perturb(
@@ -72,25 +72,25 @@ def perturb(
     roi
         `gest.roi.Circle`, `Polygon`, `Label` or `Mask`.
     activate, inhibit
-        Names of genes to raise and to lower (`change`); without any, the difference is exactly zero.
+        Names of the genes to raise and to lower (`change`); without any, the difference is exactly zero.
     sigma
-        Width σ of the kernel, µm; by default half the region's diameter: a circle's radius, else the distance of the
-        farthest cell from the centre (decision 28).
+        Width σ of the kernel, µm. The default is half the region's diameter: the radius of a circle, or the distance
+        of the farthest cell from the centre of any other region (decision 28).
     context
-        The cells that the surroundings are generated from: `roi`, the region alone, or `tissue`, the region and all
-        cells beyond the surroundings. No window holds cells of both, because the surroundings lie between
-        them. The change does not affect the estimates from the tissue, so the mean over all estimates (Eq. 11) differs
-        less, above all near the tissue.
+        The cells from which the surroundings are generated: `roi`, the region alone, or `tissue`, the region and the
+        tissue, that is all cells beyond the surroundings. No window of a seen cell holds both region and tissue, so
+        the change does not affect the estimates from the tissue. The mean over all estimates (Eq. 11) therefore differs
+        less than with `roi`, above all near the tissue.
     seed
-        Seed of the random draws, which control and perturbed share.
+        Seed of the random draws, which are the same for control and perturbed.
     q, min_lfc
         Thresholds of a call (`gest.tasks.perturbation.differential.differential`).
 
     Raises
     ------
     UserError
-        A gene is not in the panel, or is both activated and inhibited; the region has no cells or no surroundings; the
-        context is unknown; a number is out of range.
+        The model lacks a gene, or a gene is both activated and inhibited; the region has no cells or no surroundings;
+        the context is unknown; a number is out of range.
 
     Examples
     --------
@@ -113,8 +113,8 @@ def change(
 ) -> np.ndarray:
     """Activate and inhibit genes by a Gaussian kernel around the cells' centre (A.5).
 
-    At distance d from the centre, an activated gene becomes a · exp(−d² / 2σ²), regardless of its value, and an
-    inhibited one g · (1 − exp(−d² / 2σ²)).
+    At distance d from the centre, the value g of an activated gene becomes a · exp(−d² / 2σ²), which does not depend on
+    g; that of an inhibited gene becomes g · (1 − exp(−d² / 2σ²)).
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def change(
 
     Returns
     -------
-    (r, T)
+    (r, T) the changed profiles.
     """
     kernel = np.exp(-((xy - xy.mean(0)) ** 2).sum(1) / (2 * sigma**2))[:, None]
     changed = profiles.copy()
@@ -143,7 +143,7 @@ def change(
 def resolve_genes(
     surroundings: Surroundings, activate: Sequence[str], inhibit: Sequence[str], sigma: float | None
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Find the columns of the genes to change, and σ or its default; see `perturb`."""
+    """Return the columns of the genes to change, and σ or its default; see `perturb`."""
     activated, inhibited = surroundings.find_genes(activate), surroundings.find_genes(inhibit)
     if len(both := np.intersect1d(activated, inhibited)):
         gene = surroundings.genes[both[0]]
@@ -163,9 +163,9 @@ def compare(
     q: float = 0.05,
     min_lfc: float = 0.1,
 ) -> PerturbationResult:
-    """Perturb a region and compare its surroundings with their control; see `perturb`.
+    """Perturb a region and compare its surroundings with the control; see `perturb`.
 
-    The control is generated once, at the first comparison.
+    The control is generated once, at the first comparison, and then reused.
 
     The a of A.5, "max g(x), x ∈ {x_1, …, x_n} … the maximum value of all genes", is one number: the largest
     log-normalised value of any gene in any cell of the section.
@@ -212,7 +212,7 @@ def compare(
 
 
 def _compute_shift(model: GeST, profiles: np.ndarray, changed: np.ndarray) -> tuple[np.ndarray, float]:
-    """Compute the change (r, T) the model sees, and the share of changed meta cells."""
+    """Compute the change of the input (r, T), and the share of changed meta cells."""
     vocabulary = model.vocabulary
     before, after = vocabulary.tokenize(profiles), vocabulary.tokenize(changed)
     codebook = vocabulary.expression

@@ -1,4 +1,4 @@
-"""The surroundings of a region of interest, generated from any profiles of the region (section 4.4)."""
+"""The surroundings of a region of interest, generated from given profiles of the region (section 4.4)."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ CONTEXTS = ("roi", "tissue")
 class Surroundings:
     """The m cells around a region of r cells.
 
-    They lie outside the region, in the model's window of one of its cells.
+    They lie outside the region and in the window around at least one of its cells.
 
     Parameters
     ----------
     adata
         One section of n cells: counts in `X`, `obsm["spatial"]` in µm. It is left unchanged.
     context
-        The cells that they are generated from: `roi`, the region alone, or `tissue`, the region and all cells beyond
+        The cells from which they are generated: `roi`, the region alone, or `tissue`, the region and all cells beyond
         the surroundings.
     seed
-        Seed of the random orders of generation, which do not depend on the profiles.
+        Seed of the random orders of cells (Eq. 5), which do not depend on the profiles.
 
     Raises
     ------
@@ -64,7 +64,7 @@ class Surroundings:
         self.roi = np.flatnonzero(inside & self.has_counts)
         """(r,) indices of the region's cells."""
         self.half_diameter = _measure_half_diameter(roi, self.xy[self.roi])
-        """µm."""
+        """Half the diameter of the region, µm (`_measure_half_diameter`)."""
         self.grid = Grid(self.xy, model.config.window)
         around = self.in_windows_of(self.roi) & ~inside & self.has_counts
         if not around.any():
@@ -77,7 +77,7 @@ class Surroundings:
         self.context_cells = self.has_counts & ~around & (inside | (context == "tissue"))
         """(n,) booleans: the cells that are seen."""
         self._tokens = self._tokenize(self.expression if model.quantised else self.expression.toarray())
-        self._n_runs = 0  # of generation
+        self._n_runs = 0  # calls of `generate`, for the progress bar
 
     def find_genes(self, genes: Sequence[str]) -> np.ndarray:
         """Find genes by name, symbol or Ensembl id: sorted columns (k,).
@@ -85,12 +85,12 @@ class Surroundings:
         Raises
         ------
         UserError
-            A name is not in the panel; the message names the most similar ones.
+            The model has no gene of that name; the message lists similar names.
         """
         return self._gene_names.find(genes)
 
     def in_windows_of(self, cells: np.ndarray, *, widened: float = 1.0) -> np.ndarray:
-        """Mark the cells (n,) that lie in the windows of other cells, given by index."""
+        """Mark the cells (n,) that lie in the window around any of these cells, by index."""
         near = np.zeros(len(self.xy), dtype=bool)
         for cell in cells:
             near[self.grid.window(self.xy[cell], widened * self.model.config.window)] = True
@@ -98,30 +98,31 @@ class Surroundings:
 
     @cached_property
     def profiles(self) -> np.ndarray:
-        """Return the log-normalised expression (r, T) of the region as it is."""
+        """The log-normalised expression (r, T) of the unchanged region."""
         return self.expression[self.roi].toarray()
 
     @cached_property
     def control(self) -> np.ndarray:
-        """Return the surroundings (m, T) generated from the region as it is."""
+        """The surroundings (m, T), generated from the unchanged region."""
         return self.generate(self.roi, self.profiles)
 
     def generate(self, cells: np.ndarray, profiles: np.ndarray) -> np.ndarray:
-        """Generate the surroundings after some cells were given other profiles.
+        """Generate the surroundings with other profiles for some of the cells.
 
-        Those cells are seen even if they are not in the context. Each of the surroundings is in the window of a cell of
-        the region, so that one round of A.2 reaches them all and nothing generated is seen by the model.
+        The cells with other profiles are seen, even if they are not in the context. Every cell of the surroundings is
+        in the window of a cell of the region, so one round of A.2 generates all, and no generated cell is seen.
 
         Parameters
         ----------
         cells
-            (c,) indices.
+            (c,) indices of the cells to change.
         profiles
-            (c, T) log-normalised expression.
+            (c, T) their log-normalised expression.
 
         Returns
         -------
-        (m, T) log-normalised expression: that of the meta cells, weighted by probability (Eq. 11).
+        (m, T) log-normalised expression (Eq. 11): the mean of the meta cells, weighted by probability, or the model's
+        output without quantisation.
         """
         tokens, used = self._tokens.copy(), self.context_cells.copy()
         tokens[cells] = self._tokenize(profiles)
@@ -133,12 +134,12 @@ class Surroundings:
         return aggregate(means, self.model.vocabulary.expression, "weighted") if self.model.quantised else means
 
     def _tokenize(self, profiles: np.ndarray) -> np.ndarray:
-        """Turn profiles (c, T) into the model's input: meta cells (c,), if it has them."""
+        """Turn profiles (c, T) into the model's input: meta cells (c,), or expression."""
         return self.model.vocabulary.tokenize(profiles) if self.model.quantised else profiles.astype(np.float32)
 
 
 def _measure_half_diameter(roi: ROI, xy: np.ndarray) -> float:
-    """Return a circle's radius, or the largest distance of cells from their mean."""
+    """Return a circle's radius, or the largest distance of a cell from the centre."""
     if isinstance(roi, Circle):
         return float(roi.radius)
     return float(np.linalg.norm(xy - xy.mean(0), axis=1).max())

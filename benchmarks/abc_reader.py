@@ -1,7 +1,7 @@
 """Simulate and read the files of one mouse of the ABC Atlas, for `growth.py`.
 
-At full size they equal Zhuang-ABCA-1 in layout and about in bytes: a dense float32 matrix of 4,167,870 cells in random
-order and 1,122 genes, in gzip chunks of (16281, 5); 2,846,908 of the cells are in 147 sections.
+At full size they have the layout and about the size of Zhuang-ABCA-1: a dense float32 matrix of 4,167,870 cells in
+random order and 1,122 genes, in gzip chunks of (16281, 5); 2,846,908 of the cells are in 147 sections.
 """
 
 import csv
@@ -20,12 +20,12 @@ from gest.sections import write_section
 
 CELLS, PASSED, GENES, SECTIONS, CHUNK = 4_167_870, 2_846_908, 1_122, 147, (16_281, 5)
 PATTERNS = 300  # distinct chunks, which are repeated
-MEAN_COUNT = 0.08  # of a gene in a cell; makes the full file about as large as upstream's, 1.19 GB
+MEAN_COUNT = 0.08  # of a gene in a cell; makes the full file about as large as the original, 1.19 GB
 DATASET = "Zhuang-ABCA-1"
 
 
 def make(folder: Path, passed: int, seed: int = 0) -> None:
-    """Write the five files; `passed` cells end up in sections."""
+    """Write the five files; `passed` of the cells are in sections."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     n = max(round(CELLS * passed / PASSED), CHUNK[0])
@@ -78,7 +78,7 @@ def make(folder: Path, passed: int, seed: int = 0) -> None:
 def write_matrix(file: h5py.File, n: int, rng: np.random.Generator) -> None:
     """Write X from a few hundred chunks that are compressed once.
 
-    Genes differ in their mean, cells in their total.
+    Genes differ in their mean count, cells in their total count.
     """
     means = rng.lognormal(0, 1.2, (PATTERNS, CHUNK[1]))
     means *= MEAN_COUNT / means.mean()
@@ -93,7 +93,7 @@ def write_matrix(file: h5py.File, n: int, rng: np.random.Generator) -> None:
 
 
 def read_and_write(folder: Path) -> dict[str, float]:
-    """Read the files and write the sections; return cells and seconds."""
+    """Read the files and write the sections; return the cells and the seconds."""
     start, cells = time.perf_counter(), 0
     sections = read(
         folder,

@@ -36,7 +36,7 @@ def both_ways(attend: Attention, q: Tensor, k: Tensor, v: Tensor, gradient: Tens
 
 
 def error(L: int, dtype: torch.dtype, device: torch.device) -> float:
-    """Compare with the softmax written out; return the largest error.
+    """Return the largest error against the softmax written out.
 
     Both values and gradients are compared.
     """
@@ -78,7 +78,7 @@ def memory(L: int, path: str, device: torch.device) -> float:
     Queries, keys and values are not counted.
     """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    both_ways(PATHS[path], *inputs(8, dtype, device, windows=1))  # the first call needs more
+    both_ways(PATHS[path], *inputs(8, dtype, device, windows=1))  # the first call needs additional memory
     tensors = inputs(L, dtype, device, windows=1)
     return extra_memory_mb(lambda: both_ways(PATHS[path], *tensors), device)
 

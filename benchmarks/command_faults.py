@@ -1,8 +1,7 @@
 """Kill commands at random moments: a workflow, or one process of a training.
 
-A workflow is killed with all its processes; a training runs in two.
-
-The other processes must end by themselves: one that outlives its command by a minute stops the benchmark.
+A workflow is killed with all its processes. Of a training in two processes, one process or the launcher is killed, and
+the others must end by themselves: if one still runs a minute later, the benchmark stops with an error.
 """
 
 import hashlib
@@ -61,7 +60,7 @@ class Workflow(NamedTuple):
     root: Path
 
     def prepare(self) -> list[str]:
-        """Write its files; return the command."""
+        """Write the input files; return the command."""
         for name in ("workflow", "config"):
             shutil.copytree(REPOSITORY / name, self.root / name)
         shutil.copy(REPOSITORY / "Snakefile", self.root)
@@ -71,12 +70,12 @@ class Workflow(NamedTuple):
         return [*command, "--rerun-incomplete", "--quiet", "--", "generation"]
 
     def results(self) -> list[Path]:
-        """List the files that are compared."""
+        """List the results to compare."""
         names = ("brain/model-s0/model.safetensors", "scores/generation.csv")
         return [self.root / "results/faults" / name for name in names]
 
     def kill(self, process: subprocess.Popen, rng: random.Random) -> str:
-        """Kill it with all processes it has started; return what was killed."""
+        """Kill the workflow with all its processes; return what was killed."""
         os.killpg(process.pid, signal.SIGKILL)
         return "workflow"
 
@@ -88,7 +87,7 @@ class Pair(NamedTuple):
     config: dict
 
     def prepare(self) -> list[str]:
-        """Write its files; return the command."""
+        """Write the input files; return the command."""
         sections = simulate_sections(3)
         for i, section in enumerate(sections):
             section.write_h5ad(self.root / f"s{i}.h5ad")
@@ -98,11 +97,11 @@ class Pair(NamedTuple):
         return [*command, "--vocabulary=v.npz", "--config=c.json", "--out=model", "--processes=2"]
 
     def results(self) -> list[Path]:
-        """List the files that are compared."""
+        """List the results to compare."""
         return [self.root / "model" / "model.safetensors"]
 
     def kill(self, process: subprocess.Popen, rng: random.Random) -> str:
-        """Kill one of its processes, three at most; return what was killed."""
+        """Kill the launcher or one of its two processes; return what was killed."""
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         number = rng.randrange(-1, len(children))
         if number >= 0:
@@ -118,14 +117,16 @@ def kill_commands(
 ) -> list[dict]:
     """Kill commands, and compare their results with those of an undisturbed one.
 
-    Every command is killed five times before it may end.
+    Every command is started and killed up to five times; then it may end.
 
     Parameters
     ----------
+    kind
+        Creates a command that runs in a folder.
     kills
-        Stop after this many.
+        Number of kills after which no further command is started.
     share
-        Kills come within this share of the time of the undisturbed command.
+        Latest moment of a kill, as a share of the duration of the undisturbed command.
     """
     rng, duration, expected, rows = random.Random(seed), 0.0, "", []
     for number in itertools.count(-1):
@@ -145,7 +146,7 @@ def kill_commands(
             process, moment = start(), rng.uniform(0, duration * share)
             try:
                 process.communicate(timeout=moment)
-                break  # it ended before
+                break  # it ended before the kill
             except subprocess.TimeoutExpired:
                 what = command.kill(process, rng)
             process.communicate(timeout=60)

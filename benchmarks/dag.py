@@ -1,8 +1,8 @@
 """Time a dry run of the paper's configuration, and count its jobs and short jobs.
 
-How long the jobs of a rule take is read from the `benchmark:` files of the runs under `results`. Jobs of the toy run do
-little work, so short ones mostly start a process. A job that takes less than the overhead of a scheduler should be
-grouped with others.
+The duration of each rule's jobs is read from the `benchmark:` files of the runs under `results`. Jobs of the toy run do
+little work, so the short ones spend most of their time starting a process. A job that takes less time than a scheduler
+needs to start it should be grouped with others.
 
     python benchmarks/dag.py
 """
@@ -39,13 +39,13 @@ def durations(results: Path, rules: list[str]) -> dict[str, float]:
 
 
 def processor_seconds() -> float:
-    """Return the processor time of child programs, which no other load lengthens."""
+    """Return the processor time of child processes; other load does not add to it."""
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     return spent.ru_utime + spent.ru_stime
 
 
 def main() -> None:
-    """Time dry runs and list the rules."""
+    """Time dry runs, and list the rules with their jobs and durations."""
     arguments = options(__doc__).parse_args()
     command = [sys.executable, "-m", "snakemake", "--dry-run", "all"]
     taken, output = [], ""

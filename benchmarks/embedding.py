@@ -1,4 +1,4 @@
-"""Time zero-shot embedding against the training graph, and in bfloat16.
+"""Time zero-shot embedding against the training graph, also in bfloat16.
 
 All cells lie in a square of 300 µm, so every niche of 600 µm holds all of them: 676, as many as a training window. The
 training graph runs both streams of Eq. 6 without gradients; only its last output is read.
@@ -23,7 +23,7 @@ TOLERANCE = 1e-4
 
 @torch.no_grad()
 def training_graph(model: GeST, section: Tokens) -> np.ndarray:
-    """Embed every cell by the graph of training (`GeST.niche`): (n, D)."""
+    """Embed every cell with the training graph (`GeST.niche`): (n, D)."""
     niches, rows = Niches(section, model.config), []
     for cells in np.array_split(np.arange(len(section.xy)), -(-len(section.xy) // BATCH)):
         tokens, bins, lengths = niches.batch(cells, model.device)
@@ -40,7 +40,7 @@ def embed_in_bfloat16(model: GeST, section: Tokens) -> np.ndarray:
 def measure(device: torch.device, n_cells: int, repeats: int) -> list[dict]:
     """Time the paths in turn.
 
-    `error` is the largest difference from the training graph, `cosine` the least similarity.
+    `error` is the largest relative difference from the training graph, `cosine` the lowest cosine similarity with it.
     """
     model = default_model().to(device).eval()
     section = random_section(n_cells, density=n_cells / SIDE**2)
@@ -69,7 +69,7 @@ def measure(device: torch.device, n_cells: int, repeats: int) -> list[dict]:
 def main() -> None:
     """Measure on every device."""
     arguments = options(__doc__).parse_args()
-    size = (64, 2) if arguments.quick else (CELLS, 7)  # rounds differ by a tenth
+    size = (64, 2) if arguments.quick else (CELLS, 7)  # seven rounds, since they differ by a tenth
     write("embedding", [row for device in devices() for row in measure(device, *size)], quick=arguments.quick)
 
 

@@ -1,14 +1,14 @@
 """Kill trainings and workflows at random moments, and compare their results.
 
-Resumed, they must end in the bytes of an undisturbed run.
+After resuming, their results must equal those of an undisturbed run byte for byte.
 
     python benchmarks/faults.py --folder FOLDER
 
-First, tiny models are trained on simulated tissue, each killed five times before it may end: mostly by SIGKILL, also by
-SIGTERM and SIGUSR1; at random moments, and while a checkpoint is half-written. Then trainings in two processes, of
-which one process or the launcher is killed. Then a small workflow of one training, its predictions and their scores, of
-which Snakemake and all its processes are killed. FOLDER/faults.csv lists every kill, results/benchmarks/faults.csv sums
-them up. The exit code is 1 if any byte differs or too many steps were lost.
+First, tiny models are trained on simulated tissue. Each training is killed up to five times before it may end: mostly
+by SIGKILL, also by SIGTERM and SIGUSR1; at random moments, and while a checkpoint is half-written. The second part
+kills one process, or the launcher, of trainings in two processes. The third part kills Snakemake and all its processes
+in a small workflow of one training, its predictions and their scores. FOLDER/faults.csv lists every kill, and
+results/benchmarks/faults.csv summarises them. The exit code is 1 if any byte differs or too many steps were lost.
 
 Processes of the first part are forks of one that has imported torch, so that kills hit the training, not the import.
 """
@@ -42,7 +42,7 @@ CONFIG = {
     "pretraining": {"steps": 200, "batch_size": 4, "warmup_steps": 20, "validate_every": 50, "thinning": 0.5},
 }
 CONFIG["pretraining"]["checkpoint_every"] = INTERVAL
-PAIR_CONFIG = CONFIG | {"pretraining": CONFIG["pretraining"] | {"steps": 600}}  # takes longer than the start
+PAIR_CONFIG = CONFIG | {"pretraining": CONFIG["pretraining"] | {"steps": 600}}  # trains for longer than it starts
 MOMENTS = ("starting", "training", "training", "saving")
 SIGNALS = (*[signal.SIGKILL] * 4, signal.SIGTERM, signal.SIGUSR1)
 
@@ -93,7 +93,7 @@ class Training:
 
 
 def kill_trainings(folder: Path, *, kills: int, seed: int) -> list[dict]:
-    """Kill trainings five times each, and compare weights with an undisturbed one."""
+    """Kill trainings up to five times each, and compare the resulting weights."""
     rng = random.Random(seed)
     sections = simulate_sections(3)
     vocabulary = fit_sections(sections, VOCABULARY)
@@ -122,7 +122,7 @@ def kill_trainings(folder: Path, *, kills: int, seed: int) -> list[dict]:
             os.kill(run.process.pid, kind)
             saving = kind == signal.SIGKILL and run.partial()
             run.process.join()
-            if run.process.exitcode == 0:  # it ended before
+            if run.process.exitcode == 0:  # it ended before the kill
                 break
             done = run.done.value
             lost = done - run.newest()

@@ -1,4 +1,4 @@
-"""Draw the figure of the benchmarks, with a panel for each of six results."""
+"""Draw the figure of the benchmarks: one panel for each of six results."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,7 +9,7 @@ COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
-    """Draw a panel for every result by name; one that is missing shows `not measured`."""
+    """Draw one panel per result; without a result it shows `not measured`."""
     figure = Figure(figsize=(10, 6), layout="constrained")
     axes = figure.subplots(2, 3)
     panels = (
@@ -35,7 +35,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
 
 
 def lines(ax: Axes, table: pd.DataFrame, key: str, x: str, y: str) -> None:
-    """Draw a line per path and device; both axes are logarithmic."""
+    """Draw one line per path and device, with logarithmic axes."""
     for i, ((name, device), rows) in enumerate(table.groupby([key, "device"], sort=False)):
         label = name if isinstance(name, str) else f"window {name:g} µm"
         style = {"linestyle": "-" if device == "cpu" else "--", "color": COLOURS[i % len(COLOURS)]}
@@ -50,6 +50,6 @@ def lines(ax: Axes, table: pd.DataFrame, key: str, x: str, y: str) -> None:
 
 
 def bars(ax: Axes, table: pd.DataFrame, key: str, y: str) -> None:
-    """Draw a bar per path and device."""
+    """Draw one bar per path and device."""
     names = table[key].where(table["device"] == "cpu", table[key] + "\n" + table["device"])
     ax.bar(names, table[y], color=COLOURS[0])

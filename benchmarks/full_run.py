@@ -1,6 +1,6 @@
 """Extrapolate the hours of the paper's full run from measured rates.
 
-One mouse is for training, one for tests.
+One mouse is for training, the other for testing.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 from inputs import DENSITY
 
 TRAINING_CELLS, TEST_CELLS, TEST_SECTIONS = 2_839_984, 1_227_408, 66
-TARGET_CELLS = 168_000_000  # of the configuration's 20,000 steps of 16 windows
+TARGET_CELLS = 168_000_000  # predicted in the configuration's 20,000 steps of 16 windows
 CROPS, SIDES, WINDOW = 5, (300.0, 900.0), 600.0  # per test section; µm
 VARIANTS = 3  # scored for every prediction
 NODE = 64  # cores of a CPU node
@@ -18,7 +18,8 @@ PAPER_GPU_HOURS = 4 * 3  # four A800 for three hours
 def windows_of_hole(side: float, window: float = WINDOW) -> float:
     """Count the windows that generate a square hole.
 
-    In every round there is one for each seen cell within half a window of the hole, which then shrinks by as much.
+    In every round, each seen cell within half a window of the hole has one window; then the hole shrinks by half a
+    window on each side.
     """
     sides = np.arange(side, 0, -window)
     return float(DENSITY * ((sides + window) ** 2 - sides**2).sum())
@@ -30,13 +31,13 @@ def hours(tables: dict[str, pd.DataFrame]) -> list[dict]:
     Parameters
     ----------
     tables
-        The benchmarks' results by name; without a result its hours are NaN.
+        The benchmarks' results by name; the hours of a stage whose result is missing are NaN.
 
     Returns
     -------
-    One row per stage: `stage`, `work` in words, and hours on this machine (`cpu`), on a node of `NODE` cores (`node`),
-    on one GPU (`gpu`) and on four (`gpus`). The last three assume that all cores and GPUs are used equally well. GPU
-    hours are NaN if a stage does not run on a GPU.
+    One row per stage: `stage`, `work` as text, and hours on this machine (`cpu`), on a node of `NODE` cores (`node`),
+    on one GPU (`gpu`) and on four (`gpus`). The hours on a node and on four GPUs assume perfect scaling. GPU hours are
+    NaN if a stage does not run on a GPU.
     """
     sides = np.linspace(*SIDES, 61)
     n_windows = TEST_SECTIONS * CROPS * np.mean([windows_of_hole(side) for side in sides])
@@ -73,7 +74,7 @@ def rate(
 ) -> tuple[float, float]:
     """Look up a rate and the cores it was measured on; NaN if there is none.
 
-    Of several rates, that of the most cells is returned.
+    Of several rates, the last one is returned, which is that of the most cells.
     """
     if name not in tables:
         return np.nan, np.nan

@@ -2,7 +2,8 @@
 
 1, 3 and 9 square holes of one size lie far apart in a section of 1,850 cells per mm², so unseen cells and windows are
 1, 3 and 9 times as many. They are generated with windows of 400 µm, which takes minutes; the default of 600 µm is
-measured on one hole. Padding is counted in tokens, of seen cells and targets together: all pass the same layers.
+measured on one hole. Padding is counted in tokens of seen cells and of targets, because both pass
+the same layers.
 
     python benchmarks/generation.py
 """
@@ -61,7 +62,7 @@ class Counter:
     def waste(self, generated: Generated) -> float:
         """Compute the share of tokens that were padding.
 
-        Every target of a window gave one estimate.
+        Every target of a window that is not padding gives one estimate.
         """
         return 1 - (self.seen + int(generated.estimates.sum())) / self.padded
 

@@ -1,4 +1,4 @@
-"""Goals on the CPU, and whether the results of the benchmarks reach them."""
+"""List the goals on the CPU, and check which the results of the benchmarks reach."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 Tables = dict[str, pd.DataFrame]
-"""Results by name of the benchmark; missing ones were not measured."""
+"""Results by name of the benchmark; a benchmark that was not run is missing."""
 
 
 class Goal(NamedTuple):
@@ -34,7 +34,7 @@ def get(tables: Tables, name: str) -> pd.DataFrame:
 
 
 def exponent(x: Sequence[float], y: Sequence[float]) -> float:
-    """Fit the slope in double-logarithmic scale: 1 is linear growth, 2 quadratic."""
+    """Fit the slope on a log-log scale: 1 is linear growth, 2 quadratic."""
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
@@ -50,11 +50,16 @@ def goals(tables: Tables) -> list[Goal]:
     cpu = {"device": "cpu"}
     dense, plain = {"path": "dense mask"} | cpu, {"path": "written out"} | cpu
     memory, loop = get(tables, "attention_memory"), get(tables, "loop")
-    own = memory[(memory["path"] == "gest") & (memory["device"] == "cpu")] if len(memory) else memory
+    gest_memory = memory[(memory["path"] == "gest") & (memory["device"] == "cpu")] if len(memory) else memory
     return [
         Goal("attention against the dense mask, L = 675", True, 2, largest("attention", "ratio", L=675, **dense)),
         Goal("attention against the dense mask, L = 1200", True, 3, largest("attention", "ratio", L=1200, **dense)),
-        Goal("its memory: power of L", False, 1.1, exponent(own["L"], own["mb"]) if len(own) > 1 else np.nan),
+        Goal(
+            "its memory: power of L",
+            False,
+            1.1,
+            exponent(gest_memory["L"], gest_memory["mb"]) if len(gest_memory) > 1 else np.nan,
+        ),
         Goal("training step against the dense mask", True, 2, largest("step", "ratio", **dense)),
         Goal("training step against the softmax written out", True, 10, largest("step", "ratio", **plain)),
         Goal(

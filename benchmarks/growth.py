@@ -1,6 +1,6 @@
 """Measure time and memory of every stage at 10⁴, 10⁵ and 10⁶ cells.
 
-A stage that would take hours on all cells runs on a part of them: `done` is how many, and the seconds are extrapolated
+A stage that would take hours on all cells runs on a part of them, whose number is `done`; the seconds are extrapolated
 to all cells at the measured rate. Each stage and size runs in a separate process.
 
     python benchmarks/growth.py --stages embedding scoring --cells 10000
@@ -38,11 +38,11 @@ SCORED = 5  # sections at most
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 Done = dict[str, float]
-"""`done` cells and the `seconds` that they took."""
+"""`done`, the number of cells, and the `seconds` that they took."""
 
 
 def importing(n_cells: int, folder: Path) -> Done:
-    """Read upstream's files and write sections."""
+    """Read the upstream files and write the sections."""
     return abc_reader.read_and_write(folder)
 
 
@@ -71,7 +71,7 @@ def training_data(n_cells: int, folder: Path) -> Done:
 
 @torch.no_grad()
 def embedding(n_cells: int, folder: Path) -> Done:
-    """Embed some niches of a section with all cells, as `embed_tokens` does."""
+    """Embed some niches of a section of `n_cells`, as `embed_tokens` does."""
     model = default_model().to(DEVICE).eval()
     niches = Niches(random_section(n_cells), model.config)
     chosen = np.random.default_rng(0).choice(n_cells, min(NICHES, n_cells), replace=False)
@@ -83,7 +83,7 @@ def embedding(n_cells: int, folder: Path) -> Done:
 
 
 def generating(n_cells: int, folder: Path) -> Done:
-    """Generate a hole in the middle of a section with all cells."""
+    """Generate a hole in the middle of a section of `n_cells`."""
     model, section = default_model().to(DEVICE).eval(), random_section(n_cells)
     middle = (n_cells / DENSITY) ** 0.5 / 2
     hidden = (np.abs(section.xy - middle) <= HOLE / 2).all(1)
@@ -150,7 +150,7 @@ def main() -> None:
         print(json.dumps(result | {"peak_mb": memory_mb()}))
         return
     rows = []
-    if arguments.quick:  # a small section has no smaller windows; `generation.py --quick` runs small ones
+    if arguments.quick:  # a window is as large in a small section; `generation.py --quick` has smaller ones
         arguments.cells, arguments.stages = [1000], [stage for stage in arguments.stages if stage != "generation"]
     for n_cells in arguments.cells:
         with tempfile.TemporaryDirectory() as parent:
@@ -164,7 +164,7 @@ def main() -> None:
                 device = machine(DEVICE if stage in ("embedding", "generation") else torch.device("cpu"))
                 rows.append(row(stage, n_cells, result) | device)
                 print(f"{stage}, {n_cells:,} cells: {rows[-1]['status']}", flush=True)
-        write("growth", rows, quick=arguments.quick)  # what is done so far
+        write("growth", rows, quick=arguments.quick)  # after every size, so that an interrupted run keeps its results
 
 
 if __name__ == "__main__":

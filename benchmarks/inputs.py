@@ -1,6 +1,6 @@
-"""Inputs of the benchmarks: an untrained default model, and random tissue.
+"""Create inputs of the benchmarks: an untrained default model, and random tissue.
 
-Real weights and tissue would cost the same time.
+Trained weights and real tissue would take the same time.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ def random_vocabulary(n_metacells: int = METACELLS, n_genes: int = GENES, seed: 
 
 
 def default_model(config: Any = None, *, vocabulary: Vocabulary | None = None, seed: int = 0) -> GeST:
-    """Create the default model, or a configured one, on the CPU."""
+    """Create an untrained model on the CPU, by default the default model."""
     torch.manual_seed(seed)
     return GeST(config, vocabulary or random_vocabulary())
 

@@ -1,9 +1,9 @@
 """Measure the time that `gest.pretrain` spends around the training step.
 
 A step lasts from the call for its losses to the end of the optimiser; everything else (waiting for windows, copying,
-logging, saving) is around it. A thread draws, orders and bins windows while the step before theirs runs; their time is
-reported as if nothing else had run. To be timed, saving and logging happen every few steps; their share is computed for
-the interval of the default configuration. On a GPU the share of the step is its utilisation.
+logging, saving) is around it. Meanwhile, a thread draws, orders and bins the windows of the next step; its time is
+reported separately. Saving and logging happen every few steps here, so that they can be timed; their share is computed
+for the interval of the default configuration. On a GPU, the share of the step is the GPU's utilisation.
 
     python benchmarks/loop.py
 """
@@ -38,7 +38,7 @@ class Clock:
         self.started = 0.0
 
     def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Time every call."""
+        """Return a function that also records the seconds of every call."""
 
         def timed(*arguments: Any, **settings: Any) -> Any:
             start = time.perf_counter()
@@ -49,7 +49,7 @@ class Clock:
         return timed
 
     def begin(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Let a step begin with every call of this function."""
+        """Return a function whose calls mark the beginning of a step."""
 
         def starting(*arguments: Any, **settings: Any) -> Any:
             self.started = time.perf_counter()
@@ -58,7 +58,7 @@ class Clock:
         return starting
 
     def end(self, *_: Any) -> None:
-        """End the step; a hook of the optimiser."""
+        """Mark the end of a step, as a hook of the optimiser."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         self.seconds["step"].append(time.perf_counter() - self.started)
@@ -89,16 +89,16 @@ def measure(steps: int, windows: int, save_every: int, window: float) -> list[di
 
 
 def account(seconds: dict[str, list[float]], *, save_every: int) -> list[dict]:
-    """Divide the time of a step into parts, and spread what happens at intervals.
+    """Divide the time of a step into parts.
 
-    The first steps are left out.
+    What happens at intervals is spread over all steps. The first step is left out.
 
     Parameters
     ----------
     seconds
-        Of every `step`, `windows` and `saving`, and the times at which steps `ended`.
+        Durations of every `step`, `windows` and `saving`, and the times at which steps `ended`.
     save_every
-        Steps between two that saved and logged.
+        Number of steps from one that saves and logs to the next.
     """
     plan = PretrainingConfig()
     between = np.diff(seconds["ended"])  # from the end of one step to that of the next

@@ -1,6 +1,6 @@
 """Measure time and memory, describe the machine, write results.
 
-A reference and the fast path take turns, so that other load on the machine affects both; medians are compared. Memory
+A reference and the fast path are timed in turn, so that other load on the machine affects both. Memory
 is measured in a separate process, as the kernel reports it (Linux).
 """
 
@@ -37,12 +37,12 @@ def options(description: str) -> argparse.ArgumentParser:
 
 
 def devices() -> list[torch.device]:
-    """List the devices of this machine."""
+    """List the CPU and, if there is one, the GPU of this machine."""
     return [torch.device("cpu")] + [torch.device("cuda")] * torch.cuda.is_available()
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """Describe the machine for every row of the results, without naming its owner."""
+    """Describe the machine: the columns that every table of results has."""
     cuda = device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(device) if cuda else "cpu",
@@ -61,14 +61,14 @@ def processor() -> str:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """Compute in half precision where training does: on CUDA."""
+    """Create the context of training: bfloat16 on CUDA, no change on a CPU."""
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Return whether a device multiplies in half precision.
+    """Return whether a device multiplies in bfloat16.
 
-    On a CPU that does not, PyTorch is hundreds of times slower.
+    On a CPU that does not, bfloat16 makes PyTorch hundreds of times slower.
     """
     if device.type != "cpu":
         return True
@@ -76,7 +76,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """Time one call, until its work on a GPU is done."""
+    """Time one call, including its work on a GPU."""
     start = time.perf_counter()
     work()
     if torch.cuda.is_available():
@@ -87,14 +87,14 @@ def seconds(work: Callable[[], Any]) -> float:
 def turns(works: Mapping[Any, Callable[[], Any]], repeats: int) -> dict[Any, np.ndarray]:
     """Time functions in turn: name to (repeats,) seconds.
 
-    A first round does not count.
+    One more round is run first and not counted.
     """
     rounds = [{name: seconds(work) for name, work in works.items()} for _ in range(repeats + 1)]
     return {name: np.array([times[name] for times in rounds[1:]]) for name in works}
 
 
 def ratio(reference: np.ndarray, fast: np.ndarray) -> Ratio:
-    """Compare round by round: both of a round ran under the same conditions."""
+    """Compute the ratio of each round, whose two times share the same conditions."""
     low, median, high = np.quantile(reference / fast, (0.25, 0.5, 0.75))
     return Ratio(float(median), float(low), float(high))
 
@@ -120,7 +120,7 @@ def extra_memory_mb(work: Callable[[], Any], device: torch.device) -> float:
         before = torch.cuda.memory_allocated(device)
         work()
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
-    ctypes.CDLL(None).malloc_trim(0)  # else memory freed before would be reused, uncounted
+    ctypes.CDLL(None).malloc_trim(0)  # otherwise memory freed earlier would be reused without being counted
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = memory_mb("VmRSS")
     work()
@@ -130,16 +130,15 @@ def extra_memory_mb(work: Callable[[], Any], device: torch.device) -> float:
 def in_process(script: str, *arguments: Any, limit: float | None = None) -> dict[str, Any]:
     """Run a part of a benchmark in a separate process.
 
-    The last line that it prints is its result, as JSON.
-
-    Its `status` says whether it took longer than `limit` seconds, or died.
+    The part prints its result as JSON in its last line. `status` is added to it: `ok`, or without a result the reason:
+    the part took longer than `limit` seconds, was killed or failed.
     """
     command = [sys.executable, script, *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
         try:
             output, _ = child.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)  # with its own children
+            os.killpg(child.pid, signal.SIGKILL)  # with its child processes
             return {"status": f"stopped after {limit / 60:g} minutes"}
         except BaseException:
             os.killpg(child.pid, signal.SIGKILL)
@@ -161,7 +160,7 @@ def done(result: dict[str, Any], what: str) -> dict[str, Any]:
 def results(quick: bool) -> Path:
     """Return the folder of results.
 
-    Those of a quick run mean nothing and have a separate folder.
+    Results of a quick run are meaningless and have a separate folder.
     """
     return Path("results/benchmarks/quick" if quick else "results/benchmarks")
 

@@ -1,10 +1,11 @@
 """Time the embedding of sections by GeST, zero-shot, and by packaged methods.
 
 Sections are simulated: 1,850 cells per mm², 1,122 genes; niches of 600 µm; one seed. GeST's weights are untrained,
-which does not change its time; the seconds of the other methods include their training on the section. These methods
-run in their environments in `.venvs` (create one with `snakemake .venvs/NAME`), on one thread as in the workflow; GeST
-runs on all threads and, in another row, on one. A method that ran out of memory or time at one size is not run at
-a larger one. Rows of methods that are not named are kept.
+which does not change its time; the seconds of the other methods include their training on the section. They run in
+their environments in `.venvs` (`snakemake .venvs/NAME` creates one), on one thread as in the workflow; GeST runs on all
+threads and, in another row, on one. A method that ran out of memory or time at one size is not run at
+a larger one. Rows of an earlier run are kept for methods that `--methods` does
+not name.
 
     python benchmarks/packaged.py --cells 1000 3000 10000 --limit 180
     python benchmarks/packaged.py --methods nichecompass
@@ -87,7 +88,7 @@ def main() -> None:
             speed = {"method": method, "cells": n, "seconds": seconds, "cells_per_s": seconds and n / seconds}
             memory = {"peak_mb": peak, "machine_mb": machine_memory_mb()}
             rows.append(speed | memory | {"status": status} | machine(torch.device("cpu")))
-        write("packaged", rows, quick=arguments.quick)  # after every method: all together take hours
+        write("packaged", rows, quick=arguments.quick)  # after every method, since all together take hours
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Readable mathematics of the model: the reference of the fast path.
+"""Compute the model in readable mathematics: the reference of the fast path.
 
-Everything is computed from the named weights of a GeST, without its code. Dropout is left out.
+The functions read the named weights of a `GeST` and use none of its methods. Dropout is left out.
 
 Shapes: B windows, N cells of a window, L = N − 1, H heads, d head width, K meta cells, T genes, D width.
 """
@@ -16,7 +16,7 @@ from gest import GeST, position
 from gest.attention import spatial_mask
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""From queries, keys and values, each (B, H, 2L, d), to (B, H, 2L, d)."""
+"""Function of queries, keys and values, each (B, H, 2L, d), that returns (B, H, 2L, d)."""
 
 
 def written_out(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ def logits(model: GeST, tokens: Tensor, bins: Tensor, attend: Attention) -> Tens
 
     width = model.config.model.width
     positions = position.encode(bins, width).to(model.codebook)  # Eq. 12
-    cells = linear("embed", model.codebook[tokens]) + positions  # every cell's own expression
+    cells = linear("embed", model.codebook[tokens]) + positions  # gathered and embedded for every cell
     x = torch.cat((cells[:, :-1], positions[:, 1:]), dim=1)  # (B, 2L, D)
     for i in range(model.config.model.layers):
         qkv = linear(f"blocks.{i}.qkv", norm(f"blocks.{i}.norm_attention", x))
@@ -74,14 +74,14 @@ def window_losses(model: GeST, tokens: Tensor, bins: Tensor, lengths: Tensor, at
 def largest_error(values: list[Tensor], expected: list[Tensor]) -> float:
     """Return the largest difference of any pair of tensors.
 
-    It is relative to the largest expected value of the pair.
+    The difference is relative to the largest expected value of the pair.
     """
     pairs = ((a.detach(), b.detach()) for a, b in zip(values, expected, strict=True))
     return max(float((a - b).abs().max() / b.abs().max().clamp_min(1e-30)) for a, b in pairs)
 
 
 def gradients(losses: Tensor, model: GeST) -> list[Tensor]:
-    """Compute the gradients of the mean loss (Eq. 10) by all weights it depends on."""
+    """Compute the gradients of the mean loss (Eq. 10) for all weights it depends on."""
     all_gradients = torch.autograd.grad(losses.mean(), list(model.parameters()), allow_unused=True)
     return [gradient for gradient in all_gradients if gradient is not None]
 

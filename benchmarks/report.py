@@ -1,8 +1,7 @@
 """Write `docs/performance.md` and a figure from `results/benchmarks/*.csv`.
 
-Missing results are "not measured".
-
-The results are kept in `benchmarks/measured`: copied back to `results/benchmarks`, they give the same page.
+Missing results are shown as "not measured". The results are also copied to `benchmarks/measured`; copied back to
+`results/benchmarks`, they give the same page.
 """
 
 import shutil
@@ -28,7 +27,7 @@ def read(folder: Path) -> Tables:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Format a number with this many significant digits, and NaN as not measured."""
+    """Format a number with some significant digits, and NaN as not measured."""
     if pd.isna(value):
         return MISSING
     return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
@@ -50,12 +49,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def on_gpu(*needed: pd.DataFrame) -> str:
-    """Return a remark if all results are of the CPU."""
+    """Return a remark if no result was measured on a GPU."""
     return "" if any((rows["device"] != "cpu").any() for rows in needed if "device" in rows) else f"GPU: {MISSING}."
 
 
 def machines(tables: Tables) -> str:
-    """Describe the machine, or several with the parts that were measured on each."""
+    """Describe the machine; of several, list the parts measured on each."""
     keys = ["processor", "cores", "threads", "torch", "device"]
     labelled = [
         rows[keys].assign(part=name.partition("_")[0]) for name, rows in tables.items() if set(keys) <= set(rows)
@@ -72,7 +71,7 @@ def machines(tables: Tables) -> str:
 
 
 def aims(tables: Tables) -> list[str]:
-    """Write the goals, and which are reached."""
+    """Write the goals, and say which are reached."""
     rows = []
     for goal in goals(tables):
         met = "–" if goal.met is None else "yes" if goal.met else "no"
@@ -282,7 +281,7 @@ def page(tables: Tables) -> str:
 
 
 def main() -> None:
-    """Write page and figure; those of a quick run go to the folder of its results."""
+    """Write the page and the figure, those of a quick run to its results folder."""
     arguments = options(__doc__).parse_args()
     folder = results(arguments.quick)
     path = folder / PAGE.name if arguments.quick else PAGE

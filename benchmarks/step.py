@@ -1,11 +1,10 @@
 """Time a training step of the default model on 4 windows of 676 cells.
 
-A step is forward, loss, backward, clipping and AdamW.
-
-It is compared with the readable model (`reference.py`): fused attention with the dense mask, or the softmax written
-out; expression gathered for every cell, codebook not folded. All share the weights of one model, and losses and
+A step consists of forward pass, loss, backward pass, clipping and AdamW. It is compared with that of the readable model
+(`reference.py`), which uses fused attention with the dense mask or the softmax written out, gathers the expression of
+every cell and does not fold the codebook. All share the weights of one model, and losses and
 gradients are compared first. The share of the machine's peak is the rate of the operations that the mathematics needs,
-counted on paper, over the rate of a large matrix product measured in the same run.
+counted by formula, divided by the rate of a large matrix product measured in the same run.
 
     python benchmarks/step.py
 """
@@ -34,8 +33,8 @@ def operations(shape: ModelConfig, *, windows: int, length: int, n_metacells: in
 
     A backward pass counts as two forward passes.
 
-    The input is embedded, and Eq. 7 folded, once for all K meta cells. In the last layer only the keys and values of
-    the cells are needed.
+    The input embedding, and the product of the last layer with the codebook (Eq. 7), are computed once for all K meta
+    cells. In the last layer, only the keys and values of the cells are needed.
     """
     D, L = shape.width, length - 1
     tokens = windows * L
@@ -49,7 +48,7 @@ def operations(shape: ModelConfig, *, windows: int, length: int, n_metacells: in
 
 
 def product(device: torch.device, dtype: torch.dtype, n: int) -> Callable[[], Tensor]:
-    """Make a function that computes a large matrix product, n × n."""
+    """Create a function that computes a large matrix product, n × n."""
     a = torch.randn(n, n, device=device, dtype=dtype)
     return lambda: a @ a
 
@@ -67,7 +66,7 @@ def step(losses: Callable[[], Tensor], model: GeST, optimiser: torch.optim.Optim
 def measure(device: torch.device, windows: int, length: int, repeats: int) -> tuple[list[dict], list[dict], list[dict]]:
     """Measure the steps, the slowest operators, and the share of the peak.
 
-    Three lists of rows are returned.
+    Each is a list of rows.
     """
     model = default_model().to(device)
     batch = random_windows(model, windows, length)
@@ -102,9 +101,12 @@ def measure(device: torch.device, windows: int, length: int, repeats: int) -> tu
     kinds = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
     with profile(activities=kinds) as record:
         step(works["gest"], model, optimiser)
-    own = {event.key: taken_by(event, device) for event in record.key_averages()}
-    top = sorted(own, key=own.get, reverse=True)[:OPERATORS]
-    operators = [{"operator": name, "ms": own[name] / 1e3, "share": own[name] / sum(own.values())} for name in top]
+    operator_us = {event.key: taken_by(event, device) for event in record.key_averages()}
+    top = sorted(operator_us, key=operator_us.get, reverse=True)[:OPERATORS]
+    operators = [
+        {"operator": name, "ms": operator_us[name] / 1e3, "share": operator_us[name] / sum(operator_us.values())}
+        for name in top
+    ]
 
     K, T = model.codebook.shape
     counted = operations(model.config.model, windows=windows, length=length, n_metacells=K, n_genes=T)

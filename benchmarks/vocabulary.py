@@ -5,7 +5,8 @@ Time, memory and accuracy of fitting and tokenising are measured.
 Sections are simulated: up to 19,367 cells and 1,122 genes each, about 10 % of the counts above zero, cells mixed from
 300 types. Each part runs in a separate process. The fit is compared with scanpy's PCA and scikit-learn's
 MiniBatchKMeans on the same cells, all in memory, and on a subset with two exact references: scikit-learn's PCA by full
-SVD and its KMeans. Zhuang-ABCA-1 has 2,846,908 cells: a quarter of an hour, and 5 GB of disk.
+SVD and its KMeans. For the 2,846,908 cells of Zhuang-ABCA-1, this takes a quarter of an hour and 5 GB of
+disk.
 
     python benchmarks/vocabulary.py --cells 300000
 """
@@ -30,7 +31,7 @@ from gest.sections import read_section, write_section
 from gest.training.vocabulary import fit_sections
 from gest.vocabulary import Vocabulary, normalise
 
-CELLS, GENES, TYPES = 19_367, 1_122, 300  # CELLS: at most, of a section
+CELLS, GENES, TYPES = 19_367, 1_122, 300  # CELLS: in the largest section
 K, P = 1000, 50
 SVD_CELLS, KMEANS_CELLS, TOKENISED_SECTIONS = 20_000, 500_000, 10
 PASSES = {  # measure: function of gest.vocabulary that it times; the remaining time is `totals`
@@ -47,7 +48,7 @@ def make(folder: Path, n_cells: int, seed: int = 0) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     rates = np.cumsum(rng.gamma(0.3, size=(TYPES, GENES)), axis=1)
-    ends = (rates / rates[:, -1:] + np.arange(TYPES)[:, None]).ravel()  # distribution functions, end to end
+    ends = (rates / rates[:, -1:] + np.arange(TYPES)[:, None]).ravel()  # the types' distribution functions, end to end
     ends[GENES - 1 :: GENES] = np.arange(1, TYPES + 1)
     share = rng.dirichlet(np.ones(TYPES))
     for i, start in enumerate(range(0, n_cells, CELLS)):
@@ -64,19 +65,19 @@ def make(folder: Path, n_cells: int, seed: int = 0) -> None:
 def draw(n: int, ends: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> sp.csr_matrix:
     """Draw counts (n, T) of cells that mix two types.
 
-    Totals are gamma-Poisson; each count follows the profile of the cell's type or of a second one.
+    Total counts are gamma-Poisson distributed; each count follows the profile of the cell's first or second type.
     """
-    own, other = rng.choice(TYPES, (2, n), p=share)
+    first, second = rng.choice(TYPES, (2, n), p=share)
     cell = np.repeat(np.arange(n), 1 + rng.poisson(rng.gamma(4, 38, n)))
     mixed = rng.random(n) ** 3 / 2
-    kind = np.where(rng.random(len(cell)) < mixed[cell], other[cell], own[cell])
+    kind = np.where(rng.random(len(cell)) < mixed[cell], second[cell], first[cell])
     gene = np.searchsorted(ends, rng.random(len(cell)) + kind, side="right") - kind * GENES
     ones = np.ones(len(cell), dtype=np.float32)
     return sp.csr_matrix((ones, (cell, gene)), shape=(n, GENES))
 
 
 def fit(folder: Path) -> dict[str, Any]:
-    """Fit the vocabulary, timing each pass over the files."""
+    """Fit the vocabulary, timing each of its steps."""
     seconds = dict.fromkeys(PASSES, 0.0)
 
     def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -126,18 +127,18 @@ def check(folder: Path) -> dict[str, Any]:
     from sklearn.decomposition import PCA
 
     fitted = Vocabulary.load(folder / "vocabulary.npz")
-    some = expression(folder, files(folder)[:TOKENISED_SECTIONS])
+    cells = expression(folder, files(folder)[:TOKENISED_SECTIONS])
     seconds = []
-    for _ in range(5):  # the fastest counts: other load only slows it down
+    for _ in range(5):  # the fastest one is used, as other load only slows it down
         start = time.perf_counter()
-        tokens = fitted.tokenize(some)
+        tokens = fitted.tokenize(cells)
         seconds.append(time.perf_counter() - start)
-    each = [project(expression(folder, [path]), fitted.mean, fitted.components) for path in files(folder)]
-    of_fit = inertia(np.concatenate(each), fitted.pca)
+    projected = [project(expression(folder, [path]), fitted.mean, fitted.components) for path in files(folder)]
+    inertia_of_fit = inertia(np.concatenate(projected), fitted.pca)
 
-    dense = some[:SVD_CELLS].toarray().astype(np.float64)
+    dense = cells[:SVD_CELLS].toarray().astype(np.float64)
     distances = cdist((dense - fitted.mean) @ fitted.components.T.astype(np.float64), fitted.pca, "sqeuclidean")
-    of_tokens = distances[np.arange(len(dense)), tokens[:SVD_CELLS]]
+    token_distances = distances[np.arange(len(dense)), tokens[:SVD_CELLS]]
 
     components = principal_components(covariance([dense])[2], P)
     exact = PCA(P, svd_solver="full").fit(dense).components_
@@ -151,9 +152,9 @@ def check(folder: Path) -> dict[str, Any]:
     ours /= np.bincount(label)[:, None]
     theirs = KMeans(k, n_init=1, random_state=0).fit(points).cluster_centers_
     return {
-        "tokenised_per_s": round(some.shape[0] / min(seconds)),
-        "inertia": of_fit,
-        "tokens_not_nearest": int((of_tokens > distances.min(1) * (1 + 1e-9)).sum()),
+        "tokenised_per_s": round(cells.shape[0] / min(seconds)),
+        "inertia": inertia_of_fit,
+        "tokens_not_nearest": int((token_distances > distances.min(1) * (1 + 1e-9)).sum()),
         "pca_error": float(error),
         "k_means_cells": len(points),
         "k_means_k": k,
@@ -167,7 +168,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def expression(folder: Path, paths: list[Path]) -> sp.csr_matrix:
-    """Stack normalised sections."""
+    """Read, normalise and stack sections."""
     normalisation = Vocabulary.load(folder / "vocabulary.npz").normalisation
     return sp.vstack([normalise(read_section(path).X, normalisation) for path in paths], format="csr")
 
@@ -175,9 +176,9 @@ def expression(folder: Path, paths: list[Path]) -> sp.csr_matrix:
 def inertia(points: np.ndarray, centres: np.ndarray) -> float:
     """Compute the mean squared distance of points to their nearest centres."""
     total, centres = 0.0, centres.astype(np.float64)
-    for some in np.array_split(points, max(len(points) // 2000, 1)):
-        some = some.astype(np.float64)
-        total += ((centres**2).sum(1) - 2 * some @ centres.T).min(1).sum() + (some**2).sum()
+    for block in np.array_split(points, max(len(points) // 2000, 1)):
+        block = block.astype(np.float64)
+        total += ((centres**2).sum(1) - 2 * block @ centres.T).min(1).sum() + (block**2).sum()
     return float(total / len(points))
 
 

@@ -1,11 +1,11 @@
-"""Small things many tests need: random tissue, its vocabulary, a tiny model."""
+"""Fixtures that many tests share: simulated sections, their vocabulary, a tiny model."""
 
 import os
 import sys
 from itertools import product
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: waiting threads must not spin
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # set before torch is imported, so that waiting threads do not spin
 
 import numpy as np
 import pandas as pd
@@ -25,14 +25,17 @@ from gest.training.vocabulary import fit_sections
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Numba gives torch its own number of threads; more of them than free cores make a training many times slower."""
+    """Limit torch to one thread and fix its seed.
+
+    Numba changes torch's number of threads, and more threads than free cores slow training many times.
+    """
     torch.set_num_threads(1)
-    torch.manual_seed(0)  # whatever ran before
+    torch.manual_seed(0)  # independent of the tests that ran before
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder of real sections, for tests marked real."""
+    """Return the folder of real sections, for tests marked real."""
     if not os.environ.get("GEST_REAL_DATA"):
         pytest.skip("GEST_REAL_DATA does not name the folder of real sections")
     return Path(os.environ["GEST_REAL_DATA"])
@@ -68,7 +71,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture
 def verb(monkeypatch):
-    """Run a verb of the command line in this process, and check its exit status."""
+    """Return a function that runs a command of `gest` in this process and checks its exit status."""
 
     def run(*arguments, expect: int = 0) -> None:
         monkeypatch.setattr(sys, "argv", ["gest", *map(str, arguments)])
@@ -81,18 +84,18 @@ def verb(monkeypatch):
 
 @pytest.fixture(scope="session")
 def values():
-    """What the paper reports."""
+    """Read the values that the paper reports."""
     return read_paper_values(Path(__file__).parents[1] / "config" / "paper_values.yaml")
 
 
 @pytest.fixture(scope="session")
 def generated():
-    """Scores of all methods: every metric of all genes and of the top ones, on slides of five crops."""
+    """Return a function that makes random scores of all methods, for all genes and top genes, on slides of 5 crops."""
 
     def scores(run, *, slides=8, top="svg200", dataset="mouse_brain"):
-        places = product(PAIRS, ("all", top), [f"slide {number}" for number in range(slides)], "01234", METRICS)
+        rows = product(PAIRS, ("all", top), [f"slide {number}" for number in range(slides)], "01234", METRICS)
         keys = ["pair", "gene_set", "section", "crop", "metric"]
-        table = pd.DataFrame(list(places), columns=keys).assign(
+        table = pd.DataFrame(list(rows), columns=keys).assign(
             run=run, task="generation", dataset=dataset, level="", model_seed=0, seed=0, n=50, status="ok"
         )
         table[["method", "variant"]] = table["pair"].tolist()

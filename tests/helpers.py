@@ -1,4 +1,4 @@
-"""Constants and functions that tests of several rooms share."""
+"""Constants and functions that several tests share."""
 
 import re
 import subprocess
@@ -24,16 +24,16 @@ TINY = {
     },
 }
 
-# Settings of a fine-tuning that takes seconds.
+# Settings for fine-tuning in a few seconds.
 QUICK = {"steps": 12, "batch_size": 8, "learning_rate": 3e-3, "validate_every": 4}
 
-# Methods and variants of generation in the order of tables and figures.
+# (method, variant) of generation, in the order of tables and figures.
 PAIRS = [("gest", "picking"), ("gest", "weighted"), ("gp", "default"), ("mlp", "default")]
 PAIRS += [("mean_of_seen", "default"), ("nearest_seen", "default"), ("true_metacells", "default")]
 
 
 def refused(call: Callable[[], object], *parts: str) -> str:
-    """Call what must raise a UserError of one line with these parts, in this order; return the message."""
+    """Check that a call raises a UserError with these parts, in this order, on one line; return its message."""
     with pytest.raises(UserError, match=".*".join(re.escape(part) for part in parts)) as error:
         call()
     message = str(error.value)
@@ -42,13 +42,13 @@ def refused(call: Callable[[], object], *parts: str) -> str:
 
 
 def cells(markdown: str, name: str) -> list[str]:
-    """Return the cells of the row of a Markdown table that has this name in its first cell."""
+    """Return the cells of the row of a Markdown table whose first cell begins with this name."""
     line = next(line for line in markdown.splitlines() if line.startswith(f"| {name} "))
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def only_row(table: pd.DataFrame, **where: object) -> pd.Series:
-    """Return the single row with these values."""
+    """Return the only row with these values."""
     for column, value in where.items():
         table = table[table[column] == value]
     assert len(table) == 1, table
@@ -56,6 +56,6 @@ def only_row(table: pd.DataFrame, **where: object) -> pd.Series:
 
 
 def snakemake(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run Snakemake in a folder; its errors are in its output."""
+    """Run Snakemake in a folder; its stdout includes its stderr."""
     command = [sys.executable, "-m", "snakemake", *map(str, arguments)]
     return subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)

@@ -1,4 +1,4 @@
-"""The section contract: cleaning, warnings with counts, refusals."""
+"""Sections: cleaning, warnings that report numbers, and what is refused."""
 
 import re
 import warnings
@@ -131,7 +131,7 @@ def test_fractions_are_allowed_where_declared():
 
 def test_empty_cells_are_dropped_and_counted():
     adata = section()
-    # A stored zero is no count.
+    # The first value is a stored zero, which is not a count.
     adata.X = sp.csr_matrix((np.array([0, 1, 2, 3, 4]), ([0, 1, 2, 3, 5], [0, 1, 2, 3, 0])), shape=(6, 4))
     with pytest.warns(UserWarning, match="dropped 2 of 6 cells"):
         clean = validate(adata, name="s")

@@ -1,4 +1,4 @@
-"""Algorithms 1 and 2 against scikit-learn."""
+"""The vocabulary, compared with scikit-learn and scanpy."""
 
 import weakref
 
@@ -25,7 +25,7 @@ SETTINGS = {"n_metacells": 20, "n_components": 10, "hierarchy": [6, 4, 2]}
 
 @pytest.fixture
 def expression(rng) -> np.ndarray:
-    """600 cells of 12 well separated types, 40 genes, some zero."""
+    """Draw 600 cells of 12 well-separated types and 40 genes; some values are zero."""
     centres = rng.gamma(1, 2, (12, 40))
     x = centres[rng.integers(0, 12, 600)] + rng.normal(0, 0.15, (600, 40))
     return np.where(x > 0.5, x, 0).astype(np.float32)
@@ -152,11 +152,11 @@ def test_reestimated_means_follow_the_section(expression, fitted):
     tokens = fitted.tokenize(expression)
     shifted = fitted.reestimate(expression + 1, tokens, prior_cells=0)
     np.testing.assert_allclose(shifted, fitted.expression + 1, atol=1e-4)
-    lone = fitted.reestimate(expression[:1] + 1, tokens[:1], prior_cells=9)
+    from_one_cell = fitted.reestimate(expression[:1] + 1, tokens[:1], prior_cells=9)
     k = tokens[0]
-    np.testing.assert_allclose(lone[k], 0.9 * fitted.expression[k] + 0.1 * (expression[0] + 1), atol=1e-4)
+    np.testing.assert_allclose(from_one_cell[k], 0.9 * fitted.expression[k] + 0.1 * (expression[0] + 1), atol=1e-4)
     others = np.arange(12) != k
-    np.testing.assert_allclose(lone[others], fitted.expression[others], rtol=1e-6)
+    np.testing.assert_allclose(from_one_cell[others], fitted.expression[others], rtol=1e-6)
 
 
 @pytest.fixture(scope="session")
@@ -185,23 +185,23 @@ def test_sections_give_what_their_stacked_matrix_gives(sections, files):
 
 
 def test_files_are_not_held_together(sections, files, monkeypatch):
-    made, alive = [], []
+    references, alive = [], []
 
     def read(path):
         section = read_section(path)
-        made.append(weakref.ref(section))
-        alive.append(sum(reference() is not None for reference in made))
+        references.append(weakref.ref(section))
+        alive.append(sum(reference() is not None for reference in references))
         return section
 
     monkeypatch.setattr("gest.data.training_sections.read_section", read)
     fit_sections(files * 3, SETTINGS)
-    assert len(made) >= 4 * 6  # four passes
-    assert max(alive) <= 2  # the one in use, while the next is read
+    assert len(references) >= 4 * 6  # four passes
+    assert max(alive) <= 2  # the section in use and the one being read
 
 
 @pytest.fixture(scope="session")
 def cloud() -> np.ndarray:
-    """20,000 points around 300 random centres, more than 256 for each of 50 clusters."""
+    """Draw 20,000 points around 300 random centres: more than 256 per cluster if there are 50 clusters."""
     rng = np.random.default_rng(5)
     return (rng.normal(0, 2, (300, 10))[rng.integers(0, 300, 20_000)] + rng.normal(size=(20_000, 10))).astype(
         np.float32
@@ -221,18 +221,18 @@ def test_a_vocabulary_of_many_cells(cloud):
     points = (cloud - fitted.mean) @ fitted.components.T
     nearest = ((points[:, None] - fitted.pca) ** 2).sum(-1)
     spread = nearest[np.arange(len(cloud)), fitted.tokenize(cloud)].sum()
-    random = points[np.random.default_rng(0).choice(len(points), 50, replace=False)]
-    assert spread < 0.8 * ((points[:, None] - random) ** 2).sum(-1).min(1).sum()
+    random_centres = points[np.random.default_rng(0).choice(len(points), 50, replace=False)]
+    assert spread < 0.8 * ((points[:, None] - random_centres) ** 2).sum(-1).min(1).sum()
     np.testing.assert_allclose(np.average(fitted.expression, axis=0, weights=fitted.sizes), cloud.mean(0), atol=1e-4)
 
 
 def test_the_number_of_threads_does_not_matter(cloud):
     wide = sp.random(3000, 300, 0.1, format="csr", dtype=np.float32, random_state=1)
-    made = []
+    results = []
     for threads in (1, 2):
         with threadpool_limits(threads):
-            made.append((Vocabulary.fit(wide, n_metacells=40).digest(), cluster(cloud, 50, seed=1).tobytes()))
-    assert made[0] == made[1]
+            results.append((Vocabulary.fit(wide, n_metacells=40).digest(), cluster(cloud, 50, seed=1).tobytes()))
+    assert results[0] == results[1]
 
 
 def test_variable_genes_are_scanpys_and_keep_their_order(sections, files):
@@ -244,23 +244,23 @@ def test_variable_genes_are_scanpys_and_keep_their_order(sections, files):
     others = stacked.var_names.difference(chosen)
     fitted = fit_sections(files, SETTINGS | {"n_genes": 12})
     assert list(fitted.genes) == list(chosen)
-    wanted = [others[3], chosen[0], others[0]]
+    markers = [others[3], chosen[0], others[0]]
     with pytest.warns(UserWarning, match="lack the markers Nowhere1, Nowhere2"):
-        marked = fit_sections(files, SETTINGS | {"n_genes": 12, "markers": [*wanted, "Nowhere1", "Nowhere2"]})
-    expected = stacked.var_names[stacked.var_names.isin([*chosen, *wanted])]
+        marked = fit_sections(files, SETTINGS | {"n_genes": 12, "markers": [*markers, "Nowhere1", "Nowhere2"]})
+    expected = stacked.var_names[stacked.var_names.isin([*chosen, *markers])]
     assert len(expected) == 14
     assert list(marked.genes) == list(expected)
     assert marked.digest() == fit_sections([s[:, expected].copy() for s in sections], SETTINGS).digest()
 
 
 def test_kept_genes_alone_are_normalised(sections):
-    """The vocabulary and new sections alike count a cell's total over the kept genes."""
+    """The total of a cell is that of the kept genes, both for the vocabulary and for new sections."""
     fitted = fit_sections(sections, SETTINGS | {"n_genes": 12})
     totals = np.concatenate([np.asarray(s[:, fitted.genes].X.sum(1)).ravel() for s in sections])
     assert fitted.normalisation["target_sum"] == pytest.approx(np.median(totals))
-    seen = sp.vstack([expression_of(section, fitted) for section in sections])
-    np.testing.assert_allclose(fitted.mean, np.asarray(seen.mean(0)).ravel(), rtol=1e-5)
-    np.testing.assert_allclose(np.expm1(seen.toarray()).sum(1)[totals > 0], np.median(totals), rtol=1e-4)
+    normalised = sp.vstack([expression_of(section, fitted) for section in sections])
+    np.testing.assert_allclose(fitted.mean, np.asarray(normalised.mean(0)).ravel(), rtol=1e-5)
+    np.testing.assert_allclose(np.expm1(normalised.toarray()).sum(1)[totals > 0], np.median(totals), rtol=1e-4)
 
 
 def test_errors_of_sections_and_settings(sections, files, tmp_path):

@@ -12,41 +12,51 @@ from gest.data.sources.simulate import simulate
 from gest.testing import abc_atlas, stereo_seq, stroke, visium
 
 ADDRESS = "$GEST_FIXTURES"
-"""Placeholder of the server's address (`gest.testing.server`)."""
+"""Placeholder for the address of the server (`gest.testing.server`)."""
 PLANTED = "pia_p_degs.csv"
-"""Table of the genes that the simulated injury changes around its core (`gest.testing.stroke.planted`)."""
+"""Table of the effect of the simulated injury on genes around its core (`gest.testing.stroke.planted`)."""
 
 
 def write_upstream(folder: Path, config: Mapping[str, Any]) -> None:
-    """Write upstream files, and beside each its registry entry (`FILE.entry.json`).
+    """Write upstream files, each with its registry entry (`FILE.entry.json`).
 
     Parameters
     ----------
     folder
-        One folder per upstream set is created in it.
+        Folder in which a folder per upstream set is created.
     config
-        ``seed``; ``cells`` and ``spots``: keys of `gest.data.sources.simulate.simulate` for either platform; ``sets``:
-        per name, the ``source`` that reads it, its ``files``, and the names (of an atlas: the number) of its
-        ``sections``.
+        ``seed``; ``cells`` and ``spots``: parameters of `gest.data.sources.simulate.simulate` for each platform;
+        ``sets``: for each set by name, the ``source`` that reads it, its ``files`` and its ``sections`` (their names;
+        for an atlas, their number).
     """
     for name, upstream_set in config["sets"].items():
         WRITERS[upstream_set["source"]](folder / name, upstream_set, config)
         for path in sorted(path for path in (folder / name).rglob("*") if path.is_file()):
             url = f"{ADDRESS}/{path.relative_to(folder).as_posix()}"
             content = path.read_bytes()
-            known = {"size": len(content), "md5": hashlib.md5(content, usedforsecurity=False).hexdigest()}
-            entry = {"urls": [url], **known}
+            size_and_md5 = {"size": len(content), "md5": hashlib.md5(content, usedforsecurity=False).hexdigest()}
+            entry = {"urls": [url], **size_and_md5}
             if upstream_set["source"] == "stroke":
                 article = folder / "v2" / "articles" / name
                 article.parent.mkdir(parents=True)
-                files = [{"name": path.name, "download_url": url, "computed_md5": known["md5"], "size": known["size"]}]
+                files = [
+                    {
+                        "name": path.name,
+                        "download_url": url,
+                        "computed_md5": size_and_md5["md5"],
+                        "size": size_and_md5["size"],
+                    }
+                ]
                 article.write_text(json.dumps({"files": files}))
                 entry = {"figshare": f"{ADDRESS}/v2/articles/{name}"}
             path.with_name(f"{path.name}.entry.json").write_text(json.dumps(entry))
 
 
 def _tissue(platform: str, names: Sequence[str], config: Mapping[str, Any], donor: str | None = None) -> list[AnnData]:
-    """Simulate sections spread along the axis of one animal, or of one animal each."""
+    """Simulate sections at even steps along the axis.
+
+    They are of one animal if `donor` is given, else of one animal each.
+    """
     settings = {"seed": config["seed"], "platform": platform} | config[platform]
     return [
         simulate(name, donor=donor or name, slice=(i + 0.5) / len(names), **settings) for i, name in enumerate(names)
@@ -56,7 +66,7 @@ def _tissue(platform: str, names: Sequence[str], config: Mapping[str, Any], dono
 def _write_atlas(folder: Path, upstream_set: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     raw = next(file for file in upstream_set["files"] if file.endswith("-raw.h5ad"))
     dataset = raw.removesuffix("-raw.h5ad")
-    # Numbers with gaps, as upstream: three of the 150 sections imaged are missing there.
+    # Section numbers have gaps, as upstream, where 3 of the 150 imaged sections are missing.
     names = [f"{dataset}.{2 * i + 3:03d}" for i in range(upstream_set["sections"])]
     abc_atlas.write(folder, _tissue("cells", names, config, donor=dataset), dataset=dataset)
 
@@ -74,9 +84,9 @@ def _write_stereo_seq(folder: Path, upstream_set: Mapping[str, Any], config: Map
 def _write_stroke(folder: Path, upstream_set: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     sections = _tissue("spots", upstream_set["sections"], config)
     stroke.write(folder / upstream_set["files"][0], sections)
-    known = stroke.planted(sections)["around"]
-    # Formatted as gest/paper/ischemia/pia_p_degs.csv; it lies beside the upstream folders, for it is not upstream's.
-    known[known != ""].rename_axis("gene").rename("truth").to_csv(folder.with_name(PLANTED))
+    truth = stroke.planted(sections)["around"]
+    # In the format of gest/paper/ischemia/pia_p_degs.csv. It is not an upstream file, so it is not in the set's folder.
+    truth[truth != ""].rename_axis("gene").rename("truth").to_csv(folder.with_name(PLANTED))
 
 
 WRITERS = {

@@ -1,4 +1,4 @@
-"""Write the five files of one mouse of the ABC Atlas, small and simulated, with upstream's schema and quirks."""
+"""Write small, simulated versions of the five ABC Atlas files of one mouse, with upstream's schema and quirks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,22 +11,23 @@ import scipy.sparse as sp
 
 from gest.data.sources.abc_atlas_tables import MIDLINE, TERMS
 
-_FAILED = 0.45  # cells that failed quality control, per cell that passed
+_FAILED = 0.45  # number of cells that failed quality control per cell that passed
 _GENES_PER_CHUNK = 5
 
 
 def write(folder: str | Path, sections: Sequence[ad.AnnData], *, dataset: str, seed: int = 0) -> None:
     """Write one mouse; the same sections and seed give the same bytes.
 
-    The lowest-numbered of three sections or more is not registered to the CCF, and some cells of the others are not;
-    the lower third of the sections share z = 0; a tenth of the tissue lies beyond the midline.
+    If there are three sections or more, the lowest-numbered one is not registered to the CCF; of the other sections,
+    some cells are not registered. The lowest-numbered sections share z = 0. A tenth of the tissue's width is in the
+    right hemisphere.
 
     Parameters
     ----------
     folder
         Folder to write to; created if missing.
     sections
-        Simulated sections (µm) of the same genes, ``obs["section"]`` like "Zhuang-ABCA-1.003".
+        Simulated sections (µm) with the same genes; ``obs["section"]`` is like "Zhuang-ABCA-1.003".
     dataset
         The mouse's upstream name, e.g. "Zhuang-ABCA-1".
     """
@@ -53,7 +54,7 @@ def write(folder: str | Path, sections: Sequence[ad.AnnData], *, dataset: str, s
 
 
 def _labels(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw cell labels: numbers of 128 bits, of 38 or 39 digits."""
+    """Draw cell labels: 128-bit numbers with 38 or 39 digits."""
     numbers = (int.from_bytes(rng.bytes(16), "big") for _ in range(n))
     return np.array([str(10**37 + number % (33 * 10**37)) for number in numbers], dtype=object)
 
@@ -61,9 +62,9 @@ def _labels(n: int, rng: np.random.Generator) -> np.ndarray:
 def _write_matrix(
     path: Path, cells: ad.AnnData, labels: np.ndarray, ensembl: list[str], rng: np.random.Generator
 ) -> None:
-    """Write all cells, shuffled, as a dense matrix in narrow chunks.
+    """Write all cells in random order, as a dense matrix in narrow chunks.
 
-    It includes the cells that failed quality control.
+    Cells that failed quality control are included.
     """
     source = np.append(np.arange(cells.n_obs), rng.choice(cells.n_obs, len(labels) - cells.n_obs))
     order = rng.permutation(len(labels))
@@ -105,7 +106,7 @@ def _write_metadata(path: Path, cells: ad.AnnData, labels: np.ndarray, dataset: 
 def _write_ccf(folder: Path, cells: ad.AnnData, labels: np.ndarray, rng: np.random.Generator) -> None:
     """Write coordinates and parcellations of the registered cells.
 
-    The acronyms of the parcellations are written too.
+    Also write the acronyms of the parcellations.
     """
     division, region = cells.obs["division"].astype(str).to_numpy(), cells.obs["region"].astype(str).to_numpy()
     pairs = sorted(set(zip(division, region, strict=True)))
@@ -118,7 +119,7 @@ def _write_ccf(folder: Path, cells: ad.AnnData, labels: np.ndarray, rng: np.rand
     table.insert(0, "parcellation_index", number)
     table.to_csv(folder / TERMS, index=False)
 
-    pair = np.array([pairs.index(p) for p in zip(division, region, strict=True)])
+    pair = np.array([pairs.index(names) for names in zip(division, region, strict=True)])
     term = 2 + 2 * pair + rng.integers(2, size=len(pair))
     unassigned = rng.random(len(pair))
     term[unassigned < 0.06] = 2 + 2 * len(pairs) + np.searchsorted(divisions, division[unassigned < 0.06])
@@ -142,7 +143,7 @@ def _write_ccf(folder: Path, cells: ad.AnnData, labels: np.ndarray, rng: np.rand
 
 
 def _rank(cells: ad.AnnData) -> np.ndarray:
-    """Rank each cell's section by the sections' numbers, from 0."""
+    """Return the rank of each cell's section by section number, from 0."""
     sections = cells.obs["section"].astype(str)
     ordered = sorted(set(sections), key=lambda label: int(label.rpartition(".")[2]))
     return sections.map({label: rank for rank, label in enumerate(ordered)}).to_numpy()

@@ -1,8 +1,8 @@
-"""Serve a folder over HTTP on this machine, with the faults of real servers.
+"""Serve a folder over HTTP on this machine, and imitate the faults of real servers.
 
 ``python -m gest.testing.server FOLDER -- COMMAND ARGS...`` runs a command with the server's address in the
 environment variable ``GEST_FIXTURES``. Files that end in ``.gz`` are declared as encoded, as Apache does. Files under
-``v2/articles`` play figshare's API: ``$GEST_FIXTURES`` in them becomes the server's address.
+``v2/articles`` imitate figshare's API: ``$GEST_FIXTURES`` in them is replaced by the server's address.
 """
 
 import argparse
@@ -24,7 +24,7 @@ DROPPED_AT = 0.7  # share of the requested bytes after which the connection is d
 
 
 class _Server(ThreadingHTTPServer):
-    """A server of one folder that makes faults on purpose and records its answers."""
+    """A server of one folder that fails on request and records its answers."""
 
     def __init__(
         self, folder: Path, faults: Mapping[str, Sequence[str | int]], answers: list[dict[str, Any]] | None
@@ -39,7 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        """Answer with the requested file, or part of it, or with the next fault."""
+        """Answer with the requested file or range, or with the file's next fault."""
         folder, faults = self.server.folder, self.server.faults
         path = (folder / unquote(urlsplit(self.path).path).lstrip("/")).resolve()
         name = str(path.relative_to(folder)) if path.is_relative_to(folder) else ""
@@ -72,14 +72,14 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.endswith(".gz"):
             self.send_header("Content-Encoding", "gzip")
         self.end_headers()
-        # A client that has gone away is not the server's fault.
+        # The client may have closed the connection.
         with suppress(ConnectionError):
             self.wfile.write(sent)
         if "stall" in fault:
             self.server.over.wait()
 
     def log_message(self, *_: Any) -> None:
-        """Log nothing: `answers` records every answer."""
+        """Log nothing; `answers` records every answer."""
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def serve(
     faults: Mapping[str, Sequence[str | int]] | None = None,
     answers: list[dict[str, Any]] | None = None,
 ) -> Iterator[str]:
-    """Serve a folder on a free port of 127.0.0.1, and yield the address.
+    """Serve a folder on a free port, and yield the address.
 
     The address is ``http://127.0.0.1:PORT``.
 
@@ -97,12 +97,12 @@ def serve(
     folder
         The folder to serve.
     faults
-        A file's name relative to `folder`, to what goes wrong with its first, second, ... request; later requests are
-        answered well. A fault is a status such as 404 or 503, or a text with one or more of "drop" (the connection ends
-        at 70 %), "stall" (nothing comes after 70 %), "ignore range", "shift range" (the answer begins at 0 and says
-        so), "no length" (the length is not announced), and "wrong bytes" (one byte in the middle differs).
+        Maps a file's name relative to `folder` to the faults of its first, second, ... request; later requests are
+        answered correctly. A fault is a status such as 404 or 503, or a text with one or more of "drop" (the connection
+        ends at 70 %), "stall" (nothing is sent after 70 %), "ignore range", "shift range" (the answer begins at byte 0
+        and says so), "no length" (the length is not announced), and "wrong bytes" (one byte in the middle differs).
     answers
-        Gets one dict per answer: path, status, and the bytes sent of the file.
+        A list to which each answer is appended as a dict: path, status, and number of bytes sent.
     """
     server = _Server(Path(folder).resolve(), faults or {}, answers)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -127,11 +127,11 @@ def main() -> int:
     if shutil.which(arguments.command[0]) is None:
         parser.error(f"command not found: {arguments.command[0]}; name one after --")
     with serve(arguments.folder) as address:
-        # A proxy would not reach this machine's loopback.
+        # Requests to the loopback address must not go through a proxy.
         direct = [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1"]
         environment = os.environ | {"GEST_FIXTURES": address, "no_proxy": ",".join(filter(None, direct))}
         status = subprocess.call(arguments.command, env=environment)
-    # subprocess gives the negative number of the signal that ended a command; shells give 128 plus the number.
+    # If a signal ended the command, subprocess returns the negative signal number; shells return 128 plus the number.
     return status if status >= 0 else 128 - status
 
 

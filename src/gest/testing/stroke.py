@@ -1,4 +1,4 @@
-"""Write the stroke study's HDF5: several sections of spots in one table, byte strings, transposed positions."""
+"""Write simulated sections of spots as one HDF5 file with the schema of the stroke study."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,25 +11,25 @@ import pandas as pd
 from gest.errors import UserError
 from gest.tasks.perturbation.differential import HIGH, LOW, NOT_SIGNIFICANT
 
-# Coarse names of the simulator's divisions; the real file's set of labels is not published.
+# Coarse labels for the simulated divisions. The labels of the real file are not published.
 COARSE = {"cortex": "CTX", "nuclei": "TH", "fibre_tract": "WM", "interstitium": "HY"}
-INFARCT, PERIINFARCT = 0.2, 0.4  # radii of the core and of the area around it, as shares of the shorter extent
-FOLD = 4  # factor of a raised gene's counts; a lowered gene's are thinned to one in four
+INFARCT, PERIINFARCT = 0.2, 0.4  # radii of the core and of the area around it, as fractions of the shorter side
+FOLD = 4  # counts of raised genes are multiplied by it; counts of lowered genes are thinned to a quarter
 
 
 def planted(sections: Sequence[ad.AnnData]) -> pd.DataFrame:
     """Plan how an injury changes each gene.
 
-    Perturbing the core's genes then has a known result around it. The core lies in the cortex. There, cells of common
-    types (a tenth of the spots or more) are lost, and cells of one other type, to which most genes respond, appear.
-    Marker genes of these types change in the core, and their neighbour genes, which respond to nearby cells, in the
-    area around it. Null and gradient genes do not respond to neighbours and stay. The remaining genes depend on mixes
-    of types, and nothing is planted for them.
+    With a planned injury, the effect of perturbing the core's genes on the area around it is known. The core is in the
+    cortex. Cells of common types (at least a tenth of the cortex's spots) are lost there, and cells of one other type
+    appear: the one to which most genes respond. In the core, marker genes of these types change; in the area around it,
+    neighbour genes of these types change, because they respond to nearby cells. Null and gradient genes do not respond
+    to neighbours and stay unchanged. Other genes depend on mixes of types, and nothing is planted for them.
 
     Parameters
     ----------
     sections
-        Spots of `gest.data.sources.simulate.simulate`, of one tissue.
+        Sections of spots from `gest.data.sources.simulate.simulate`, all of one tissue.
 
     Returns
     -------
@@ -48,28 +48,29 @@ def planted(sections: Sequence[ad.AnnData]) -> pd.DataFrame:
     unchanged = np.where(var["kind"].isin(["null", "gradient"]), NOT_SIGNIFICANT, "")
     return pd.DataFrame(
         {
-            where: np.where(var["kind"] == kind, sign, unchanged)
-            for where, kind in (("core", "marker"), ("around", "neighbour"))
+            area: np.where(var["kind"] == kind, sign, unchanged)
+            for area, kind in (("core", "marker"), ("around", "neighbour"))
         },
         index=var.index,
     )
 
 
 def write(path: str | Path, sections: Sequence[ad.AnnData], *, seed: int = 0) -> None:
-    """Write all sections as one table.
+    """Write all sections to one file.
 
-    Those of the injured (named PT...) come before the others (Sham...). Injured sections get a disc ICA within a ring
-    PIA in the cortex, where genes change as `planted` plans. Barcodes repeat between sections, as on slides. ``Pos`` is
-    in an arbitrary unit per section; ``3D_pos_PT`` and ``3D_pos_sham`` add the section's number as z.
+    Sections of injured animals (named PT...) come before the others (Sham...). In an injured section, the cortex has a
+    disc labelled ICA within a ring labelled PIA, where counts change as `planted` says. Barcodes repeat between
+    sections, as on real slides. ``Pos`` has a different arbitrary unit for each section; ``3D_pos_PT`` and
+    ``3D_pos_sham`` add the section's number as z.
 
     Parameters
     ----------
     path
         The file; its folder is created if missing.
     sections
-        Simulated sections of spots over the same genes; not changed.
+        Simulated sections of spots with the same genes; they are not modified.
     seed
-        Decides the units, the position of the infarct, and which counts are thinned.
+        Determines the units, the position of the infarct, and which counts are thinned.
 
     Raises
     ------
@@ -113,13 +114,13 @@ def _name(section: ad.AnnData) -> str:
 
 
 def _barcodes(n: int) -> np.ndarray:
-    """Make n different barcodes of 16 bases, the same for every section."""
+    """Make n different barcodes of 16 bases; they are the same in every section."""
     digits = np.arange(n)[:, None] >> np.arange(30, -2, -2) & 3
     return np.array(["".join(spot) + "-1" for spot in np.array(list("ACGT"))[digits]])
 
 
 def _labels(section: ad.AnnData, injured: bool, rng: np.random.Generator) -> np.ndarray:
-    """Label each spot coarsely (n,)."""
+    """Return a coarse label for each spot: (n,)."""
     labels = section.obs["division"].astype(str).map(COARSE).to_numpy(dtype=object)
     if injured:
         xy = section.obsm["spatial"]
@@ -132,7 +133,7 @@ def _labels(section: ad.AnnData, injured: bool, rng: np.random.Generator) -> np.
 
 
 def _injure(section: ad.AnnData, labels: np.ndarray, change: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
-    """Change a section's counts (n, T) in the ICA and PIA, as `planted` plans."""
+    """Return a section's counts (n, T), changed in ICA and PIA as `planted` says."""
     counts = section.X.toarray().astype(np.int32)
     for label, calls in (("ICA", change["core"]), ("PIA", change["around"])):
         raised, lowered = (np.ix_(labels == label, calls == call) for call in (HIGH, LOW))

@@ -1,4 +1,4 @@
-"""Write Space Ranger's folder of one Visium sample from a section of spots on the hexagonal grid."""
+"""Write a section of spots on the hexagonal grid as a Space Ranger folder of one Visium sample."""
 
 import gzip
 import io
@@ -14,7 +14,7 @@ from scipy.io import mmwrite
 from gest.data.sources.visium import COLUMN_UM, COLUMNS, H5, MTX, ROW_UM
 from gest.errors import UserError
 
-PIXELS_PER_UM = 1.37  # of a full-resolution image; not 1, so that a test notices pixels taken for µm
+PIXELS_PER_UM = 1.37  # of a full-resolution image; not 1, so that a test fails if pixels are taken for µm
 
 
 def write(
@@ -22,19 +22,19 @@ def write(
 ) -> None:
     """Write one sample as Space Ranger does.
 
-    The matrix has the spots in tissue, the positions the whole grid. Barcodes belong to positions on the grid, so they
-    repeat between samples. One gene is added at the end: it has the symbol of the first gene, a new Ensembl id, and the
-    counts of the last gene.
+    The matrix holds the spots in tissue; the table of positions holds the whole grid. A barcode belongs to a position
+    on the grid, so barcodes repeat between samples. One gene is added at the end, with the symbol of the first gene, a
+    new Ensembl id, and the counts of the last gene.
 
     Parameters
     ----------
     folder
         The sample's folder; created if missing.
     section
-        n spots by T genes, counts. Positions are ``obs["array_row"]`` and ``obs["array_col"]``, or else
-        ``obsm["spatial"]`` (n, 2) in µm on a grid of 100 µm pitch. ``var["ensembl"]`` is kept if present.
+        n spots by T genes, counts. Positions come from ``obs["array_row"]`` and ``obs["array_col"]`` if present, else
+        from ``obsm["spatial"]`` (n, 2) in µm, on a grid with a pitch of 100 µm. ``var["ensembl"]`` is kept if present.
     matrix
-        "h5", or "mtx" for the folder of three gzipped files.
+        "h5" for one HDF5 file, or "mtx" for a folder of three gzipped files.
     positions
         "tissue_positions_list.csv" (no header), or "tissue_positions.csv" (with one).
 
@@ -58,7 +58,7 @@ def write(
     else:
         _write_mtx(folder / MTX, counts, spots, symbols, ids)
 
-    # The grid extends one row and one neighbour beyond the tissue.
+    # The grid extends beyond the tissue by one row and, within a row, by one spot.
     rows, columns = np.mgrid[max(row.min() - 1, 0) : row.max() + 2, max(column.min() - 2, 0) : column.max() + 3]
     slide = (rows + columns) % 2 == 0
     rows, columns = rows[slide], columns[slide]
@@ -71,7 +71,7 @@ def write(
 
 
 def _grid(section: ad.AnnData) -> tuple[np.ndarray, np.ndarray]:
-    """Find row and column of each spot on the array; their sum is even."""
+    """Find the row and column of each spot on the array; their sum is even."""
     if "array_row" in section.obs:
         return section.obs["array_row"].to_numpy(), section.obs["array_col"].to_numpy()
     xy = section.obsm["spatial"]
@@ -87,9 +87,9 @@ def _grid(section: ad.AnnData) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _barcodes(row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Make one barcode of 16 bases per position on the grid (m,).
+    """Make a barcode of 16 bases for each position on the grid: (m,).
 
-    They are the same on every slide.
+    Barcodes are the same on every slide.
     """
     # An odd factor makes this a permutation of all 16-base words, so barcodes are unique.
     word = (row * 1000 + column).astype(np.uint64) * np.uint64(2654435761) % np.uint64(4**16)
@@ -100,7 +100,7 @@ def _barcodes(row: np.ndarray, column: np.ndarray) -> np.ndarray:
 def _write_h5(file: Path, counts: sp.csr_matrix, barcodes: np.ndarray, symbols: list[str], ids: list[str]) -> None:
     """Write (n, T) counts as Space Ranger's HDF5.
 
-    It holds genes by spots, compressed by spot.
+    It holds genes by spots as a sparse matrix in CSC format.
     """
     with h5py.File(file, "w") as out:
         out.attrs["filetype"], out.attrs["version"] = "matrix", 2

@@ -1,4 +1,4 @@
-"""Downloads from a local server with all its faults; hashlib gives the expected hashes."""
+"""Download from a local server that imitates faults; expected hashes come from hashlib."""
 
 import builtins
 import errno
@@ -57,12 +57,12 @@ def get(entry, folder, name=NAME, **options):
 
 
 def refused_download(entry, folder, **options) -> str:
-    """Return the message of the error; no file is left that a later run would take for the right one."""
+    """Check that a download fails and leaves no file under a final name; return the error message."""
     before = set(folder.rglob("*")) if folder.exists() else set()
-    sentence = refused(lambda: get(entry, folder, **options), "snakemake all")
+    message = refused(lambda: get(entry, folder, **options), "snakemake all")
     new = {p for p in set(folder.rglob("*")) - before if p.is_file()}
     assert all(p.name.endswith((".part", ".part.lock")) for p in new)
-    return sentence
+    return message
 
 
 def files(folder) -> set[str]:
@@ -91,7 +91,7 @@ def test_file_arrives_whole_and_the_receipt_says_what_it_is(upstream, folder, ca
 def test_environment_variables_in_addresses(upstream, folder, monkeypatch):
     with serve(upstream) as address:
         monkeypatch.setenv("GEST_FIXTURES", address)
-        # The receipt keeps the address as it is configured: it is the same in every run.
+        # The receipt keeps the address as configured, so that it is the same in every run.
         assert get(entry("$GEST_FIXTURES"), folder)["url"] == f"$GEST_FIXTURES/{NAME}"
     assert (folder / NAME).read_bytes() == CONTENT
 
@@ -109,7 +109,7 @@ def test_dropped_connection_is_resumed_not_restarted(upstream, folder):
     with serve(upstream, {NAME: ["drop"]}, answers) as address:
         assert get(entry(address), folder)["md5"] == MD5
     assert [a["status"] for a in answers] == [200, 206]
-    # What was buffered as the connection ended may be asked for again: less than one block.
+    # Bytes that were buffered when the connection ended may be requested again: less than one block.
     assert len(CONTENT) <= sum(a["bytes"] for a in answers) < len(CONTENT) + (1 << 18)
 
 
@@ -183,7 +183,7 @@ def test_server_that_always_drops_and_ignores_range_is_given_up(upstream, folder
     answers = []
     with serve(upstream, {NAME: ["drop, ignore range"] * 99}, answers) as address:
         assert f"{address}/{NAME} dropped the connection" in refused_download(entry(address), folder)
-    # The first gets further than nothing; none after it gets further.
+    # The first attempt makes progress; the others do not.
     assert len(answers) == 1 + transfer.ATTEMPTS
 
 
@@ -234,9 +234,9 @@ def test_refusal_is_final(upstream, folder, status):
 def test_unreachable_server(upstream, folder):
     with serve(upstream) as address:
         pass
-    sentence = refused_download(entry(address), folder)
-    assert "could not be reached" in sentence
-    assert "https://example.org/data" in sentence
+    message = refused_download(entry(address), folder)
+    assert "could not be reached" in message
+    assert "https://example.org/data" in message
 
 
 @pytest.mark.parametrize("fault", [404, 503, "wrong bytes", "stall"])
@@ -259,18 +259,18 @@ def test_hash_that_stays_wrong_names_file_url_expected_and_got(upstream, folder,
     wrong[len(wrong) // 2] ^= 1
     got, expected = (hashlib.new(algorithm, content).hexdigest() for content in (wrong, CONTENT))
     with serve(upstream, {NAME: ["wrong bytes"] * 99}) as address:
-        sentence = refused_download(entry(address, md5=None) | {algorithm: expected}, folder)
+        message = refused_download(entry(address, md5=None) | {algorithm: expected}, folder)
     for part in (str(folder / NAME), f"{address}/{NAME}", got, expected):
-        assert part in sentence
+        assert part in message
     assert files(folder) == {"cells.h5ad.part.lock"}
 
 
-@pytest.mark.parametrize("known", [MD5, None])
-def test_truncated_upstream_file(upstream, folder, known):
+@pytest.mark.parametrize("md5", [MD5, None])
+def test_truncated_upstream_file(upstream, folder, md5):
     (upstream / NAME).write_bytes(CONTENT[:1000])
     with serve(upstream) as address:
-        sentence = refused_download(entry(address, md5=known), folder)
-    assert f"announced 1000 bytes instead of {len(CONTENT)}" in sentence
+        message = refused_download(entry(address, md5=md5), folder)
+    assert f"announced 1000 bytes instead of {len(CONTENT)}" in message
 
 
 def test_empty_answer_is_refused(upstream, folder):
@@ -295,9 +295,9 @@ def test_full_disk_says_how_much_is_missing_and_the_part_is_resumed(upstream, fo
     with serve(upstream, answers=answers) as address:
         with monkeypatch.context() as patch:
             patch.setattr(Path, "open", small_disk)
-            sentence = refused_download(entry(address), folder)
+            message = refused_download(entry(address), folder)
         kept = part.stat().st_size
-        assert f"No space left on device; {len(CONTENT) - kept} more bytes are needed)" in sentence
+        assert f"No space left on device; {len(CONTENT) - kept} more bytes are needed)" in message
         get(entry(address), folder)
     assert answers[-1]["bytes"] == len(CONTENT) - kept > 0
     assert (folder / NAME).read_bytes() == CONTENT
@@ -329,17 +329,17 @@ def test_wrong_file_in_place_is_refused_and_kept(upstream, folder, content, got)
     (folder / "atlas").mkdir(parents=True)
     (folder / NAME).write_bytes(content)
     with serve(upstream) as address:
-        sentence = refused_download(entry(address), folder)
-    assert got in sentence
-    assert f"{folder / NAME}: the file in place" in sentence
-    assert "remove it" in sentence
+        message = refused_download(entry(address), folder)
+    assert got in message
+    assert f"{folder / NAME}: the file in place" in message
+    assert "remove it" in message
     assert (folder / NAME).read_bytes() == content
 
 
 def test_no_address_names_page_folder_and_names(folder):
-    sentence = refused_download({"urls": [], "size": None, "otherwise": ["atlas/cells.gem"]}, folder)
+    message = refused_download({"urls": [], "size": None, "otherwise": ["atlas/cells.gem"]}, folder)
     for part in ("https://example.org/data", str(folder), f"{NAME} or atlas/cells.gem", "snakemake all"):
-        assert part in sentence
+        assert part in message
     assert not folder.exists()
 
 
@@ -379,28 +379,28 @@ def test_figshare_is_resolved_once_and_locked(upstream, folder):
     article(upstream)
     answers = []
     with serve(upstream, answers=answers) as address:
-        asked = {"figshare": f"{address}/v2/articles/7", "size": None, "md5": None}
-        receipt = get(asked, folder)
+        figshare_entry = {"figshare": f"{address}/v2/articles/7", "size": None, "md5": None}
+        receipt = get(figshare_entry, folder)
         assert receipt["checked"] == ["size", "md5"]
         lock = json.loads((folder / (NAME + ".lock.json")).read_text())
         assert set(lock) == {"urls", "size", "md5", "date"}
         assert lock["urls"] == [f"{address}/{NAME}"]
         assert (lock["size"], lock["md5"]) == (len(CONTENT), MD5)
-        # The article changes; the lock does not.
+        # The article changes, but the lock does not.
         article(upstream, computed_md5="0" * 32)
-        assert get(asked, folder)["checked"] == ["size", "md5"]
+        assert get(figshare_entry, folder)["checked"] == ["size", "md5"]
         (folder / NAME).unlink()
-        assert get(asked, folder) == receipt
+        assert get(figshare_entry, folder) == receipt
     assert [a["path"] for a in answers] == ["/v2/articles/7", f"/{NAME}", f"/{NAME}"]
 
 
 def test_file_in_place_is_checked_against_the_figshare_lock(upstream, folder):
     article(upstream)
     with serve(upstream) as address:
-        asked = {"figshare": f"{address}/v2/articles/7"}
-        get(asked, folder)
+        figshare_entry = {"figshare": f"{address}/v2/articles/7"}
+        get(figshare_entry, folder)
     (folder / NAME).write_bytes(b"x" * len(CONTENT))
-    assert MD5 in refused_download(asked, folder)
+    assert MD5 in refused_download(figshare_entry, folder)
 
 
 def test_figshare_wrong_md5_leaves_no_lock(upstream, folder):
@@ -424,9 +424,9 @@ def test_unexpected_answer_of_figshare(upstream, folder, text, says):
     article(upstream)
     (upstream / "v2" / "articles" / "7").write_text(text)
     with serve(upstream) as address:
-        sentence = refused_download({"figshare": f"{address}/v2/articles/7"}, folder)
-    assert f"{address}/v2/articles/7" in sentence
-    assert says in sentence
+        message = refused_download({"figshare": f"{address}/v2/articles/7"}, folder)
+    assert f"{address}/v2/articles/7" in message
+    assert says in message
 
 
 def test_figshare_that_is_busy_or_gone(upstream, folder):
@@ -462,7 +462,7 @@ def test_command_runs_beside_the_server_and_its_status_is_returned(upstream):
         f"sys.exit(7 if len(r.content) == {len(CONTENT)} else 1)"
     )
     run = [sys.executable, "-m", "gest.testing.server", str(upstream), "--"]
-    # A proxy in the environment is not asked for the loopback.
+    # A proxy in the environment must not be used for the loopback address.
     environment = os.environ | {"http_proxy": "http://127.0.0.1:1", "no_proxy": ""}
     assert subprocess.run([*run, sys.executable, "-c", code], env=environment, check=False).returncode == 7
 

@@ -1,4 +1,4 @@
-"""The inventory of sections, and numbers that must be as expected."""
+"""The inventory of sections, and the comparison with expected numbers."""
 
 import numpy as np
 import pandas as pd

@@ -1,10 +1,10 @@
-"""One door for data: coordinates, expression, columns and empty cells of a section, read once for all tasks."""
+"""All tasks read a section in one way: its coordinates, expression, columns and empty cells."""
 
 import numpy as np
 import pytest
 from helpers import refused
 
-from gest.data import read_for_model as door
+from gest.data import read_for_model as module
 from gest.data.read_for_model import read_for_model, to_model_input
 from gest.data.tokenize import expression, match_genes, tokenize
 from gest.model import GeST
@@ -12,7 +12,7 @@ from gest.model import GeST
 
 @pytest.fixture
 def section(sections):
-    """Copy a section, with two cells that have no counts."""
+    """Copy a section, and remove all counts of two cells."""
     adata = sections[0].copy()
     counts = adata.X.toarray()
     counts[[3, 8]] = 0
@@ -40,7 +40,7 @@ def test_only_seen_cells_are_read(section, vocabulary):
 
 def test_genes_are_matched_once(section, vocabulary, monkeypatch):
     calls = []
-    monkeypatch.setattr(door, "match_genes", lambda *given: calls.append(given) or match_genes(*given))
+    monkeypatch.setattr(module, "match_genes", lambda *args: calls.append(args) or match_genes(*args))
     monkeypatch.setattr("gest.data.tokenize.match_genes", None)
     with pytest.warns(UserWarning, match="no counts"):
         read_for_model(section, vocabulary, empty_cells="they are left out")

@@ -1,4 +1,4 @@
-"""Genes as users name them: symbols, Ensembl ids, other species; what cannot be matched is refused."""
+"""Match genes by symbols or Ensembl ids, refuse those that cannot be matched, and tokenise sections."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_missing_genes_take_their_mean_and_are_counted(sections, vocabulary):
 def test_a_gene_in_two_columns_is_refused_where_the_model_knows_it(sections, vocabulary):
     adata = sections[0].copy()
     names = adata.var_names.to_numpy(dtype=str)
-    adata.var["symbol"] = np.concatenate((names[:1], names[:1], names[2:]))  # matched: it shares more than var_names
+    adata.var["symbol"] = np.concatenate((names[:1], names[:1], names[2:]))  # shares more names than var_names
     adata.var_names = [f"ENSMUSG{i:011d}" for i in range(adata.n_vars)]
     with pytest.raises(UserError, match=rf"section: 2 columns are of the gene '{names[0]}' \(expected one\)"):
         match_genes(adata, vocabulary)
@@ -74,30 +74,32 @@ def test_undeclared_values_are_what_they_look_like(sections, vocabulary):
     np.testing.assert_array_equal(expression(adata, normalised).toarray(), adata.X.toarray())
 
 
-@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (-1.0, "down to -1"), (0.5, "trained on counts")])
-def test_bad_values(sections, vocabulary, value, word):
+@pytest.mark.parametrize(("value", "message"), [(np.nan, "NaN"), (-1.0, "down to -1"), (0.5, "trained on counts")])
+def test_bad_values(sections, vocabulary, value, message):
     adata = sections[0].copy()
     del adata.uns["gest"]
     adata.X = sp.csr_matrix(adata.X)
     adata.X.data[3] = value
-    with pytest.raises(UserError, match=word):
+    with pytest.raises(UserError, match=message):
         expression(adata, vocabulary)
 
 
 def test_tokens_are_those_of_the_vocabulary(sections, vocabulary):
-    made = tokenize(sections[0], vocabulary)
-    np.testing.assert_array_equal(made.xy, sections[0].obsm["spatial"])
-    np.testing.assert_array_equal(made.tokens, vocabulary.tokenize(normalise(sections[0].X, vocabulary.normalisation)))
+    tokens = tokenize(sections[0], vocabulary)
+    np.testing.assert_array_equal(tokens.xy, sections[0].obsm["spatial"])
+    np.testing.assert_array_equal(
+        tokens.tokens, vocabulary.tokenize(normalise(sections[0].X, vocabulary.normalisation))
+    )
 
 
 def test_a_model_is_trained_on_files_as_on_sections(sections, vocabulary, tmp_path):
-    """The key of a run is a hash of its data, among others."""
+    """The run key is a hash that covers the training data."""
     paths = [tmp_path / "a.h5ad", str(tmp_path / "b.h5ad")]
     for section, path in zip(sections, paths, strict=True):
         write_section(section, path)
-    of_files = gest.pretrain(paths, vocabulary, TINY, validation=paths[1:], out=tmp_path / "files")
-    of_sections = gest.pretrain(sections, vocabulary, TINY, validation=sections[1:], out=tmp_path / "sections")
-    assert of_files.metrics["run_key"] == of_sections.metrics["run_key"]
+    from_files = gest.pretrain(paths, vocabulary, TINY, validation=paths[1:], out=tmp_path / "files")
+    from_sections = gest.pretrain(sections, vocabulary, TINY, validation=sections[1:], out=tmp_path / "sections")
+    assert from_files.metrics["run_key"] == from_sections.metrics["run_key"]
     with pytest.raises(UserError, match=r"c\.h5ad: file not found"):
         gest.pretrain([tmp_path / "c.h5ad"], vocabulary, TINY, out=tmp_path / "none")
     assert not (tmp_path / "none").exists()
@@ -110,10 +112,10 @@ def with_ids(section, version=""):
     return ids
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [("", ".5"), (".3", ""), (".3", ".5")])
-def test_versions_of_ensembl_ids_do_not_matter(sections, ours, theirs):
-    vocabulary = fit_sections([with_ids(sections[0], ours)], {"n_metacells": 10, "n_components": 5})
-    section = with_ids(sections[1], theirs)[:, ::-1].copy()
+@pytest.mark.parametrize(("model_version", "section_version"), [("", ".5"), (".3", ""), (".3", ".5")])
+def test_versions_of_ensembl_ids_do_not_matter(sections, model_version, section_version):
+    vocabulary = fit_sections([with_ids(sections[0], model_version)], {"n_metacells": 10, "n_components": 5})
+    section = with_ids(sections[1], section_version)[:, ::-1].copy()
     assert np.array_equal(match_genes(section, vocabulary), np.arange(section.n_vars)[::-1])
     in_a_column = section.copy()
     in_a_column.var["ensembl"] = section.var_names

@@ -1,4 +1,4 @@
-"""The structure of the registry of upstream files, and the sums that its numbers must give."""
+"""The structure of the registry of upstream files, and totals that its numbers must give."""
 
 import re
 from collections import Counter
@@ -24,10 +24,10 @@ def test_set(upstream):
     assert upstream["licence"] is None or isinstance(upstream["licence"], str)
     assert re.fullmatch(r"https?://\S+", upstream["page"])
     assert re.search(r" \(20\d\d\)\. doi:10\.\d{4,}/\S+$", upstream["citation"])
-    of_sections = upstream["expected"].get("cells_of", {})
-    assert of_sections.keys() <= upstream.get("samples", {}).keys()
+    cells_of_section = upstream["expected"].get("cells_of", {})
+    assert cells_of_section.keys() <= upstream.get("samples", {}).keys()
     assert upstream["expected"].keys() <= {"cells", "sections", "genes", "cells_of"}
-    numbers = {**upstream["expected"], **of_sections}
+    numbers = {**upstream["expected"], **cells_of_section}
     for value in (value for key, value in numbers.items() if key != "cells_of"):
         low, high = value if isinstance(value, list) else (value, value)
         assert isinstance(low, int)
@@ -43,7 +43,7 @@ def test_file(upstream, name):
     for url in file.get("urls", [file.get("figshare")]):
         assert re.fullmatch(r"https://\S+", url)
     assert file["size"] is None or (isinstance(file["size"], int) and file["size"] > 0)
-    # Text, always: YAML takes an unquoted hash of digits alone, or with one e, for a number.
+    # A hash must be text: YAML reads an unquoted hash of digits only, or with one e, as a number.
     assert file["md5"] is None or re.fullmatch(r"[0-9a-f]{32}", file["md5"])
     for other in (name, *file.get("otherwise", [])):
         assert not Path(other).is_absolute()
@@ -65,9 +65,11 @@ def test_mouse_files_are_all_known_and_of_the_right_size():
         for name, file in mouse["files"].items():
             assert [url.rsplit("/", 1)[1] for url in file["urls"]] == [name]
             assert file["md5"]
-    first, both = (sum(file["size"] for m in some for file in m["files"].values()) for some in (mice[:1], mice))
+    first, both = (
+        sum(file["size"] for mouse in subset for file in mouse["files"].values()) for subset in (mice[:1], mice)
+    )
     assert (round(first / 1e9, 2), round(both / 1e9, 2)) == (1.97, 2.82)
-    # One panel of genes, one table of regions.
+    # Both mice have the same panel of genes and the same table of regions.
     for name in ("gene.csv", "parcellation_to_parcellation_term_membership_acronym.csv"):
         assert mice[0]["files"][name]["md5"] == mice[1]["files"][name]["md5"]
 
@@ -82,7 +84,7 @@ def test_liver_samples():
 
 def test_stroke_sections():
     samples = UPSTREAM["stroke"]["samples"]
-    assert list(samples) == [f"{animal}-{place}" for animal in ("PT1", "Sham1") for place in (1, 2, 3, 4)]
+    assert list(samples) == [f"{animal}-{number}" for animal in ("PT1", "Sham1") for number in (1, 2, 3, 4)]
     assert len(samples) == 8 == UPSTREAM["stroke"]["expected"]["sections"]
 
 

@@ -1,4 +1,4 @@
-"""The simulated upstream files of the toy run, and the verbs that read them."""
+"""The simulated upstream files of the toy run, and the commands that read them."""
 
 import hashlib
 import json
@@ -88,18 +88,18 @@ def test_an_atlas_is_read_section_by_section(upstream, tmp_path, verb):
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("changes", "message"),
     [
         ({"expected": {"cells": 601}}, "there are 600 cells (expected 601)"),
         ({"sections": 4}, "brain_section_label names 3 sections (expected 4)"),
         ({"path": "nowhere"}, "nowhere"),
     ],
 )
-def test_an_atlas_that_is_not_as_expected_leaves_nothing(upstream, tmp_path, capsys, changes, sentence, verb):
+def test_an_atlas_that_is_not_as_expected_leaves_nothing(upstream, tmp_path, capsys, changes, message, verb):
     verb(*atlas(tmp_path, upstream, **changes), expect=2)
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
-    assert sentence in errors[0]
+    assert message in errors[0]
     assert not list((tmp_path / "out").glob("*"))
 
 

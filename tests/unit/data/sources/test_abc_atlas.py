@@ -1,4 +1,4 @@
-"""Reading one mouse of the ABC Atlas against the simulated sections that its files were written from."""
+"""ABC Atlas files are read back as the simulated sections from which they were written."""
 
 import csv
 import filecmp
@@ -23,7 +23,7 @@ from gest.testing.abc_atlas import write
 
 DATASET = "Zhuang-ABCA-1"
 MATRIX = f"{DATASET}-raw.h5ad"
-SIZES = {3: 200, 10: 220, 4: 240, 12: 260, 21: 260}  # by the sections' numbers, which are in no order here
+SIZES = {3: 200, 10: 220, 4: 240, 12: 260, 21: 260}  # cells by section number, in arbitrary order
 ORDER = [3, 4, 10, 12, 21]
 UNREGISTERED = f"{DATASET}.003"
 LABELS = {"division": "parcellation_division", "region": "parcellation_structure"}
@@ -47,7 +47,7 @@ def upstream(simulated, tmp_path_factory):
 
 @pytest.fixture
 def folder(upstream, tmp_path):
-    """Copy the files, to spoil them."""
+    """Copy the files, so that a test can damage them."""
     return shutil.copytree(upstream, tmp_path / "mouse")
 
 
@@ -62,7 +62,7 @@ def read_back(upstream):
 
 
 def match_cells(section, truth):
-    """Find the simulated cell of each cell by its position in µm."""
+    """Match each cell with a simulated cell by its position in µm."""
     distance, cell = KDTree(truth.obsm["spatial"]).query(section.obsm["spatial"])
     assert distance.max() < 1e-6
     return cell
@@ -76,7 +76,7 @@ def table(path):
 def test_every_simulated_cell_comes_back_with_its_counts_and_position(read_back, simulated, upstream):
     assert [section.obs["section"].iloc[0] for _, section, _ in read_back] == [f"{DATASET}.{i:03d}" for i in ORDER]
     symbols = {row["gene_identifier"]: row["gene_symbol"] for row in table(upstream / "gene.csv")}
-    of_section = {row["cell_label"]: row["brain_section_label"] for row in table(upstream / "cell_metadata.csv")}
+    section_of_cell = {row["cell_label"]: row["brain_section_label"] for row in table(upstream / "cell_metadata.csv")}
     for _, section, _ in read_back:
         (name,) = section.obs["section"].unique()
         truth = simulated[name]
@@ -85,7 +85,7 @@ def test_every_simulated_cell_comes_back_with_its_counts_and_position(read_back,
         assert list(section.var_names) == list(truth.var_names)
         assert [symbols[gene] for gene in section.var["ensembl"]] == list(section.var_names)
         assert np.array_equal(section.X.toarray(), truth.X.toarray()[cell])
-        assert all(of_section[label] == name for label in section.obs_names)
+        assert all(section_of_cell[label] == name for label in section.obs_names)
         assert set(section.obs["donor"]) == {DATASET}
 
 
@@ -110,7 +110,7 @@ def test_labels_and_hemispheres_are_the_simulated_ones_where_a_cell_is_registere
             assert list(section.obs[level][~missing]) == list(truth.obs[level].iloc[cell][~missing])
             assert set(section.obs[level].cat.categories) == set(section.obs[level].dropna())
             n_missing[level] += missing.sum()
-    # One section and a few cells of the others are unregistered; some parcellations lack a structure, some both levels.
+    # One section and a few other cells are unregistered; some parcellations lack a structure, some lack both levels.
     assert SIZES[3] < n_missing["hemisphere"] < n_missing["division"] < n_missing["region"] < 2 * SIZES[3]
 
 
@@ -156,7 +156,7 @@ def test_sections_do_not_depend_on_how_the_matrix_is_stored(folder, read_back, s
 
 @pytest.mark.parametrize("chunks", [(16281, 5), (4_167_870, 1), (1, 1122), (100, 100), None])
 def test_tiles_are_small_and_no_chunk_is_read_twice_at_full_size(chunks):
-    # Nothing is stored in this file: a dataset without values reads as zeros.
+    # The file stores no values: an HDF5 dataset without stored values reads as zeros.
     with h5py.File("empty", "w", driver="core", backing_store=False) as file:
         X = file.create_dataset("X", (4_167_870, 1122), "f4", chunks=chunks)
         rows, tiles = next(abc_atlas_matrix._slabs(X))
@@ -175,9 +175,9 @@ def test_names_follow_the_numbers_and_leave_no_gap(upstream):
         ({"cells": 260, "otherwise": "Zhuang-ABCA-1.010"}, "Zhuang-ABCA-1.010", "2 sections have 260 cells"),
         ({"cells": 9, "otherwise": "Zhuang-ABCA-1.021"}, "Zhuang-ABCA-1.021", "0 sections have 9 cells"),
     ):
-        found = sections_of(upstream, held_out=held_out)
-        records = pd.DataFrame([record for _, _, record in found]).set_index("section")
-        assert list(records["name"]) == [name for name, _, _ in found]
+        sections = sections_of(upstream, held_out=held_out)
+        records = pd.DataFrame([record for _, _, record in sections]).set_index("section")
+        assert list(records["name"]) == [name for name, _, _ in sections]
         assert records.loc[section, "name"] == "mouse1_validation"
         assert list(records["held_out"]) == list(records.index == section)
         assert why in records.loc[section, "why"]
@@ -189,8 +189,8 @@ def test_names_follow_the_numbers_and_leave_no_gap(upstream):
 
 def test_numbers_without_padding_are_read_as_numbers(folder):
     edit(folder / METADATA, lambda f: f.replace({"brain_section_label": {f"{DATASET}.003": f"{DATASET}.3"}}))
-    found = [record["section"] for _, _, record in sections_of(folder)]
-    assert found == [f"{DATASET}.3", *(f"{DATASET}.{i:03d}" for i in ORDER[1:])]
+    labels = [record["section"] for _, _, record in sections_of(folder)]
+    assert labels == [f"{DATASET}.3", *(f"{DATASET}.{i:03d}" for i in ORDER[1:])]
 
 
 def test_symbols_are_made_unique_and_otherwise_kept(folder):
@@ -206,8 +206,8 @@ def test_cells_without_counts_are_dropped_with_a_warning(folder):
     with h5py.File(folder / MATRIX, "a") as file:
         file["X"][:40] = 0
     with pytest.warns(UserWarning, match="which have no counts"):
-        found = sections_of(folder)
-    assert sum(section.n_obs for _, section, _ in found) < sum(record["cells"] for _, _, record in found)
+        sections = sections_of(folder)
+    assert sum(section.n_obs for _, section, _ in sections) < sum(record["cells"] for _, _, record in sections)
 
 
 def edit(path, change):

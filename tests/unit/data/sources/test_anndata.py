@@ -1,4 +1,4 @@
-"""Reading one section out of a user's file: which cells, which columns, which unit, and what is refused."""
+"""Read one section of a user's file: its cells, columns and units, and what is refused."""
 
 import json
 import logging
@@ -59,10 +59,10 @@ def test_one_section_of_a_larger_file(atlas, path, kind, layer):
         atlas.X = kind(np.log1p(COUNTS))
     rewrite(atlas, path)
     section = read(path, name="s2", section_key="slide", donor_key="mouse", layer=layer)
-    mine = SLIDES == "s2"
-    assert np.array_equal(section.X.toarray(), COUNTS[mine])
-    assert np.array_equal(section.obsm["spatial"], XY[mine])
-    assert list(section.obs_names) == list(atlas.obs_names[mine])
+    in_section = SLIDES == "s2"
+    assert np.array_equal(section.X.toarray(), COUNTS[in_section])
+    assert np.array_equal(section.obsm["spatial"], XY[in_section])
+    assert list(section.obs_names) == list(atlas.obs_names[in_section])
     assert list(section.var_names) == list(atlas.var_names)
     assert section.obs["section"].unique().tolist() == ["s2"]
     assert section.obs["donor"].unique().tolist() == ["m1"]
@@ -191,12 +191,12 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_a_wrong_key_is_refused_with_what_there_is(path, case):
-    changes, found = BAD[case]
-    # Through JSON, as the workflow passes a dataset's configuration.
+    changes, problem = BAD[case]
+    # The workflow passes a dataset's configuration as JSON.
     config = json.loads(json.dumps({"path": str(path), "name": "all"} | changes))
     with pytest.raises(UserError) as error:
         read(**config)
-    assert found in str(error.value)
+    assert problem in str(error.value)
     assert "\n" not in str(error.value)
 
 

@@ -1,4 +1,4 @@
-"""The simulated tissue: seeded, nested, and every kind of gene carrying the signal it claims and no other."""
+"""The simulated tissue: it is reproducible, and each kind of gene carries its signal and no other."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from gest.sections import read_section, write_section
 
 @pytest.fixture(scope="module")
 def section():
-    """Enough cells and genes for the statistics: 6,000 cells at the default density, 70 genes."""
+    """Simulate 6,000 cells at the default density and 70 genes, enough for the statistics."""
     return simulate("s1", donor="m1", n_cells=6000, width_um=2000, height_um=2000, n_genes=70, seed=3, slice=0.4)
 
 
@@ -54,11 +54,11 @@ def test_the_default_is_a_small_section_within_its_extent():
 
 @pytest.mark.parametrize("platform", ["cells", "spots"])
 def test_a_section_can_be_written_and_read(platform, tmp_path):
-    made = simulate("s", donor="m1", platform=platform)
-    write_section(made, tmp_path / "s.h5ad")
+    simulated = simulate("s", donor="m1", platform=platform)
+    write_section(simulated, tmp_path / "s.h5ad")
     read = read_section(tmp_path / "s.h5ad")
-    assert np.array_equal(read.X.toarray(), made.X.toarray())
-    assert read.obs["region"].tolist() == made.obs["region"].tolist()
+    assert np.array_equal(read.X.toarray(), simulated.X.toarray())
+    assert read.obs["region"].tolist() == simulated.obs["region"].tolist()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -90,10 +90,10 @@ def test_boundaries_are_curved_and_move_smoothly_with_slice_and_slightly_with_th
 def test_density_is_as_asked_uneven_and_not_a_grid(section):
     xy = section.obsm["spatial"]
     assert len(xy) / (2000 * 2000) * 1e6 == 1500
-    # Distances to the nearest neighbour: Poisson's coefficient of variation is 0.52, a grid's 0.
+    # The coefficient of variation of distances to the nearest neighbour is 0.52 for a Poisson process, 0 for a grid.
     nearest = KDTree(xy).query(xy, k=2)[0][:, 1]
     assert 0.35 < nearest.std() / nearest.mean() < 0.6
-    # Cells per area of region, against a Poisson's scatter.
+    # Chi-squared statistic of the cells per region, compared with an even density.
     grid = np.random.default_rng(0).random((200_000, 2))
     area = np.bincount(regions(grid, seed=3, donor="m1", slice=0.4), minlength=10) / len(grid)
     cells = np.bincount(regions(xy / 2000, seed=3, donor="m1", slice=0.4), minlength=10)
@@ -109,7 +109,7 @@ def test_cell_types_mix_by_region(section):
 
 
 def explained(label, y):
-    """Share of the variance of y, genes in columns, that lies between the groups of `label`."""
+    """Return the share of the variance of y (genes in columns) between the groups of `label`."""
     groups = pd.DataFrame(y).groupby(np.asarray(label, dtype=str))
     return groups.transform("mean").to_numpy().var(axis=0) / y.var(axis=0)
 
@@ -123,7 +123,7 @@ def one_hot(label):
 
 
 def signals(section, rng):
-    """Per kind, a statistic per gene (T,) and its 99 % quantile under permuted cells, over all genes."""
+    """Return, per kind, a statistic (T,) of all genes and its 99 % quantile over genes if cells are permuted."""
     y = np.log1p(dense(section))
     xy = section.obsm["spatial"]
     obs = section.obs
@@ -132,7 +132,7 @@ def signals(section, rng):
     near = cdist(xy, xy) < 50
     np.fill_diagonal(near, False)
     share = near @ types / np.maximum(near.sum(axis=1, keepdims=True), 1)
-    # Beyond what regions, types and place explain.
+    # The association beyond what region, type and position explain.
     design = np.column_stack([one_hot(obs["region"]), types, xy - xy.mean(axis=0)])
     share_left = residual(share, design)
 
@@ -155,12 +155,12 @@ def test_each_kind_of_gene_carries_its_signal_and_null_genes_none(section):
     kind = section.var["kind"].to_numpy()
     assert set(kind) == set(KINDS)
     result = signals(section, np.random.default_rng(0))
-    for own, (statistic, chance) in result.items():
-        assert (statistic[kind == own] > 2 * chance).all(), own
-        assert np.median(statistic[kind == "null"]) < chance, own
-        assert (statistic[kind == "null"] < 1.5 * chance).all(), own
-        # The signal is the kind's own: it is strongest where it was put.
-        assert np.median(statistic[kind == own]) > 2 * np.median(statistic[kind != own]), own
+    for signal, (statistic, chance) in result.items():
+        assert (statistic[kind == signal] > 2 * chance).all(), signal
+        assert np.median(statistic[kind == "null"]) < chance, signal
+        assert (statistic[kind == "null"] < 1.5 * chance).all(), signal
+        # The signal is strongest in the genes of its kind.
+        assert np.median(statistic[kind == signal]) > 2 * np.median(statistic[kind != signal]), signal
 
 
 def test_the_neighbour_share_leaves_the_cell_itself_and_far_ones_out():
@@ -185,7 +185,7 @@ def test_markers_mark_the_type_they_name(section):
 
 
 def test_counts_are_overdispersed(section):
-    """Null genes: Var = m + c m², where 1 + c = (1 + 1/2) exp(0.3²) for gamma of shape 2 times log-normal size."""
+    """For null genes, Var = m + c m² with 1 + c = (1 + 1/2) exp(0.3²): gamma of shape 2 times log-normal size."""
     y = dense(section)[:, section.var["kind"] == "null"]
     mean, variance = y.mean(axis=0), y.var(axis=0)
     assert (y == np.rint(y)).all()
@@ -194,7 +194,7 @@ def test_counts_are_overdispersed(section):
 
 
 def test_spots_lie_on_a_hexagonal_grid_and_sum_their_cells():
-    # Both platforms draw the same cells first, so that spots can be summed up again from the cells.
+    # Both platforms first draw the same cells, so the counts of spots can be computed from those of cells.
     options = {"donor": "m1", "n_cells": 4000, "width_um": 1800, "height_um": 1500, "seed": 2}
     cells, spots = simulate("s", **options), simulate("s", platform="spots", **options)
     xy = spots.obsm["spatial"]
@@ -212,16 +212,16 @@ def test_spots_lie_on_a_hexagonal_grid_and_sum_their_cells():
 
 
 def test_gene_programmes_transfer_between_animals():
-    one = simulate("a", donor="m1", seed=5, slice=0.3)
-    two = simulate("b", donor="m2", seed=5, slice=0.5)
-    other = simulate("c", donor="m3", seed=6, slice=0.5)
+    first = simulate("a", donor="m1", seed=5, slice=0.3)
+    second = simulate("b", donor="m2", seed=5, slice=0.5)
+    other_tissue = simulate("c", donor="m3", seed=6, slice=0.5)
 
     def profiles(adata):
         means = pd.DataFrame(np.log1p(dense(adata))).groupby(adata.obs["region"].to_numpy(dtype=str)).mean()
         return (means - means.mean()).to_numpy().ravel()
 
-    assert np.corrcoef(profiles(one), profiles(two))[0, 1] > 0.8
-    assert abs(np.corrcoef(profiles(one), profiles(other))[0, 1]) < 0.3
+    assert np.corrcoef(profiles(first), profiles(second))[0, 1] > 0.8
+    assert abs(np.corrcoef(profiles(first), profiles(other_tissue))[0, 1]) < 0.3
 
 
 @pytest.mark.parametrize(

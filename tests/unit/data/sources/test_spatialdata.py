@@ -1,4 +1,4 @@
-"""SpatialData objects, read with the package itself where it is installed."""
+"""Read SpatialData objects; skipped if the package `spatialdata` is not installed."""
 
 import anndata as ad
 import numpy as np
@@ -10,7 +10,7 @@ from gest.data.sources.open_file import open_file
 
 
 def test_spatialdata_is_read_as_the_table_with_its_cells_centroids(sections, tmp_path):
-    """Shapes at twice the scale, in another order, with a transformation that halves them."""
+    """The shapes are at twice the scale and in another order; a transformation halves them."""
     spatialdata = pytest.importorskip("spatialdata")
     geopandas = pytest.importorskip("geopandas")
     from shapely import Point

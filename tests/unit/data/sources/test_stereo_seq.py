@@ -1,4 +1,4 @@
-"""Stereo-seq: molecules summed into square bins, columns by any of their names, refusals."""
+"""Read Stereo-seq sections: square bins, alternative names of columns, and what is refused."""
 
 import gzip
 
@@ -29,7 +29,7 @@ def file(truth, tmp_path):
 
 
 def table_of(section):
-    """Counts by centre of the bin and gene."""
+    """Return the counts by centre of the bin and by gene."""
     index = pd.MultiIndex.from_arrays(section.obsm["spatial"].T)
     return pd.DataFrame(section.X.toarray(), index=index, columns=section.var_names).sort_index().sort_index(axis=1)
 
@@ -51,9 +51,9 @@ def test_bins_sum_the_cells_within_them(truth, suffix, chunk, tmp_path, monkeypa
 
 
 def test_cells_on_the_grid_come_back_as_they_are(truth, tmp_path):
-    place = np.random.default_rng(0).choice(40 * 40, truth.n_obs, replace=False)
+    bin_number = np.random.default_rng(0).choice(40 * 40, truth.n_obs, replace=False)
     on_grid = truth.copy()
-    on_grid.obsm["spatial"] = np.column_stack([place // 40, place % 40]) * 25.0 + 12.5
+    on_grid.obsm["spatial"] = np.column_stack([bin_number // 40, bin_number % 40]) * 25.0 + 12.5
     write(tmp_path / "sagittal.gem.gz", on_grid)
     pd.testing.assert_frame_equal(table_of(read(tmp_path, name="sagittal")), table_of(on_grid))
 
@@ -170,8 +170,8 @@ def test_no_file_and_two_files(tmp_path):
 @pytest.mark.parametrize("role", ["geneID", "x", "y", "MIDCount"])
 def test_a_missing_column(role, tmp_path):
     header = ["other" if name == role else name for name in ("geneID", "x", "y", "MIDCount")]
-    what = {"geneID": "gene", "MIDCount": "count"}.get(role, role)
-    refused_read(gem(tmp_path / "s.gem", header), f"no column for {what} among {', '.join(header)}", "rename")
+    column = {"geneID": "gene", "MIDCount": "count"}.get(role, role)
+    refused_read(gem(tmp_path / "s.gem", header), f"no column for {column} among {', '.join(header)}", "rename")
 
 
 @pytest.mark.parametrize("suffix", ["gem", "gem.gz"])

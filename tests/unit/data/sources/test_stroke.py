@@ -1,4 +1,4 @@
-"""The stroke study's HDF5: one section of many, µm from the spots' pitch, PIA split by distance, refusals."""
+"""Read a section of the stroke study: scaling to µm, splitting the PIA by distance, and what is refused."""
 
 import logging
 import re
@@ -19,7 +19,7 @@ NAMES = ("Sham1-1", "PT1-1", "Sham1-2", "PT1-2")
 
 @pytest.fixture(scope="module")
 def sections():
-    # Four genes, for the fifth would be a neighbour gene, and injuries would change counts.
+    # With a fifth gene, which would be a neighbour gene, injuries would change counts.
     extent = {"width_um": 1600, "height_um": 1500, "n_cells": 4000, "n_genes": 4}
     return {name: simulate(name, donor=name, platform="spots", seed=5, **extent) for name in NAMES}
 
@@ -124,7 +124,7 @@ def test_rows_of_a_section_need_not_be_contiguous(sections, path):
 def test_other_sections_are_not_read(sections, path):
     others = batches_of(path) != "PT1-1"
     replace(path, "X", lambda counts: np.where(others[:, None], -1, counts))
-    replace(path, "Pos", lambda places: np.where(others, np.nan, places))
+    replace(path, "Pos", lambda positions: np.where(others, np.nan, positions))
     assert read(path, name="PT1-1", proximal_um=150).shape == sections["PT1-1"].shape
     with pytest.raises(UserError, match="finite positions"):
         read(path, name="PT1-2", proximal_um=150)
@@ -161,16 +161,16 @@ def test_the_fixture_has_the_schema_of_the_public_file(sections, path):
 
 def test_the_fixture_plants_an_injury_and_changes_nothing_else(tmp_path):
     tissue = {"width_um": 1600, "height_um": 1500, "n_cells": 4000, "n_genes": 40, "seed": 5}
-    made = [simulate(name, donor=name, platform="spots", **tissue) for name in NAMES]
-    write(tmp_path / "stroke.h5", made)
-    change, kind = planted(made), made[0].var["kind"]
+    simulated = [simulate(name, donor=name, platform="spots", **tissue) for name in NAMES]
+    write(tmp_path / "stroke.h5", simulated)
+    change, kind = planted(simulated), simulated[0].var["kind"]
     assert set(kind[change["core"].isin(["High", "Low"])]) == {"marker"}
     assert set(kind[change["around"].isin(["High", "Low"])]) == {"neighbour"}
     assert set(kind[change["around"] == "n.s."]) == {"null", "gradient"}
-    types = made[0].var["cell_type"]
-    for call in ("High", "Low"):  # the same types' marker genes in the core as neighbour genes around it
+    types = simulated[0].var["cell_type"]
+    for call in ("High", "Low"):  # marker genes in the core and neighbour genes around it are those of the same types
         assert set(types[change["core"] == call]) == set(types[change["around"] == call]) != set()
-    for truth in made:
+    for truth in simulated:
         section = read(tmp_path / "stroke.h5", name=truth.obs["section"].iloc[0], proximal_um=1e6)
         before, after, region = truth.X.toarray(), section.X.toarray(), section.obs["region"].to_numpy()
         expected = np.zeros(before.shape, dtype=bool)

@@ -1,4 +1,4 @@
-"""Space Ranger's folders: both matrices, both files of positions, coordinates from the grid, refusals."""
+"""Read Space Ranger's folders: both formats of the matrix and of the positions, and what is refused."""
 
 import gzip
 
@@ -30,7 +30,7 @@ def folder(truth, tmp_path):
 
 
 def by_position(section):
-    """Order the spots by row of the grid, then along it."""
+    """Return the order of the spots by row of the grid, then within the row."""
     x, y = section.obsm["spatial"].T
     return np.lexsort([x.round(3), y.round(3)])
 
@@ -54,7 +54,7 @@ def test_every_layout_gives_the_simulated_section(truth, matrix, positions, tmp_
 
 @pytest.fixture
 def tiny(tmp_path):
-    """Four spots by hand, the second out of tissue, and three features: two genes of one symbol and an antibody."""
+    """Write four spots, the second not in tissue, and three features: two genes of one symbol and an antibody."""
     matrix = tmp_path / "s" / "filtered_feature_bc_matrix"
     matrix.mkdir(parents=True)
     (tmp_path / "s" / "spatial").mkdir()
@@ -105,12 +105,12 @@ def test_the_fixture_has_space_rangers_schema(folder, truth, tmp_path):
         assert set(file["matrix"]) == {"barcodes", "data", "indices", "indptr", "shape", "features"}
         assert {"id", "name", "feature_type", "genome"} <= set(file["matrix/features"])
         assert file["matrix/shape"][:].tolist() == [truth.n_vars + 1, truth.n_obs]
-    places = pd.read_csv(folder / "HCC-1L" / "spatial" / LIST, header=None)
-    assert places.shape[1] == 6
-    assert set(places[0][places[1] == 1]) == set(plain.obs_names)
-    assert (places[1] == 0).sum() > 10
-    assert ((places[2] + places[3]) % 2 == 0).all()
-    assert not places[[2, 3]].duplicated().any()
+    table = pd.read_csv(folder / "HCC-1L" / "spatial" / LIST, header=None)
+    assert table.shape[1] == 6
+    assert set(table[0][table[1] == 1]) == set(plain.obs_names)
+    assert (table[1] == 0).sum() > 10
+    assert ((table[2] + table[3]) % 2 == 0).all()
+    assert not table[[2, 3]].duplicated().any()
     other = simulate("HCC-1N", donor="HCC-1", platform="spots", n_genes=8)
     write(tmp_path / "HCC-1N", other)
     assert set(read(tmp_path, name="HCC-1N").obs_names) & set(plain.obs_names)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# `slurm.sh start` and `slurm.sh stop`, as root: a real Slurm on this machine for tests/cluster, from Debian's packages. Its two nodes
-# are virtual, with eight CPUs and four GPUs each that compute nothing. Without accounting and cgroups, it enforces limits of time but
-# not of memory. Everything it writes is in one folder, by which the tests find it, except for two links.
+# Run `slurm.sh start` or `slurm.sh stop` as root: it starts or stops a real Slurm on this machine for tests/cluster, from Debian's
+# packages. The two nodes are virtual, with eight CPUs and four GPUs each; the GPUs are dummy devices. Without accounting and cgroups,
+# Slurm enforces time limits but not memory limits. All files are in one folder, by which the tests recognise that Slurm runs, except for
+# two links in /etc/slurm.
 set -euo pipefail
 folder=/run/gest-slurm
 
@@ -42,8 +43,8 @@ start() {
         apt-get -qq update
         DEBIAN_FRONTEND=noninteractive apt-get -qq --no-install-recommends install $packages > /dev/null
     fi
-    # Snakemake's plugin removes SLURM_CONF from the environment of its jobs, so the configuration must be where Slurm looks for it.
-    # This fails if a real one is there.
+    # Snakemake's plugin removes SLURM_CONF from the environment of its jobs, so the configuration must be where Slurm looks by
+    # default. The command fails if a real configuration is there.
     ln -s "$folder/slurm.conf" "$folder/gres.conf" /etc/slurm
     mkdir -m 755 "$folder" "$folder/state" "$folder/n1" "$folder/n2"
     configuration > "$folder/slurm.conf"

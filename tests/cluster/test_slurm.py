@@ -1,4 +1,4 @@
-"""A small run on a real Slurm: jobs get their resources, and interrupted trainings lose nothing."""
+"""Run a small workflow on a real Slurm: resources of jobs, and interrupted trainings."""
 
 import json
 import os
@@ -17,12 +17,13 @@ from gest.data.sources.simulate import simulate
 
 ROOT = Path(__file__).parents[2]
 SLURM = Path("/run/gest-slurm")
-STEPS = 5000  # over a minute; the first attempt has about thirty seconds, minus the start of three processes
+# These steps take over a minute; the first attempt has about thirty seconds, including the start of three processes.
+STEPS = 5000
 pytestmark = pytest.mark.cluster
 
 
 class Site:
-    """A site of the cluster: the workflow and its own profile."""
+    """A folder on the cluster with links to the workflow and a separate profile."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -31,7 +32,10 @@ class Site:
         (folder / "slurm").mkdir()
 
     def start(self, target: str, *, steps: int, **pretrain: object) -> subprocess.Popen:
-        """Start Snakemake with the repository's profile, other resources for trainings, and their number of steps."""
+        """Start Snakemake with the repository's profile, changed for trainings.
+
+        `pretrain` holds resources of trainings, and `steps` is their length.
+        """
         profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
         profile["set-resources"]["pretrain"] |= pretrain
         profile |= {"jobs": 2, "set-threads": {"pretrain": 1}}
@@ -53,14 +57,17 @@ class Site:
         assert code == 0, (self.folder / "snakemake.log").read_text()[-3000:]
 
     def jobs(self, name: str) -> list[dict[str, str]]:
-        """Return Slurm's records of the jobs of a rule or group (`pretrain/brain_1`, `generation`), oldest first."""
+        """Return Slurm's records of the jobs of a rule or group, oldest first.
+
+        Names are, for example, `pretrain/brain_1` and `generation`.
+        """
         logs = (self.folder / "logs" / "slurm").glob(f"*_{name}*/**/*.log")
         ids = sorted(int(path.stem) for path in logs)
         return [dict(re.findall(r"(\S+?)=(\S*)", slurm("scontrol", "show", "job", str(number)))) for number in ids]
 
 
 def slurm(*command: str) -> str:
-    """Return the output of one of Slurm's commands."""
+    """Run one of Slurm's commands and return its output."""
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
@@ -77,15 +84,15 @@ def site(tmp_path_factory) -> Site:
 
 def processes(command: str) -> dict[int, dict[str, str]]:
     """Find the processes whose command line contains a text: {process id: environment}."""
-    found = {}
+    environments = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if command in (process / "cmdline").read_bytes().replace(b"\0", b" ").decode():
                 variables = (process / "environ").read_bytes().decode().split("\0")
-                found[int(process.name)] = dict(variable.split("=", 1) for variable in variables if variable)
+                environments[int(process.name)] = dict(variable.split("=", 1) for variable in variables if variable)
         except (OSError, ValueError):  # the process has ended
             continue
-    return found
+    return environments
 
 
 def wait_for(condition):
@@ -98,7 +105,7 @@ def wait_for(condition):
 
 @pytest.fixture(scope="module")
 def finished(site):
-    """The finished run: one training had one minute at its first attempt, the other one was killed."""
+    """Run the workflow: one training first has one minute, the other is killed."""
     minutes = "attempt**2 if wildcards.model_seed == '0' else 20"
     running = site.start("generation", steps=STEPS, runtime=minutes, slurm_extra="'--signal=TERM@20'")
     log = site.folder / "logs" / "cluster" / "pretrain" / "brain-s1.log"
@@ -115,7 +122,7 @@ def finished(site):
 
 @pytest.fixture(scope="module")
 def undisturbed(finished, tmp_path_factory):
-    """The same trainings, outside Slurm and without interruption."""
+    """Run the same trainings outside Slurm and without interruption."""
     folder = tmp_path_factory.mktemp("undisturbed")
     brain = finished.folder / "results" / "cluster" / "brain"
     sections = [str(brain / "sections" / "s0.h5ad"), f"--validation={brain}/sections/s1.h5ad"]

@@ -1,4 +1,4 @@
-"""Annotation of real tissue by a short training: layers learnt on two animals are found in a third."""
+"""Annotate real tissue after a short training: two animals teach the layers of a third."""
 
 import numpy as np
 import pytest
@@ -35,8 +35,8 @@ def test_layers_of_two_animals_are_found_in_a_third(animals, tmp_path):
     annotator = gest.fit_annotator(train, model, label="region", **settings)
     truth = test.obs["region"].astype(str).to_numpy()
     predicted = gest.annotate(test, annotator).obs["gest_region"].astype(str).to_numpy()
-    known = np.concatenate([section.obs["region"] for section in train]).astype(str)
-    labels, counts = np.unique(known, return_counts=True)
+    training_labels = np.concatenate([section.obs["region"] for section in train]).astype(str)
+    labels, counts = np.unique(training_labels, return_counts=True)
     majority = np.repeat(labels[counts.argmax()], len(truth))
     assert macro_f1(truth, majority) < 0.2
     assert macro_f1(truth, predicted) > 0.6

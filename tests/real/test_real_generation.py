@@ -1,4 +1,4 @@
-"""From sections to predictions on real tissue, with a short training: one animal teaches the model about another."""
+"""Predict expression in real tissue after a short training, from one animal to another."""
 
 import numpy as np
 import pytest
@@ -41,16 +41,16 @@ def test_one_animal_teaches_about_another(animals, tmp_path):
     loss = validate(model, held_out, seed=0)[0]
     assert loss < marginal_loss(training, held_out, vocabulary, model.config) - 0.05
 
-    # A short training learns few patterns, but the mean over meta cells errs less than the most probable one.
+    # Even after a short training, the mean over meta cells has a smaller error than the most probable meta cell.
     crops = make_crops(test, {"n": 1, "sides": [300, 400], "min_cells": 80})
     predicted = predict_crops(test, crops, "gest", vocabulary=vocabulary, model=model)
     truth = expression(test, vocabulary)[test.obs_names.get_indexer(predicted.obs["cell"])].toarray()
     weighted, picking = (rmse_log(truth, predicted.layers[name]).value for name in ("weighted", "picking"))
     assert weighted < 0.95 * picking
 
-    # A meta cell stands for cells of one type far more often than chance.
+    # The expression of marker genes in cells and in their meta cells is correlated.
     columns = [list(vocabulary.genes).index(gene) for gene in ("Gad1", "Slc17a6")]
-    of_cells = expression(test, vocabulary)[:, columns].toarray()
-    of_metacells = vocabulary.expression[tokenize(test, vocabulary).tokens][:, columns]
-    for cells, metacells in zip(of_cells.T, of_metacells.T, strict=True):
+    measured = expression(test, vocabulary)[:, columns].toarray()
+    quantised = vocabulary.expression[tokenize(test, vocabulary).tokens][:, columns]
+    for cells, metacells in zip(measured.T, quantised.T, strict=True):
         assert np.corrcoef(metacells, rankdata(cells))[0, 1] > 0.5

@@ -23,7 +23,7 @@ CONFIG = {
         "checkpoint_every": 200,
     },
 }  # fmt: skip
-CLASS = "OD Mature 2"  # these cells lie in tracts, next to each other
+CLASS = "OD Mature 2"  # mature oligodendrocytes, which lie next to each other in tracts
 
 
 def test_markers_of_one_class_in_a_region_of_200_um(real_data, tmp_path):
@@ -56,7 +56,7 @@ def test_markers_of_one_class_in_a_region_of_200_um(real_data, tmp_path):
     assert deg.loc["Opalin", ["call", "changed"]].fillna("").tolist() == [
         "High",
         "",
-    ]  # another marker, not changed itself
+    ]  # another marker of the class, which was not changed
     assert deg.loc[markers, "log2_fold_change"].mean() > 0 > deg.loc[others, "log2_fold_change"].mean()
     controls = pd.read_csv(out / "controls.csv").set_index("control")
     assert (controls.loc[["nothing changed", "distant"], ["max_difference", "n_called"]] == 0).all(axis=None)

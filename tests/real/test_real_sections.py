@@ -1,4 +1,4 @@
-"""Real sections of five platforms, read as a user's files from the folder GEST_REAL_DATA."""
+"""Read real sections of four technologies from the folder GEST_REAL_DATA, as a user's files."""
 
 import os
 import warnings
@@ -32,7 +32,7 @@ def check_against_file(section, name, cells):
     assert list(section.var_names) == list(whole.var_names)
 
 
-# Cells of each section: (with a type, Ambiguous, Ambiguous and empty); animal 18 has no Ambiguous cells.
+# Numbers of cells of each section: (with a cell type, Ambiguous, Ambiguous without counts).
 MERFISH = {
     "A1_bregma_+0.26": (4832, 752, 0),
     "A1_bregma_+0.21": (4787, 791, 2),

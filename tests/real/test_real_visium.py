@@ -1,4 +1,4 @@
-"""Real Visium sections from the folder GEST_REAL_DATA, written as Space Ranger's folders and read back."""
+"""Write real Visium sections of GEST_REAL_DATA as Space Ranger folders, and read them back."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,10 @@ LAYOUTS = [("h5", "tissue_positions_list.csv"), ("mtx", "tissue_positions.csv")]
 
 
 def round_trip(whole, name, tmp_path, layout):
-    """Return the coordinates of a section in the file and after writing and reading, in the same order of spots."""
+    """Write and read a section; return its coordinates before and after.
+
+    Both have the same order of spots.
+    """
     matrix, positions = layout
     truth = whole[whole.obs["section"] == name].copy()
     write(tmp_path / name, truth, matrix=matrix, positions=positions)
@@ -48,7 +51,7 @@ def test_the_liver_tumour_has_the_coordinates_of_its_file(tmp_path, layout):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", ["151673", "151674"])
 def test_the_cortex_has_the_distances_of_its_pixels(tmp_path, layout, name):
-    """Distances on the grid equal those in the image, whose pixels were converted with one scale."""
+    """Distances on the grid equal those in the image, converted from pixels to µm."""
     whole = ad.read_h5ad(Path(FOLDER) / "visium_dlpfc_2slices.h5ad")
     expected, actual = round_trip(whole, name, tmp_path, layout)
     a, b = KDTree(actual).query_pairs(101, output_type="ndarray").T

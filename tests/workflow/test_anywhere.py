@@ -1,4 +1,4 @@
-"""The workflow runs from any folder: by its path, into another folder, as a module, and as a remote module."""
+"""The workflow runs from any folder: by its path, with another folder for results, as a local or remote module."""
 
 import functools
 import re
@@ -27,9 +27,9 @@ use rule * from gest
 
 def succeed(folder, *arguments):
     """Run Snakemake in a folder, which must succeed, and return its output."""
-    done = snakemake(folder, *arguments)
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    completed = snakemake(folder, *arguments)
+    assert completed.returncode == 0, completed.stdout
+    return completed.stdout
 
 
 def jobs(output):
@@ -40,20 +40,20 @@ def jobs(output):
 
 
 def draws_figure_2c(folder, *arguments):
-    """Whether Figure 2c is drawn, which takes seconds."""
+    """Draw Figure 2c, which takes seconds, and return whether its file exists."""
     succeed(folder, "--cores", 1, *arguments, "figure_2c")
     return (folder / "results" / "toy" / "figures" / "figure_2c.png").exists()
 
 
 @pytest.fixture(scope="module")
 def expected():
-    """Jobs of the toy run, as the repository's root lists them."""
+    """Return the jobs of the toy run, as listed in the repository's root."""
     return jobs(succeed(ROOT, "--dry-run", "--forceall", "--nolock", "--configfile", TOY, "--", "all"))
 
 
 @pytest.fixture
 def module(tmp_path):
-    """Deploy the folder config/ beside a Snakefile with a module, as Snakedeploy does."""
+    """Return a function that deploys the workflow as Snakedeploy does: config/ beside a Snakefile with a module."""
 
     def deploy(snakefile):
         shutil.copytree(ROOT / "config", tmp_path / "config")
@@ -86,7 +86,7 @@ def test_as_a_module_beside_a_copy_of_the_configuration(module, expected):
 
 
 def test_as_a_module_with_other_names_of_rules_and_a_prefix(tmp_path):
-    """And with a configuration that names only what differs."""
+    """The configuration names only the keys that differ from the defaults."""
     (tmp_path / "Snakefile").write_text(
         f"""
 module gest:
@@ -104,7 +104,7 @@ use rule * from gest as gest_*
 
 @pytest.fixture
 def address():
-    """Serve the repository on this machine."""
+    """Serve the repository over HTTP on the local machine, and return its address."""
     handler = functools.partial(SimpleHTTPRequestHandler, directory=ROOT)
     with ThreadingHTTPServer(("localhost", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)

@@ -1,4 +1,4 @@
-"""Jobs that the workflow plans and configurations that it refuses, in dry runs on links to this checkout."""
+"""Jobs that the workflow plans and configurations that it refuses, in dry runs in a folder of links to the checkout."""
 
 import re
 from collections import Counter
@@ -19,20 +19,20 @@ def folder(tmp_path):
     return tmp_path
 
 
-def jobs(done):
+def jobs(completed):
     """Count the jobs of each rule that a dry run lists."""
-    assert done.returncode == 0, done.stdout
-    stats = done.stdout.rsplit("Job stats:", 1)[-1].split("\n\n")[0] if "Job stats:" in done.stdout else ""
+    assert completed.returncode == 0, completed.stdout
+    stats = completed.stdout.rsplit("Job stats:", 1)[-1].split("\n\n")[0] if "Job stats:" in completed.stdout else ""
     return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", stats, flags=re.M) if name != "total"}
 
 
 def refused(folder, config, *arguments):
     """Return the output of a run whose configuration is refused."""
     (folder / "mine.yaml").write_text(yaml.safe_dump(config))
-    done = snakemake(folder, "--dry-run", "--configfile", *arguments, "mine.yaml")
-    assert done.returncode != 0
-    assert "Traceback" not in done.stdout
-    return done.stdout
+    completed = snakemake(folder, "--dry-run", "--configfile", *arguments, "mine.yaml")
+    assert completed.returncode != 0
+    assert "Traceback" not in completed.stdout
+    return completed.stdout
 
 
 def own_dataset():
@@ -55,15 +55,18 @@ def paper():
 
 
 def ablations(default, without=()):
-    """Return the variants that are trained, and their jobs; variants equal to the default are trained as `baseline`."""
+    """Return the variants that are trained, and the number of jobs of each of their rules.
+
+    Variants equal to the default are trained as `baseline`.
+    """
     ablation = paper()["ablation"]
     listed = {name for table, names in ablation["tables"].items() if table not in without for name in names}
     models = listed - {*default, "picking"}
-    own = {name for name in models if name.startswith("metacells")}
+    with_vocabulary = {name for name in models if name.startswith("metacells")}
     return models, {
         "predict_variant": len(models),
         "score_variant": len(models),
-        **({"vocabulary_of_variant": len(own)} if own else {}),
+        **({"vocabulary_of_variant": len(with_vocabulary)} if with_vocabulary else {}),
         **dict.fromkeys(
             {*ablation["tables"], "ablation_cost", "figure_ablation_curves", "figure_scaling"} - {*without}, 1
         ),
@@ -118,11 +121,11 @@ def test_toy_goes_through_all_five_datasets(folder):
 
 def test_the_papers_run_lists_every_job_without_any_data(folder):
     """Sections of the paper: 147 and 66 of the brains, 21 of the liver, 1 of Stereo-seq, 8 of the stroke data."""
-    done = snakemake(folder, "--dry-run", "all")
+    completed = snakemake(folder, "--dry-run", "all")
     tested, n_methods = 66 + 1 + 1, len(paper()["generation"]["methods"])
     models, ablation = ablations({"l8h8", "window_600"})
     assert len(models) == 19
-    assert jobs(done) == {
+    assert jobs(completed) == {
         **labelling(66, clustering=9, annotation=4),
         **ablation,
         "configuration": 4 + 3 * 5 + 2 + 3 + 1 + len(models) + 3,
@@ -151,12 +154,12 @@ def test_own_data_in_four_lines(folder):
     config = own_dataset()
     (folder / "brain.h5ad").touch()
     (folder / "mine.yaml").write_text(yaml.safe_dump(config))
-    done = snakemake(folder, "--dry-run", "--configfile", "mine.yaml", "--config", f"data_dir={folder}")
-    counted = jobs(done)
+    completed = snakemake(folder, "--dry-run", "--configfile", "mine.yaml", "--config", f"data_dir={folder}")
+    counted = jobs(completed)
     assert counted["import_section"] == 4
     assert not {"download", "import_mouse1"} & counted.keys(), "the paper's datasets are not asked for"
-    # The methods without a model do not wait for one.
-    predictions = re.findall(r"by (\w+); log in.*\n *Reason: .*: (.*)", done.stdout)
+    # Methods without a model do not wait for one.
+    predictions = re.findall(r"by (\w+); log in.*\n *Reason: .*: (.*)", completed.stdout)
     waiting = {method for method, files in predictions if "model-s0" in files}
     assert Counter(method for method, _ in predictions).keys() - waiting == {
         *("gp", "mlp", "mean_of_seen", "nearest_seen", "true_metacells")
@@ -212,7 +215,7 @@ def test_every_table_and_figure_is_a_target_with_a_description(folder):
 def test_table_4_lists_its_own_jobs_alone(folder):
     listed = jobs(snakemake(folder, "--dry-run", "table_4"))
     assert listed == {
-        "configuration": 2 + 1 + 1 + 1 + 1 + 7,  # how to read, cut, count and rank, crops, and every variant
+        "configuration": 2 + 1 + 1 + 1 + 1 + 7,  # section and cut, vocabulary, crops, svg, prediction, variants
         "download": 5,
         "environment": 1,
         "import_mouse1": 1,
@@ -228,7 +231,7 @@ def test_table_4_lists_its_own_jobs_alone(folder):
 
 
 def test_a_variant_is_trained_once_whatever_its_names(folder):
-    """l8h8, window_600 and baseline are one model of the paper's run; in the toy run, l2h2 and baseline are."""
+    """In the paper's run, l8h8 and window_600 are the same model as baseline; in the toy run, l2h2 is."""
     for arguments, names in (([], {"l8h8", "window_600"}), (["--profile", "toy"], {"l2h2"})):
         output = snakemake(folder, "--dry-run", "table_3", "table_4", "table_a4", *arguments).stdout
         variants = set(re.findall(r"Pre-training the variant (\w+) ", output))
@@ -252,13 +255,13 @@ def test_data_of_a_third_are_among_those_of_a_half(folder):
 def test_a_run_without_the_ablations_dataset_says_so(folder):
     (folder / "brain.h5ad").touch()
     (folder / "mine.yaml").write_text(yaml.safe_dump(own_dataset()))
-    done = snakemake(folder, "--dry-run", "table_3", "--configfile", "mine.yaml", "--config", f"data_dir={folder}")
-    assert "ablation.dataset: 'mouse_brain' is not a dataset of this run" in done.stdout
-    assert "Traceback" not in done.stdout
+    completed = snakemake(folder, "--dry-run", "table_3", "--configfile", "mine.yaml", "--config", f"data_dir={folder}")
+    assert "ablation.dataset: 'mouse_brain' is not a dataset of this run" in completed.stdout
+    assert "Traceback" not in completed.stdout
 
 
 def test_jobs_of_gest_request_a_gpu_on_the_cluster():
-    """Rules that run a model, and rules grouped with one."""
+    """These are the rules that run a model, and the rules grouped with one of them."""
     rules = [path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk")]
     trainings = {"pretrain", *(name for text in rules for name in re.findall(r"rule pretrain as (\w+) with", text))}
     of_model = r"(?:models=lambda w|learnt=lambda w|model=\"|annotators=)"
@@ -266,7 +269,7 @@ def test_jobs_of_gest_request_a_gpu_on_the_cluster():
         name for text in rules for name in re.findall(rf"rule (\w+):\n    input:(?:\n        .*)*?{of_model}", text)
     }
     profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
-    on_gpu = {name for name, about in profile["set-resources"].items() if about.get("gpu")}
+    on_gpu = {name for name, resources in profile["set-resources"].items() if resources.get("gpu")}
     assert len(running) == 6
     assert on_gpu == trainings | running | {"figure_a1", "score", "score_variant"}
     for shared in ("score", "score_variant"):
@@ -283,18 +286,18 @@ def test_short_jobs_of_one_dataset_are_one_job_on_the_cluster(folder):
 
 
 def test_documents_name_files_that_the_toy_makes(folder):
-    made = snakemake(folder, "--profile", "toy", "--summary").stdout
+    summary = snakemake(folder, "--profile", "toy", "--summary").stdout
     for document in ("README.md", "Makefile"):
         for path in re.findall(r"results/toy/\w+/\w+\.\w+", (ROOT / document).read_text()):
-            assert path in made, f"{document} names {path}"
+            assert path in summary, f"{document} names {path}"
 
 
 def test_a_missing_file_without_url_says_what_to_place(folder):
     """The liver files have no URL: the error says where to find them and where to put them."""
-    done = snakemake(
+    completed = snakemake(
         folder, "--cores", "1", "results/paper/upstream/liver_cancer/HCC-1L/filtered_feature_bc_matrix.h5.json"
     )
-    assert done.returncode != 0
+    assert completed.returncode != 0
     output = (folder / "logs/paper/download/liver_cancer/HCC-1L/filtered_feature_bc_matrix.h5.log").read_text()
     assert "lifeome.net" in output
     assert "data/liver_cancer/HCC-1L/filtered_feature_bc_matrix.h5" in output

@@ -49,9 +49,9 @@ def test_what_the_paper_states(config):
 
 
 def test_the_packages_defaults_are_the_configurations(config):
-    own = Config().to_dict()
-    own["loss"]["weights"] = list(own["loss"]["weights"])
-    assert own == {name: config[name] for name in own}
+    defaults = Config().to_dict()
+    defaults["loss"]["weights"] = list(defaults["loss"]["weights"])
+    assert defaults == {name: config[name] for name in defaults}
     annotation = asdict(Settings())
     assert annotation.pop("pool") == config["annotation"]["pools"][0]
     assert annotation == {name: config["annotation"][name] for name in annotation}
@@ -72,5 +72,5 @@ def test_the_packages_defaults_are_the_configurations(config):
 def test_functions_default_to_the_configuration(config, function, where, names):
     for key in where.split("."):
         config = config[key]
-    given = {name: inspect.signature(function).parameters[name].default for name in names}
-    assert {k: list(v) if isinstance(v, tuple) else v for k, v in given.items()} == {k: config[k] for k in names}
+    defaults = {name: inspect.signature(function).parameters[name].default for name in names}
+    assert {k: list(v) if isinstance(v, tuple) else v for k, v in defaults.items()} == {k: config[k] for k in names}

@@ -57,7 +57,7 @@ def test_functions_named_after_a_file_are_in_it():
 
 
 def anchors(document):
-    """The anchors that GitHub gives to the headings of a document."""
+    """Return the anchors that GitHub gives to the headings of a document."""
     headings = re.findall(r"^#+ (.*)$", document.read_text(), flags=re.M)
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
@@ -70,7 +70,7 @@ def test_the_schema_has_the_methods_of_the_registry_and_the_table_of_keys_is_cur
 
 
 def test_every_key_of_the_configuration_is_in_the_table():
-    """Exceptions: keys of datasets and variants, listed under NAME, and the registry of upstream files."""
+    """Keys of datasets, variants and fixtures are not checked here."""
     described = set(re.findall(r"^\| `([\w.]+)` \|", (ROOT / "config" / "README.md").read_text(), flags=re.M))
 
     def leaves(settings, path):

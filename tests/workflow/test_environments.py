@@ -21,7 +21,7 @@ pytestmark = pytest.mark.workflow
 
 @pytest.fixture(scope="module", autouse=True)
 def cache(tmp_path_factory):
-    """Replace the user's cache of environments by an empty one."""
+    """Replace the user's cache of environments by an empty one, and return its folder."""
     with pytest.MonkeyPatch.context() as patched:
         folder = tmp_path_factory.mktemp("cache")
         patched.setenv("XDG_CACHE_HOME", str(folder))
@@ -46,17 +46,17 @@ def snakemake(folder, *arguments, **settings):
 
 
 def linked(folder):
-    """Make a folder like this checkout, whose pins can be edited."""
+    """Make a folder like the checkout, with pins that can be edited."""
     folder.mkdir(exist_ok=True)
     for name in ("Snakefile", "config", "profiles", "toy"):
         (folder / name).symlink_to(ROOT / name)
-    for name in ("workflow", "envs"):  # from which the workflow finds the pins
+    for name in ("workflow", "envs"):  # through a link, the workflow would find the original pins
         shutil.copytree(ROOT / name, folder / name)
     return folder
 
 
 def clone(folder, pins="# small\n", check="import sys\nassert sys.prefix != sys.base_prefix, 'this is no venv'\n"):
-    """Make such a folder with one more environment."""
+    """Make a folder like the checkout, with one more environment."""
     linked(folder)
     (folder / "envs" / "small.txt").write_text(pins)
     (folder / "envs" / "small.check.py").write_text(check)
@@ -65,7 +65,7 @@ def clone(folder, pins="# small\n", check="import sys\nassert sys.prefix != sys.
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory):
-    """Two clones that need the same environment at the same time, and the output of their runs."""
+    """Make two clones that need the same environment at the same time; return them and their runs' output."""
     folders = [clone(tmp_path_factory.mktemp(name)) for name in ("first", "second")]
     processes = [started(folder, ".venvs/small") for folder in folders]
     output = [process.communicate()[0] for process in processes]
@@ -75,15 +75,15 @@ def twins(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """SOMDE's environment, created where somoclu's build would find a broken nvcc and CUDA."""
+    """Create SOMDE's environment where somoclu's build would find a broken nvcc and CUDA."""
     folder, cuda = linked(tmp_path_factory.mktemp("built")), tmp_path_factory.mktemp("cuda")
     for name in ("bin", "include", "lib"):
         (cuda / name).mkdir()
     (cuda / "bin" / "nvcc").write_text("#!/bin/sh\nexit 1\n")
     (cuda / "bin" / "nvcc").chmod(0o755)
     path = os.pathsep.join([os.environ["PATH"], str(cuda / "bin")])
-    done = snakemake(folder, ".venvs/somde", PATH=path, CUDAHOME=str(cuda))
-    assert done.returncode == 0, done.stdout
+    completed = snakemake(folder, ".venvs/somde", PATH=path, CUDAHOME=str(cuda))
+    assert completed.returncode == 0, completed.stdout
     return folder
 
 
@@ -113,18 +113,18 @@ def test_an_environment_is_remade_when_its_pins_or_its_check_change(built):
 
 
 def test_all_runs_share_an_environment(built):
-    """An environment that another run created is current, although that run has its log and benchmark."""
-    done = snakemake(built, "--dry-run", ".venvs/somde", "--configfile", "config/toy.yaml")
-    assert "Nothing to be done" in done.stdout
+    """An environment that another run created is current, although its log and benchmark are in that run's folders."""
+    completed = snakemake(built, "--dry-run", ".venvs/somde", "--configfile", "config/toy.yaml")
+    assert "Nothing to be done" in completed.stdout
 
 
 @pytest.mark.parametrize(("method", "jobs"), [("somde", 1), ("morans_i", 0)])
 def test_all_asks_for_the_environment_once(tmp_path, method, jobs):
     folder = linked(tmp_path)
     (folder / "mine.yaml").write_text(f"svg: {{method: {method}}}\n")
-    done = snakemake(folder, "--dry-run", "--configfile", "mine.yaml", "--", "all")
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.count("Isolated environment somde") == jobs
+    completed = snakemake(folder, "--dry-run", "--configfile", "mine.yaml", "--", "all")
+    assert completed.returncode == 0, completed.stdout
+    assert completed.stdout.count("Isolated environment somde") == jobs
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,9 @@ def test_a_broken_environment_leaves_nothing_and_says_why(tmp_path, cache, pins,
     folder = linked(tmp_path)
     (folder / "envs" / "broken.txt").write_text(pins)
     (folder / "envs" / "broken.check.py").write_text(check)
-    done = snakemake(folder, ".venvs/broken")
-    assert done.returncode != 0
-    sentences = [line for line in done.stdout.splitlines() if line.startswith("Error: .venvs/broken: could not ")]
+    completed = snakemake(folder, ".venvs/broken")
+    assert completed.returncode != 0
+    sentences = [line for line in completed.stdout.splitlines() if line.startswith("Error: .venvs/broken: could not ")]
     assert len(sentences) == 1
     assert reason in sentences[0]
     assert "see logs/paper/environment/broken.log, fix envs/broken.txt and run again." in sentences[0]
@@ -163,9 +163,9 @@ def test_one_is_made_where_two_are_asked_for(twins, cache):
 
 def test_a_fresh_clone_proves_what_is_there_and_installs_nothing(twins, tmp_path):
     folder = clone(tmp_path, check="open('proof', 'w')\n")
-    done = snakemake(folder, ".venvs/small")
-    assert done.returncode == 0, done.stdout
-    assert "small: run envs/small.check.py" in done.stdout
+    completed = snakemake(folder, ".venvs/small")
+    assert completed.returncode == 0, completed.stdout
+    assert "small: run envs/small.check.py" in completed.stdout
     assert (folder / "proof").exists()
     assert "pip" not in (folder / "logs/paper/environment/small.log").read_text()
     assert (folder / ".venvs" / "small").resolve() == (twins[0][0] / ".venvs" / "small").resolve()
@@ -175,8 +175,8 @@ def test_other_pins_make_another(twins, cache):
     folder = twins[0][1]
     before = (folder / ".venvs" / "small").resolve()
     (folder / "envs" / "small.txt").write_text("# other\n")
-    done = snakemake(folder, ".venvs/small")
-    assert done.returncode == 0, done.stdout
+    completed = snakemake(folder, ".venvs/small")
+    assert completed.returncode == 0, completed.stdout
     assert (folder / ".venvs" / "small").resolve() != before
     assert (before / "bin" / "python").exists()
     assert len([path for path in cache.glob("small-*") if path.is_dir()]) == 2
@@ -184,7 +184,7 @@ def test_other_pins_make_another(twins, cache):
 
 @pytest.mark.parametrize("part", ["pyvenv.cfg", "bin/python", ""])
 def test_a_broken_one_is_made_again(twins, tmp_path, part):
-    """So is one that was removed from the cache, even where a link to it remains."""
+    """This includes one that was removed from the cache while a link to it remains."""
     whole = (twins[0][0] / ".venvs" / "small").resolve()
     if part:
         (whole / part).unlink()
@@ -192,18 +192,18 @@ def test_a_broken_one_is_made_again(twins, tmp_path, part):
     else:
         shutil.rmtree(whole)
         folder = twins[0][0]
-    done = snakemake(folder, ".venvs/small")
-    assert done.returncode == 0, done.stdout
-    assert "small: install packages" in done.stdout
+    completed = snakemake(folder, ".venvs/small")
+    assert completed.returncode == 0, completed.stdout
+    assert "small: install packages" in completed.stdout
     assert (folder / ".venvs" / "small").resolve() == whole
     assert (whole / "pyvenv.cfg").exists()
 
 
 def test_a_check_that_no_build_passes_leaves_others_theirs(twins, tmp_path, cache):
     folder = clone(tmp_path, check="raise ImportError('too strict')\n")
-    done = snakemake(folder, ".venvs/small")
-    assert done.returncode != 0
-    assert "small: could not run envs/small.check.py (ImportError: too strict)" in done.stdout
+    completed = snakemake(folder, ".venvs/small")
+    assert completed.returncode != 0
+    assert "small: could not run envs/small.check.py (ImportError: too strict)" in completed.stdout
     assert not list((folder / ".venvs").glob("*"))
     assert (twins[0][0] / ".venvs" / "small" / "bin" / "python").exists()
     assert not list(cache.glob("*.making"))
@@ -213,9 +213,9 @@ def test_the_check_finds_a_missing_extension(built):
     """After a silent failure of somoclu's build, _somoclu_wrap cannot be imported."""
     code = "import runpy, sys; sys.modules['_somoclu_wrap'] = None; runpy.run_path('envs/somde.check.py')"
     command = [built / ".venvs" / "somde" / "bin" / "python", "-I", "-c", code]
-    done = subprocess.run(command, cwd=built, text=True, capture_output=True, check=False)
-    assert done.returncode != 0
-    assert "_somoclu_wrap" in done.stderr.splitlines()[-1]
+    completed = subprocess.run(command, cwd=built, text=True, capture_output=True, check=False)
+    assert completed.returncode != 0
+    assert "_somoclu_wrap" in completed.stderr.splitlines()[-1]
 
 
 def test_planted_genes_come_before_null_ones(isolated, section):
@@ -244,7 +244,7 @@ def test_same_bytes_twice(isolated, section):
 
 
 def test_counts_that_somde_cannot_stabilise_are_named(isolated, capfd):
-    """Counts that vary less than by chance have no over-dispersion, and hence no logarithm."""
+    """SOMDE cannot take the logarithm of counts that vary less than by chance, as they have no over-dispersion."""
     rng = np.random.default_rng(0)
     even = np.column_stack([rng.binomial(200, 0.99, 2000), rng.poisson(0.2, (2000, 20))]).astype(np.float32)
     with pytest.raises(UserError, match="see its output above"):

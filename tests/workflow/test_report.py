@@ -27,14 +27,14 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--virtual-time-budget=120000"),
     "--host-resolver-rules=MAP * ~NOTFOUND",  # offline
 )
-# Runs before the report's own scripts, and hears of every error.
+# Runs before the report's own scripts, and records every error.
 LISTEN = """<script>
 const trouble = [];
 addEventListener("error", event => trouble.push(event.message || `${event.target.tagName} not loaded`), true);
 addEventListener("unhandledrejection", event => trouble.push(String(event.reason)));
 console.error = (...output) => trouble.push(output.join(" "));
 </script>"""
-# Clicks on everything, and leaves what was seen as the whole page.
+# Clicks on everything, and replaces the page by a record of what was shown.
 WALK = """<script>
 const pause = () => new Promise(done => setTimeout(done, 50));
 const shown = () => {
@@ -87,16 +87,16 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory, values):
-    """Return the report of a toy run with placeholder files; only the front page is as the rule writes it."""
+    """Return the report of a toy run whose files are placeholders, except for the comparison on the front page."""
     folder = tmp_path_factory.mktemp("run")
     for name in ("Snakefile", "workflow", "config", "profiles", "envs", "toy"):
         (folder / name).symlink_to(ROOT / name)
 
     def snakemake(*arguments):
         command = [sys.executable, "-m", "snakemake", "--profile", "toy", *arguments]
-        done = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout + done.stderr
+        completed = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
+        assert completed.returncode == 0, completed.stderr
+        return completed.stdout + completed.stderr
 
     for name in re.findall(r"^(results/\S+|\.venvs/\S+)\t", snakemake("--summary"), flags=re.M):
         path = folder / name
@@ -122,14 +122,14 @@ def report(tmp_path_factory, values):
 
 @pytest.fixture(scope="module")
 def seen(report):
-    """Return what a browser shows when everything is clicked."""
+    """Return the record of what a browser shows when everything is clicked."""
     walked = report.with_name("walked.html")
     start, _, end = report.read_text().rpartition("</body>")
     walked.write_text(start.replace("<head>", "<head>" + LISTEN, 1) + WALK + "</body>" + end)
     command = [CHROMIUM, *FLAGS, f"--user-data-dir={report.parent}/browser", "--dump-dom", walked.as_uri()]
-    done = subprocess.run(command, text=True, capture_output=True, timeout=600, check=True)
-    packed = re.search(r"<pre>(\S+)</pre>", done.stdout)
-    assert packed, re.search(r"<title>.*?</title>", done.stdout, flags=re.S)
+    completed = subprocess.run(command, text=True, capture_output=True, timeout=600, check=True)
+    packed = re.search(r"<pre>(\S+)</pre>", completed.stdout)
+    assert packed, re.search(r"<title>.*?</title>", completed.stdout, flags=re.S)
     return json.loads(unquote(b64decode(packed[1]).decode()))
 
 

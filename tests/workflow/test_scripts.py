@@ -1,4 +1,4 @@
-"""The workflow's scripts, which no module imports, name only what the package has."""
+"""Every name that the workflow's scripts import exists; only Snakemake runs the scripts."""
 
 import ast
 import importlib

@@ -1,4 +1,4 @@
-"""Jobs that the Slurm profile submits, to substitutes of Slurm's commands that never finish a job."""
+"""Jobs that the Slurm profile submits, tested with fake Slurm commands that never finish a job."""
 
 import re
 import subprocess

@@ -16,9 +16,9 @@ pytestmark = pytest.mark.workflow
 
 def blocks():
     """Return the kind and text of every block of code, in order."""
-    found = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "docs" / "tutorial.md").read_text(), flags=re.M | re.S)
-    assert {kind for kind, _ in found} == {"bash", "python"}
-    return found
+    code = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "docs" / "tutorial.md").read_text(), flags=re.M | re.S)
+    assert {kind for kind, _ in code} == {"bash", "python"}
+    return code
 
 
 def test_the_tutorial_runs_as_it_stands(tmp_path, monkeypatch):
@@ -35,16 +35,16 @@ def test_the_tutorial_runs_as_it_stands(tmp_path, monkeypatch):
         if kind == "python":
             exec(compile(text, "docs/tutorial.md", "exec"), python)
             continue
-        done = subprocess.run(["bash", "-euc", text], env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{text}\n{done.stderr}"
-        assert "warning" not in done.stderr
+        completed = subprocess.run(["bash", "-euc", text], env=environment, capture_output=True, text=True, check=False)
+        assert completed.returncode == 0, f"{text}\n{completed.stderr}"
+        assert "warning" not in completed.stderr
 
     assert python["adata"].obsm["X_gest"].shape == (1800, 32)
     section = ad.read_h5ad(desk / "generated.h5ad")
     assert python["hole"].sum() == (((section.obsm["spatial"] - (600, 500)) ** 2).sum(1) <= 80**2).sum()
     assert len(pd.read_csv(desk / "perturbed" / "deg.csv")) == 60
     for job in ("vocabulary", "pretrain", "cluster", "learn_labels", "generation"):
-        assert re.search(rf"^{job} +\d+$", done.stdout + done.stderr, flags=re.M)
+        assert re.search(rf"^{job} +\d+$", completed.stdout + completed.stderr, flags=re.M)
 
 
 def test_the_example_is_described_in_the_readme_of_the_configuration():

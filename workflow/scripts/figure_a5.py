@@ -19,9 +19,9 @@ log_to(snakemake.log[0])
 
 section = read_section(snakemake.input.section)
 vocabulary = Vocabulary.load(snakemake.input.vocabulary)
-known = list(vocabulary.genes)
-missing = [gene for gene in snakemake.params.markers if gene not in known]
-genes = [gene for gene in snakemake.params.markers if gene in known]
+vocabulary_genes = list(vocabulary.genes)
+missing = [gene for gene in snakemake.params.markers if gene not in vocabulary_genes]
+genes = [gene for gene in snakemake.params.markers if gene in vocabulary_genes]
 kind = "marker genes"
 if not genes:
     genes = pd.read_csv(snakemake.input.svg).sort_values("rank")["gene"].head(SUBSTITUTES).tolist()
@@ -29,7 +29,7 @@ if not genes:
 crop = read_crops(snakemake.input.crops)[0]
 unseen = crop.unseen(section)
 predictions = read_predictions(snakemake.input.predictions, crop.crop, section.obs_names[unseen], genes)
-truth = expression(section, vocabulary)[:, [known.index(gene) for gene in genes]].toarray()
+truth = expression(section, vocabulary)[:, [vocabulary_genes.index(gene) for gene in genes]].toarray()
 
 title = f"Section {section.obs['section'].iloc[0]}: {kind} (run {snakemake.params.run})"
 figure = draw_markers(section.obsm["spatial"], unseen, truth, predictions, genes, missing=missing, title=title)

@@ -19,7 +19,7 @@ paths, rng = snakemake.input.sections, np.random.default_rng(snakemake.params.se
 sizes = [open_h5ad(path, backed=True).n_obs for path in paths]
 ends = np.cumsum(sizes)
 sample = np.sort(rng.choice(ends[-1], min(snakemake.params.cells, ends[-1]), replace=False))
-samples = np.split(sample, np.searchsorted(sample, ends[:-1]))  # one per section, numbered over all sections
+samples = np.split(sample, np.searchsorted(sample, ends[:-1]))  # those of each section, numbered over all sections
 points = []
 for path, indices, start in zip(paths, samples, ends - sizes, strict=True):
     section = read_section(path)[indices - start]

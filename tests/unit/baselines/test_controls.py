@@ -1,4 +1,4 @@
-"""The controls say what they mean."""
+"""The controls predict what their names say, and all methods return expression in the same form."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The Gaussian process against scikit-learn's."""
+"""The Gaussian process, compared with that of scikit-learn."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from gest.baselines import gp
 
 @pytest.fixture(scope="module")
 def section():
-    """300 cells, 6 genes: smooth fields of different strength under noise, 100 µm and more across."""
+    """Simulate 300 cells and 6 genes: smooth fields of different strength, 100 µm or more in scale, plus noise."""
     rng = np.random.default_rng(0)
     xy = rng.uniform(0, 1000, size=(300, 2))
     fields = np.stack([np.sin(xy[:, 0] / a) + np.cos(xy[:, 1] / b) for a, b in rng.uniform(100, 300, (6, 2))], axis=1)

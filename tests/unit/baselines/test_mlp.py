@@ -1,4 +1,4 @@
-"""The perceptron: it learns, repeats, and is tuned on holes like those it is tested on."""
+"""The perceptron learns, is reproducible, and is tuned on held-out blocks like the crops that it is tested on."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_the_best_candidate_on_held_out_blocks_is_refitted_on_all_cells_and_shru
 
     def fit(x, y, width, epochs, seed):
         calls.append((len(x), width, epochs))
-        # One candidate knows the truth, twice too large; the others know its opposite.
+        # One candidate predicts twice the truth; the others predict a tenth of its opposite.
         factor = 2.0 if (width, epochs) == (mlp.WIDTHS[1], mlp.EPOCHS[0]) else -0.1
         return lambda x_new: torch.as_tensor(factor * truth[tree.query(x_new.numpy())[1]], dtype=torch.float32)
 

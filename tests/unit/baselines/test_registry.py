@@ -1,4 +1,4 @@
-"""The registry of methods: what its readers rely on."""
+"""The registry of methods agrees with the scripts, environments, configuration and documents that rely on it."""
 
 import subprocess
 import sys
@@ -18,8 +18,8 @@ TASKS = ("generation", "clustering", "annotation", "svg")
 
 def test_it_imports_neither_torch_nor_snakemake():
     code = "import sys, gest.baselines.registry; print(sorted({'torch', 'snakemake', 'numpy'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True)
-    assert done.stdout == "[]\n"
+    completed = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True)
+    assert completed.stdout == "[]\n"
 
 
 def test_methods_of_gest_run_first():
@@ -81,9 +81,9 @@ def test_the_default_configuration_lists_every_method():
 
 
 def test_values_of_the_paper_are_of_known_methods():
-    known = {method.name for method in registry.METHODS} | {"ica_degs"}  # a baseline of the ischemia experiment
+    allowed = {method.name for method in registry.METHODS} | {"ica_degs"}  # a baseline of the ischemia experiment
     values = yaml.safe_load((ROOT / "config" / "paper_values.yaml").read_text())
-    assert set(methods_in(values)) <= known
+    assert set(methods_in(values)) <= allowed
 
 
 def methods_in(node):

@@ -15,7 +15,7 @@ from gest.paper.scores.table import COLUMNS
 
 @pytest.fixture
 def configured(tmp_path, monkeypatch):
-    """A folder with the JSON files that the workflow would write."""
+    """Make a working directory with the JSON files that the workflow would write."""
     monkeypatch.chdir(tmp_path)
     config = {
         "window": 300,

@@ -18,7 +18,7 @@ def test_from_the_command_line(learnt, tmp_path, monkeypatch, verb):
     common = ("mine.h5ad", "--model", path, "--activate", "gene_1", "--inhibit", "gene_2", "--inhibit", "gene_4")
     verb("perturb", *common, "--roi-circle", 250, 250, 60, "--out", "a", "--seed", 1)
     names = ["controls.csv", "deg.csv", "map.png", "perturbation.h5ad", "sensitivity.csv", "summary.json"]
-    assert sorted(found.name for found in (tmp_path / "a").iterdir()) == names
+    assert sorted(file.name for file in (tmp_path / "a").iterdir()) == names
     roi = Circle(250, 250, 60)
     result = perturb(section, model, roi=roi, activate=["gene_1"], inhibit=["gene_2", "gene_4"], seed=1)
     deg = pd.read_csv("a/deg.csv", keep_default_na=False, na_values=[""])

@@ -19,7 +19,7 @@ from gest.hub.export import export
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory, sections, vocabulary):
-    """A folder with a section, a model, and damaged copies of the model."""
+    """Make a folder with a section, a model, and damaged copies of the model."""
     folder = tmp_path_factory.mktemp("desk")
     sections[0].write_h5ad(folder / "good.h5ad")
     ad.concat(sections).write_h5ad(folder / "both.h5ad")
@@ -49,8 +49,8 @@ def desk(tmp_path_factory, sections, vocabulary):
     return folder
 
 
-def renamed(function):
-    """Make a change that renames the genes of a section."""
+def rename_genes(function):
+    """Return a function that renames the genes of a section."""
 
     def change(adata):
         adata.var_names = [function(name) for name in adata.var_names]
@@ -58,8 +58,8 @@ def renamed(function):
     return change
 
 
-def values(function):
-    """Make a change of the values of X."""
+def change_values(function):
+    """Return a function that changes the values of X."""
 
     def change(adata):
         adata.X = sp.csr_matrix(function(adata.X.toarray()))
@@ -68,8 +68,8 @@ def values(function):
     return change
 
 
-def places(function):
-    """Make a change of the coordinates."""
+def change_coordinates(function):
+    """Return a function that changes the coordinates of a section."""
 
     def change(adata):
         adata.obsm["spatial"] = function(adata.obsm["spatial"])
@@ -77,8 +77,8 @@ def places(function):
     return change
 
 
-def one_is(value):
-    """Make a change of one value."""
+def set_one_value(value):
+    """Return a function that sets one value of an array."""
 
     def change(array):
         array = array.copy()
@@ -88,8 +88,8 @@ def one_is(value):
     return change
 
 
-def column(name, make):
-    """Make a change that adds a column to obs."""
+def add_column(name, make):
+    """Return a function that adds a column to obs."""
 
     def change(adata):
         adata.obs[name] = make(adata.n_obs)
@@ -101,13 +101,13 @@ def ensembl(name):
     return f"ENSG{int(name.removeprefix('gene_')):011d}"
 
 
-def declared_counts(adata):
+def log_normalise_declared_counts(adata):
     adata.X = sp.csr_matrix(np.log1p(adata.X.toarray()))
 
 
-def counts_in_a_layer(adata):
+def move_counts_to_a_layer(adata):
     adata.layers["raw"] = adata.X.copy()
-    values(np.log1p)(adata)
+    change_values(np.log1p)(adata)
 
 
 EMBED = "embed bad.h5ad --model m --out o.h5ad"
@@ -115,7 +115,7 @@ GENERATE = "generate good.h5ad --model m --out o.h5ad"
 PERTURB = "perturb good.h5ad --model m --out o"
 CIRCLE = "--roi-circle 350 300 60"
 
-# The change that spoils bad.h5ad (or None), the command, and a part of the error.
+# For each mistake: the function that spoils bad.h5ad (or None), the command, and a part of the error.
 MISTAKES = {
     "no such file": (None, "embed absent.h5ad --model m --out o.h5ad", "file not found"),
     "no h5ad": (None, "embed cells.h5ad --model m --out o.h5ad", "not a readable .h5ad"),
@@ -126,25 +126,41 @@ MISTAKES = {
         EMBED,
         "obsm has no 'spatial' (it has xy)",
     ),
-    "three coordinates": (places(lambda xy: np.column_stack((xy, xy))[:, :3]), EMBED, "keep the two coordinates"),
-    "coordinates missing": (places(one_is(np.nan)), EMBED, "NaN or infinity for 1 cells"),
+    "three coordinates": (
+        change_coordinates(lambda xy: np.column_stack((xy, xy))[:, :3]),
+        EMBED,
+        "keep the two coordinates",
+    ),
+    "coordinates missing": (change_coordinates(set_one_value(np.nan)), EMBED, "NaN or infinity for 1 cells"),
     "pixels": (lambda a: a.uns.update(spatial_units="pixel"), EMBED, "coordinates are in pixels"),
-    "millimetres": (places(lambda xy: xy / 1000), EMBED, "(1000 if it is mm)"),
-    "nanometres": (places(lambda xy: xy * 1000), EMBED, "(1 to 500 µm is plausible)"),
+    "millimetres": (change_coordinates(lambda xy: xy / 1000), EMBED, "(1000 if it is mm)"),
+    "nanometres": (change_coordinates(lambda xy: xy * 1000), EMBED, "(1 to 500 µm is plausible)"),
     "several sections": (None, "embed both.h5ad --model m --out o.h5ad", "names 2 sections (s0, s1, …; expected one)"),
-    "other species": (renamed(str.upper), EMBED, "it has 'GENE_1' for 'gene_1', as in the symbols of another species"),
-    "ids for symbols": (renamed(ensembl), EMBED, "are Ensembl ids (ENSG00000000001), the model's symbols (gene_1)"),
+    "other species": (
+        rename_genes(str.upper),
+        EMBED,
+        "it has 'GENE_1' for 'gene_1', as in the symbols of another species",
+    ),
+    "ids for symbols": (
+        rename_genes(ensembl),
+        EMBED,
+        "are Ensembl ids (ENSG00000000001), the model's symbols (gene_1)",
+    ),
     "a gene twice": (
-        renamed(lambda name: {"gene_2": "gene_1"}.get(name, name)),
+        rename_genes(lambda name: {"gene_2": "gene_1"}.get(name, name)),
         EMBED,
         "bad.h5ad: 2 columns are of the gene 'gene_1' (expected one)",
     ),
-    "other genes": (renamed(lambda name: f"other {name}"), EMBED, "only 0 of the model's 40 genes"),
-    "log-normalised": (values(np.log1p), EMBED, "X holds normalised values, but the model was trained on counts"),
-    "log-normalised after prepare": (declared_counts, EMBED, "expected counts); put them back"),
-    "counts in a layer": (counts_in_a_layer, EMBED, "copy layers['raw'], which holds counts, to X"),
-    "scaled": (values(lambda x: x - x.mean(0)), EMBED, "X goes down to -"),
-    "NaN": (values(one_is(np.nan)), EMBED, "1 values that are NaN"),
+    "other genes": (rename_genes(lambda name: f"other {name}"), EMBED, "only 0 of the model's 40 genes"),
+    "log-normalised": (
+        change_values(np.log1p),
+        EMBED,
+        "X holds normalised values, but the model was trained on counts",
+    ),
+    "log-normalised after prepare": (log_normalise_declared_counts, EMBED, "expected counts); put them back"),
+    "counts in a layer": (move_counts_to_a_layer, EMBED, "copy layers['raw'], which holds counts, to X"),
+    "scaled": (change_values(lambda x: x - x.mean(0)), EMBED, "X goes down to -"),
+    "NaN": (change_values(set_one_value(np.nan)), EMBED, "1 values that are NaN"),
     "no X": (lambda a: delattr(a, "X"), EMBED, "X is missing"),
     "no X to perturb": (lambda a: delattr(a, "X"), f"perturb bad.h5ad --model m --out o {CIRCLE}", "X is missing"),
     "no model": (None, "embed good.h5ad --model nothing --out o.h5ad", "'model.safetensors' is missing"),
@@ -181,22 +197,22 @@ MISTAKES = {
     "no such value": (None, f"{GENERATE} --unseen region=moon", "no cell has obs['region'] = 'moon'"),
     "not boolean": (None, f"{GENERATE} --unseen region", "expected 500 booleans"),
     "no unseen cell": (
-        column("hidden", lambda n: np.zeros(n, bool)),
+        add_column("hidden", lambda n: np.zeros(n, bool)),
         "generate bad.h5ad --model m --unseen hidden --out o.h5ad",
         "no cell is unseen",
     ),
     "no seen cell": (
-        column("hidden", lambda n: np.ones(n, bool)),
+        add_column("hidden", lambda n: np.ones(n, bool)),
         "generate bad.h5ad --model m --unseen hidden --out o.h5ad",
         "every cell is unseen",
     ),
     "no unseen cell, dry run": (
-        column("hidden", lambda n: np.zeros(n, bool)),
+        add_column("hidden", lambda n: np.zeros(n, bool)),
         "generate bad.h5ad --model m --unseen hidden --out o.h5ad --dry-run",
         "no cell is unseen",
     ),
     "no seen cell, dry run": (
-        column("hidden", lambda n: np.ones(n, bool)),
+        add_column("hidden", lambda n: np.ones(n, bool)),
         "generate bad.h5ad --model m --unseen hidden --out o.h5ad --dry-run",
         "every cell is unseen",
     ),
@@ -245,7 +261,7 @@ MISTAKES = {
         "'gene_1' is to be both activated and inhibited",
     ),
     "sections with other genes, dry run": (
-        renamed(str.upper),
+        rename_genes(str.upper),
         "vocabulary good.h5ad bad.h5ad --out o.npz --dry-run",
         "has other genes than the first",
     ),
@@ -276,19 +292,19 @@ MISTAKES = {
         "vocabulary.metacells: unknown key",
     ),
     "sections with other genes": (
-        renamed(str.upper),
+        rename_genes(str.upper),
         "vocabulary good.h5ad bad.h5ad --out o.npz",
         "has other genes than the first",
     ),
     "unsplit": (None, "vocabulary both.h5ad --out o.npz", "split it with `gest prepare`"),
     "section key": (None, "prepare good.h5ad --section-key slide --out o", "obs has no 'slide'"),
     "no cell of any section": (
-        column("slide", lambda n: np.full(n, np.nan)),
+        add_column("slide", lambda n: np.full(n, np.nan)),
         "prepare bad.h5ad --section-key slide --out o",
         "obs['slide'] is missing for 500 of 500 cells",
     ),
     "two sections, one file": (
-        column("slide", lambda n: np.where(np.arange(n) % 2, "a/b", "a_b")),
+        add_column("slide", lambda n: np.where(np.arange(n) % 2, "a/b", "a_b")),
         "prepare bad.h5ad --section-key slide --out o",
         "would both be written to a_b.h5ad",
     ),
@@ -310,8 +326,11 @@ MISTAKES = {
 
 
 @pytest.fixture
-def tried(desk, sections, tmp_path, monkeypatch):
-    """Run a command in the folder; return its exit code, its output, and the paths that it changed."""
+def run_command(desk, sections, tmp_path, monkeypatch):
+    """Return a function that runs a command in the folder.
+
+    It returns the command's exit code, its output, and the paths that the command changed.
+    """
 
     def run(spoil, command, call):
         if spoil:
@@ -335,7 +354,7 @@ def tried(desk, sections, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_one_sentence_and_leaves_nothing(tried, capsys, monkeypatch, mistake):
+def test_a_mistake_is_one_sentence_and_leaves_nothing(run_command, capsys, monkeypatch, mistake):
     spoil, command, answer = MISTAKES[mistake]
 
     def call(arguments):
@@ -344,7 +363,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(tried, capsys, monkeypatch
             cli.main()
         return stopped.value.code, capsys.readouterr().err
 
-    status, output, changed = tried(spoil, command, call)
+    status, output, changed = run_command(spoil, command, call)
     assert status == 2
     errors = [line for line in output.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
@@ -356,16 +375,16 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(tried, capsys, monkeypatch
 
 
 @pytest.mark.parametrize("mistake", ["several sections", "wrong hash", "forgotten option"])
-def test_it_is_the_same_in_a_separate_process(tried, mistake):
+def test_it_is_the_same_in_a_separate_process(run_command, mistake):
     spoil, command, answer = MISTAKES[mistake]
 
     def call(arguments):
         process = [sys.executable, "-m", "gest.cli", *arguments]
-        done = subprocess.run(process, capture_output=True, text=True, check=False)
-        assert not done.stdout
-        return done.returncode, done.stderr
+        completed = subprocess.run(process, capture_output=True, text=True, check=False)
+        assert not completed.stdout
+        return completed.returncode, completed.stderr
 
-    status, output, changed = tried(spoil, command, call)
+    status, output, changed = run_command(spoil, command, call)
     assert status == 2
     assert output.startswith("error: ")
     assert output.count("\n") == 1
@@ -377,7 +396,7 @@ def test_there_are_at_least_thirty():
     assert len(MISTAKES) >= 30
 
 
-def test_the_same_folder_without_a_mistake(tried, caplog, monkeypatch):
+def test_the_same_folder_without_a_mistake(run_command, caplog, monkeypatch):
     """The commands of the mistakes above work on an unspoilt section."""
 
     def call(arguments):
@@ -386,7 +405,7 @@ def test_the_same_folder_without_a_mistake(tried, caplog, monkeypatch):
             cli.main()
         return stopped.value.code or 0, caplog.text
 
-    status, output, changed = tried(lambda adata: None, f"{EMBED} --dry-run", call)
+    status, output, changed = run_command(lambda adata: None, f"{EMBED} --dry-run", call)
     assert status == 0
     assert "500 cells, 40 of the model's 40 genes" in output
     assert not changed

@@ -28,8 +28,8 @@ def runs(*methods):
     return pytest.mark.parametrize(
         "method",
         [
-            pytest.param(one, marks=pytest.mark.skipif(not python(one).exists(), reason=f"no {python(one)}"))
-            for one in methods
+            pytest.param(method, marks=pytest.mark.skipif(not python(method).exists(), reason=f"no {python(method)}"))
+            for method in methods
         ],
     )
 
@@ -39,8 +39,10 @@ def run(method, working_directory, **arrays):
     np.savez(inputs, **arrays)
     command = [python(method), "-I", "-W", "ignore", SCRIPTS / f"{method}.py", inputs, outputs]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, cwd=working_directory, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run(
+        command, env=environment, cwd=working_directory, capture_output=True, text=True, check=False
+    )
+    assert completed.returncode == 0, completed.stderr
     return dict(np.load(outputs))
 
 
@@ -77,7 +79,7 @@ def test_labels_of_other_sections_are_carried_over(method, tmp_path):
     groups, others = np.repeat([0, 1, 2], 60), rng.integers(3, size=90)
     shared = {"genes": [f"g{i}" for i in range(N_GENES)], "seeds": [0, 1], "folder": str(tmp_path / "models")}
     labels = np.char.add("layer ", groups.astype(str))
-    labels[7] = "rare"  # one cell alone
+    labels[7] = "rare"  # a label of a single cell
     labels[groups == 2] = "Unknown"  # a label like any other
     names = np.array(["layer 0", "layer 1", "Unknown"])
     reference = {**counts_of(groups, rng)[1], "labels": labels, "sections": np.tile(["a", "b"], 90)}
@@ -122,7 +124,7 @@ def test_niches_come_out_of_the_latent_space(method, tmp_path):
         **{"receptors": ["g1", "g2", "g5"]},
     }
     output = run(method, tmp_path, **arrays, seeds=[0, 1])
-    assert output["embedding"].shape == (2, 150, 2 + 100)  # of two ligands, and de novo ones
+    assert output["embedding"].shape == (2, 150, 2 + 100)  # the programmes of two ligands, and 100 de novo ones
     assert output["embedding"].dtype == np.float32
     assert output["seconds"].shape == (2,)
     for embedding in output["embedding"]:

@@ -21,7 +21,7 @@ def with_environment(method):
 
 @pytest.mark.parametrize("method", [with_environment(method) for method in ("graphst", "spagcn", "stagate")])
 def test_planted_domains_are_found_in_the_order_of_the_cells(method, monkeypatch):
-    """Three stripes of shuffled cells, each with four marker genes; the panel is smaller than SpaGCN expects."""
+    """Cells in random order form three stripes, each with four marker genes; SpaGCN expects a larger panel."""
     monkeypatch.chdir(ROOT)
     rng = np.random.default_rng(0)
     x, y = np.meshgrid(np.arange(18), np.arange(18))

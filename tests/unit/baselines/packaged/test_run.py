@@ -1,4 +1,4 @@
-"""Packaged methods run in isolated environments; here a script stands in for the Python there."""
+"""Packaged methods run in isolated environments; in these tests, a script replaces the environment's Python."""
 
 import ast
 import sys
@@ -62,7 +62,7 @@ def test_mistakes_are_named(python):
 
 
 def test_scripts_stand_alone():
-    """None imports gest, which their environments do not hold; each has an environment."""
+    """No script imports gest, which is not in its environment; every script has an environment."""
     scripts = [path for path in Path(packaged.__file__).parent.glob("*.py") if path.stem != "__init__"]
     assert {path.stem for path in scripts} <= set(registry.environments())
     for path in scripts:

@@ -1,4 +1,4 @@
-"""All methods of annotation share one contract: the same training cells, one labelling per run."""
+"""All annotation methods learn from the same training cells and return one labelling per run."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ QUICK = Settings(steps=6, batch_size=8, validate_every=3)
 
 @pytest.fixture
 def paths(sections, tmp_path):
-    """Two training sections, the second with few labels, and a test section that lacks five genes."""
+    """Write two training sections, the second with few labels, and a test section that lacks five genes."""
     written = []
     for i in range(3):
         section = sections[i % 2].copy()
@@ -40,7 +40,10 @@ def paths(sections, tmp_path):
 
 @pytest.fixture
 def packaged(monkeypatch):
-    """Stand in for packages: give each cell the label of the training cell with the nearest total; record the input."""
+    """Replace packaged methods, and record their input.
+
+    The replacement gives each cell the label of the training cell with the most similar total count.
+    """
     calls = []
 
     def run(method, **arrays):

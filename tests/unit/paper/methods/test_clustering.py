@@ -1,4 +1,4 @@
-"""Methods of clustering: what each reads, and what its results become."""
+"""Clustering methods: the input of each, and how its results become labels."""
 
 import json
 from dataclasses import replace
@@ -24,7 +24,7 @@ SETTINGS = {"seeds": [0, 1], "levels": ["division", "region"], "windows": [150, 
 
 @pytest.fixture
 def packaged(monkeypatch):
-    """Stand in for the isolated environments: return an embedding or groups, and record the input."""
+    """Replace packaged methods by a function that returns an embedding or groups, and record its input."""
     inputs = {}
 
     def run_packaged(method, **arrays):

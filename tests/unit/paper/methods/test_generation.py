@@ -1,4 +1,4 @@
-"""Crops, and the one contract of every method on them."""
+"""Crops, and the predictions of every generation method on them."""
 
 import re
 
@@ -62,10 +62,10 @@ def test_crops_hide_what_lies_in_them_and_read_back(sections, crops, tmp_path):
 def test_the_cells_nearest_to_a_place(sections):
     xy = sections[0].obsm["spatial"]
     (crop,) = make_crops(sections[0], {"nearest": {"centre": [0.25, 0.5], "n": 37}} | SQUARES)
-    place = xy.min(0) + (xy.max(0) - xy.min(0)) * [0.25, 0.5]
-    far = np.sqrt(((xy - place) ** 2).sum(1))
+    point = xy.min(0) + (xy.max(0) - xy.min(0)) * [0.25, 0.5]
+    distance = np.sqrt(((xy - point) ** 2).sum(1))
     assert crop.unseen(sections[0]).sum() == 37
-    assert far[crop.unseen(sections[0])].max() < far[~crop.unseen(sections[0])].min()
+    assert distance[crop.unseen(sections[0])].max() < distance[~crop.unseen(sections[0])].min()
 
 
 @pytest.mark.parametrize("turn", [1, -1])
@@ -99,13 +99,15 @@ def test_parts_of_a_section_with_a_margin(sections):
 
 @pytest.mark.parametrize("method", registry.names("generation"))
 def test_every_method_keeps_the_contract(sections, model, vocabulary, crops, method):
-    own = model if method.startswith("gest") else None
-    predicted = predict_crops(sections[0], crops, method, vocabulary=vocabulary, model=own, seed=1, continued_steps=3)
+    trained = model if method.startswith("gest") else None
+    predicted = predict_crops(
+        sections[0], crops, method, vocabulary=vocabulary, model=trained, seed=1, continued_steps=3
+    )
     cells = [sections[0].obs_names[crop.unseen(sections[0])] for crop in crops]
     assert predicted.obs["cell"].tolist() == [cell for crop in cells for cell in crop]
     assert predicted.obs["crop"].tolist() == [str(i) for i, crop in enumerate(cells) for _ in crop]
     assert list(predicted.var_names) == list(vocabulary.genes)
-    assert set(predicted.layers) == ({"weighted", "picking", "codebook"} if own else {"default"})
+    assert set(predicted.layers) == ({"weighted", "picking", "codebook"} if trained else {"default"})
     assert all(np.isfinite(layer).all() and layer.dtype == np.float32 for layer in predicted.layers.values())
     assert predicted.uns["gest"] == {"method": method}
     assert (predicted.obs[["model_seed", "seed", "failed"]] == [0, 1, ""]).all(axis=None)
@@ -114,15 +116,15 @@ def test_every_method_keeps_the_contract(sections, model, vocabulary, crops, met
 
 @pytest.mark.parametrize("method", [m for m in registry.names("generation") if m != "true_metacells"])
 def test_no_method_looks_at_the_unseen(sections, model, vocabulary, crops, method):
-    """What stands in a crop's cells does not reach their predictions, but for the bound, whose nature it is."""
+    """The expression of a crop's cells does not affect their predictions; only the bound may read it."""
     crop = crops[:1]
     inside = np.flatnonzero(crop[0].unseen(sections[0]))
     changed = sections[0].copy()
     x = changed.X.toarray()
     x[inside] = np.random.default_rng(0).permutation(x[inside].ravel()).reshape(x[inside].shape) + 1
     changed.X = type(sections[0].X)(x)
-    own = model if method.startswith("gest") else None
-    settings = {"vocabulary": vocabulary, "model": own, "continued_steps": 3}
+    trained = model if method.startswith("gest") else None
+    settings = {"vocabulary": vocabulary, "model": trained, "continued_steps": 3}
     a, b = (predict_crops(adata, crop, method, **settings) for adata in (sections[0], changed))
     for variant in a.layers:
         np.testing.assert_array_equal(a.layers[variant], b.layers[variant])

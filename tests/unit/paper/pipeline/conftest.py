@@ -1,4 +1,4 @@
-"""Runs of the paper's configuration and of others."""
+"""Fixtures: runs of the paper's configuration, of the toy configuration and of others."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def defaults():
 
 @pytest.fixture(scope="session")
 def make_run():
-    """Make a run of configurations, each laid over the ones before it."""
+    """Return a function that makes a run of merged configurations; later ones override earlier ones."""
 
     def make(*configurations):
         config = {}
@@ -42,7 +42,7 @@ def toy(make_run):
 
 @pytest.fixture
 def brain():
-    """A configuration with one dataset of a user."""
+    """Return a configuration with one user's dataset."""
     sections = {"train": ["s1", "s2"], "validation": ["s3"], "test": ["s4"]}
     dataset = {"source": "anndata", "path": "brain.h5ad", "section_key": "slice", "sections": sections}
     return {"run": "mine", "datasets": {"brain": dataset}}

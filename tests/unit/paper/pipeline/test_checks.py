@@ -10,7 +10,7 @@ TISSUE = {"n_cells": 100, "width_um": 100, "height_um": 100, "n_genes": 10}
 
 @pytest.fixture
 def refusal(make_run):
-    """Return the sentence that a configuration is refused with."""
+    """Return a function that returns the error by which a configuration is refused."""
 
     def sentence(config, *more):
         with pytest.raises(UserError) as refused:
@@ -41,7 +41,7 @@ def test_files_of_a_dataset_are_named(refusal):
 
 
 def test_other_data_are_not_a_run_named_paper(refusal, brain, make_run):
-    """Or its numbers would be compared with the paper's."""
+    """Otherwise their numbers would be compared with the paper's."""
     sentence = refusal(brain, {"run": "paper"})
     assert "run: 'paper' is the run on the paper's data, which brain is not" in sentence
     assert "which fixtures is not" in refusal({"fixtures": {"seed": 0, "cells": TISSUE, "spots": TISSUE}})

@@ -1,4 +1,4 @@
-"""Defaults under a configuration, and the settings of every dataset in full."""
+"""Defaults of a configuration, and the complete settings of every dataset."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Patterns, options, resources, files beside the workflow, and errors of one sentence."""
+"""Helpers for rules: patterns, options, resources, source files, and errors of one sentence."""
 
 import re
 import subprocess
@@ -29,8 +29,8 @@ def cached(path, origin):
 
 def test_the_pipeline_imports_neither_snakemake_nor_torch():
     code = "import sys, gest.paper.pipeline.run; print(sorted({'torch', 'snakemake', 'scanpy'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True)
-    assert done.stdout == "[]\n"
+    completed = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True)
+    assert completed.stdout == "[]\n"
 
 
 def test_patterns_match_whole_names():
@@ -61,7 +61,7 @@ def test_a_job_of_several_nodes_starts_one_task_on_each():
 
 
 def test_a_file_below_the_working_directory_is_named_relative_to_it(tmp_path, monkeypatch):
-    """So that a moved checkout does not remake what was made of it."""
+    """Therefore results are not remade after the checkout is moved."""
     (tmp_path / "config").mkdir()
     (tmp_path / "workflow").mkdir()
     (tmp_path / "config" / "values.yaml").touch()

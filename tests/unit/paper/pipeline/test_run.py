@@ -1,4 +1,4 @@
-"""Files and parameters that follow from the paper's run and the toy run."""
+"""Files and parameters that a run computes from the paper's, the toy and other configurations."""
 
 import json
 from pathlib import Path
@@ -22,8 +22,8 @@ def test_cut_sections_name_the_whole_one(paper):
 
 def test_totals_are_expected_of_datasets_that_are_read_in_full(paper, make_run):
     assert "stroke" in paper.sections.expected_totals()
-    some = make_run({"run": "mine", "datasets": {"stroke": {"sections": {"other": ["PT1-1"]}}}})
-    assert "stroke" not in some.sections.expected_totals()
+    partial = make_run({"run": "mine", "datasets": {"stroke": {"sections": {"other": ["PT1-1"]}}}})
+    assert "stroke" not in partial.sections.expected_totals()
 
 
 def test_receipts_of_a_sample(paper):

@@ -29,7 +29,7 @@ METRICS = [("rmse_z", "all"), ("rmse_z", "svg50"), ("spearman", "all")]
 
 
 def scores(means, *, run="toy", seeds=3, spread=0.001):
-    """Return scores of variants on three crops: their means in every metric, with a step of `spread` per seed."""
+    """Return scores on three crops: `means` of variants, in steps of `spread` by seed."""
     rows = [
         {"variant": variant, "metric": metric, "gene_set": genes, "model_seed": seed, "crop": crop}
         | {"value": mean + spread * (seed - (seeds - 1) / 2) + 0.1 * (crop - 1)}
@@ -53,7 +53,7 @@ def trainings(variants, *, seeds=3, **columns):
 @pytest.mark.parametrize(
     ("losses", "gain"),
     [
-        ([3, 2, 1.2, 1.1, 1.05, 1.0], 100 * 0.2 / 3),  # 4 − 1 was learnt, 0.2 of it in the second half
+        ([3, 2, 1.2, 1.1, 1.05, 1.0], 100 * 0.2 / 3),  # the loss fell by 4 − 1, of which 0.2 in the second half
         ([3, 2, 1, 1, 1, 1], 0),
         ([3, 2, 1, 1.5, 2, 2.5], -100 * 0.5 / 3),
         ([5, 5, 4.9, 4.8, 4.6, 4.5], np.nan),  # flat, and no better than the frequencies
@@ -67,9 +67,9 @@ def test_late_gain(losses, gain):
 
 
 def test_a_short_training_has_not_converged_though_its_loss_is_flat_at_the_end():
-    """Half a cosine: the rate, and with it any gain, goes to zero."""
-    learnt = np.cumsum(1 + np.cos(np.pi * np.arange(20) / 20))
-    short, long = 4 - 0.05 * learnt, 4 - 3 * (1 - np.exp(-learnt))
+    """The learning rate, and with it any gain, falls to zero along half a cosine."""
+    gained = np.cumsum(1 + np.cos(np.pi * np.arange(20) / 20))
+    short, long = 4 - 0.05 * gained, 4 - 3 * (1 - np.exp(-gained))
     assert short[-2] - short[-1] < 0.001
     assert not converged(short, marginal=4, percent=5)
     assert converged(long, marginal=4, percent=5)
@@ -77,8 +77,8 @@ def test_a_short_training_has_not_converged_though_its_loss_is_flat_at_the_end()
 
 def test_seed_means_are_of_crops_then_sections():
     table = scores({"a": 1.0}, seeds=1)
-    more = table[table["crop"] == "2"].assign(section="b")  # a section of one crop weighs as much as one of three
-    assert average_seeds(pd.concat([table, more]))["a", "rmse_z", "all", 0] == pytest.approx((1.0 + 1.1) / 2)
+    other = table[table["crop"] == "2"].assign(section="b")  # a section of one crop weighs as much as one of three
+    assert average_seeds(pd.concat([table, other]))["a", "rmse_z", "all", 0] == pytest.approx((1.0 + 1.1) / 2)
 
 
 def ordered(table, trained, variant="other"):
@@ -87,7 +87,7 @@ def ordered(table, trained, variant="other"):
         .set_index(["variant", "metric", "gene_set"])
         .loc[variant]
     )
-    return [tuple(rows.loc[at, ["ordering", "why"]]) for at in (("rmse_z", "svg50"), ("spearman", "all"))]
+    return [tuple(rows.loc[key, ["ordering", "why"]]) for key in (("rmse_z", "svg50"), ("spearman", "all"))]
 
 
 def test_a_smaller_error_and_a_larger_correlation_are_better():
@@ -96,21 +96,21 @@ def test_a_smaller_error_and_a_larger_correlation_are_better():
     assert ordered(scores({"usual": 1.0, "other": 0.9}), trained) == [("better", ""), ("worse", "")]
 
 
-def test_orderings_are_undecided_where_they_must_be():
+def test_an_ordering_needs_several_converged_seeds_that_do_not_overlap():
     trained, names = trainings(["usual", "other"]), ["usual", "other"]
     close = scores({"usual": 1.0, "other": 1.0015})
     assert ordered(close, trained) == [("undecided", "within the spread of the seeds")] * 2
     assert ordered(scores({"usual": 1.0, "other": 1.0025}), trained)[0] == ("worse", "")
     far = scores({"usual": 1.0, "other": 2.0})
     assert ordered(scores({"usual": 1.0, "other": 2.0}, seeds=1), trainings(names, seeds=1))[0][1] == "one seed"
-    for name in names:  # one seed of either
+    for name in names:  # one seed of either variant
         trained = trainings(names)
         trained.loc[(trained["variant"] == name) & (trained["model_seed"] == 1), "converged"] = False
         assert ordered(far, trained) == [("undecided", f"not converged: {name}")] * 2
 
 
 def test_variants_are_ordered_on_the_crops_that_both_predicted():
-    """Without the hardest crop any variant looks better: what failed must not pay."""
+    """Any variant looks better without the hardest crop; failing on it must not pay."""
     trained, table = trainings(["usual", "other"]), scores({"usual": 1.0, "other": 1.01})
     lost = (table["variant"] == "other") & (table["crop"] == "2")  # the largest error of three
     one_seed = lost & (table["model_seed"] == 1)
@@ -123,7 +123,7 @@ def test_variants_are_ordered_on_the_crops_that_both_predicted():
     assert ordered(nothing, trained) == [("undecided", "no crop that both predicted")] * 2
 
 
-def test_the_table_says_so_where_variants_lack_crops(values):
+def test_the_table_names_variants_that_lack_crops(values):
     table = scores({"baseline": 1.3, "rotate": 1.2})
     lost = (table["variant"] == "rotate") & (table["crop"] == "2")
     part = table.assign(value=table["value"].mask(lost), status=table["status"].mask(lost, "unreachable"))
@@ -138,7 +138,7 @@ def test_the_table_says_so_where_variants_lack_crops(values):
     assert "There are 3 crops with 150 unseen cells; some scores are missing for rotate. Two variants" in texts[1]
 
 
-def test_one_prediction_of_a_model_stands_for_a_variant():
+def test_one_of_a_models_predictions_represents_a_variant():
     table = pd.concat([scores({"weighted": 1.0}), scores({"picking": 2.0}), scores({"codebook": 3.0})])
     chosen = select_variant(table.assign(task="generation"), "mine", "picking")
     assert set(chosen["variant"]) == {"mine"}
@@ -176,7 +176,7 @@ def table_4(values, run):
     means = {"window_600": 1.3, "no_quantisation": 1.4, "window_200": 1.2}
     constant = scores({"no_quantisation": 0.0}, run=run)
     constant = constant[(constant["metric"] == "rmse_z") & (constant["gene_set"] == "all")]
-    cells, genes = (constant.assign(metric=f"constant_{of}") for of in ("prediction_cells", "predictions"))
+    cells, genes = (constant.assign(metric=f"constant_{counted}") for counted in ("prediction_cells", "predictions"))
     trained = trainings(means)
     return ablation_table(
         pd.concat([scores(means, run=run), cells.assign(value=2.0), genes.assign(value=0.0)]),
@@ -187,7 +187,7 @@ def table_4(values, run):
     )
 
 
-def test_table_stands_beside_the_papers(values):
+def test_the_table_shows_the_papers_values_and_orderings(values):
     table = table_4(values, "paper").set_index(["variant", "metric", "gene_set"])
     assert table.loc["window_600", "rmse_z", "svg50"]["paper"] == 1.214
     row = table.loc["window_200", "rmse_z", "all"]
@@ -201,7 +201,7 @@ def test_table_stands_beside_the_papers(values):
     assert text.startswith("Table 4: window, ")
 
 
-def test_another_run_compares_orderings_alone(values):
+def test_in_another_run_only_orderings_are_compared(values):
     table = table_4(values, "toy")
     assert table["paper"].isna().all()
     text = ablation_markdown(table, title="Table 4: window", run="toy", percent=5)
@@ -211,8 +211,8 @@ def test_another_run_compares_orderings_alone(values):
     assert [part.strip() for part in line.split("|")][5:7] == ["better", "worse"]
 
 
-def test_a_default_of_other_size_stands_for_the_papers(values):
-    """Data against the run's own default, sizes against that of the paper's size."""
+def test_a_default_of_another_size_stands_for_the_papers(values):
+    """Parts of the data are compared with our default, sizes with the paper's size."""
     means = {"l8h8": 1.3, "l2h2": 1.4, "baseline": 1.35, "data_half": 1.4}
     references = {"l2h2": "l8h8", "baseline": "l8h8", "data_half": "baseline"}
     table = ablation_table(
@@ -238,13 +238,13 @@ def test_a_table_that_the_paper_lacks(values):
     assert "rotate" in ablation_markdown(table, title="Further variants", run="paper", percent=5)
 
 
-def test_every_table_of_variants_is_the_papers_or_further(values):
+def test_the_paper_has_three_tables_of_variants_and_no_ablation_extra(values):
     items = set(values["item"])
     assert {"table_3", "table_4", "table_a4"} <= items
     assert "ablation_extra" not in items
 
 
-def test_cost_is_of_one_seed():
+def test_cost_is_the_mean_of_one_seed():
     trained = trainings(["a", "b"])
     trained.loc[(trained["variant"] == "b") & (trained["model_seed"] == 2), ["hours", "converged"]] = [0.008, False]
     cost = ablation_cost(trained).set_index("variant")
@@ -254,7 +254,7 @@ def test_cost_is_of_one_seed():
     assert "| 1,000,000 " in ablation_cost_markdown(cost.reset_index(), run="toy", percent=5)
 
 
-def test_scaling_takes_models_by_parameters_and_data_by_cells():
+def test_scaling_lists_models_by_parameters_and_data_by_cells():
     trained = trainings(["l8h8", "l2h2", "data_half"])
     trained.loc[trained["variant"] == "l2h2", "parameters"] = 300_000
     trained.loc[trained["variant"] == "data_half", "training_cells"] = 2500
@@ -267,7 +267,7 @@ def test_scaling_takes_models_by_parameters_and_data_by_cells():
     np.testing.assert_allclose(line.get_xydata(), [[300_000, 1.1], [1_000_000, 1.0]])
 
 
-def test_curves_show_every_seed_and_the_reference_where_losses_compare():
+def test_curves_show_every_seed_and_the_reference_if_losses_are_comparable():
     log = pd.DataFrame({"cells": [10, 20], "validation_loss": [2.0, 1.0]})
     trained = trainings(["usual", "other", "no_quantisation"], seeds=2)
     trained.loc[trained["variant"] == "no_quantisation", ["loss", "converged"]] = ["squared error", False]

@@ -1,4 +1,4 @@
-"""The paper's reported values: counts and cells of each table against the print, and where values may stand."""
+"""The paper's reported values: numbers against the printed tables, and the scores of ours they are compared with."""
 
 from collections import Counter
 from pathlib import Path
@@ -37,9 +37,9 @@ def test_every_table_has_as_many_numbers_as_are_printed(values):
     }
 
 
-def test_no_place_has_two_numbers(values):
-    places = values[[column for column in COLUMNS if column not in ("value", "sd", "note")]]
-    assert not places.duplicated().any()
+def test_no_two_numbers_have_the_same_keys(values):
+    keys = values[[column for column in COLUMNS if column not in ("value", "sd", "note")]]
+    assert not keys.duplicated().any()
 
 
 def test_only_tables_1_2_and_a2_have_an_sd(values):
@@ -86,7 +86,7 @@ def test_ablations_share_their_baseline(values):
 
 
 def test_ours_of_table_a1_is_gest_w_of_the_later_version(values):
-    """What the file's comment rests on; the baselines agree too."""
+    """The comment in config/paper_values.yaml relies on this; the baselines agree too."""
     keys = ["dataset", "method", "variant", "metric", "gene_set"]
     earlier, later = (values[values["item"] == item].set_index(keys)["value"] for item in ("table_a1", "generation"))
     shared = earlier[earlier.index.get_level_values("gene_set") == "all"]
@@ -95,7 +95,7 @@ def test_ours_of_table_a1_is_gest_w_of_the_later_version(values):
 
 
 @pytest.mark.parametrize(
-    ("where", "of"),
+    ("where", "text"),
     [
         ({"item": "table_1", "method": "gest", "level": "division"}, "Table A.2"),
         ({"item": "table_1", "method": "gest_continued", "level": "division"}, "Table A.2"),
@@ -107,8 +107,8 @@ def test_ours_of_table_a1_is_gest_w_of_the_later_version(values):
         ({"item": "table_a3", "level": "low"}, "61 of 87"),
     ],
 )
-def test_contradictions_have_a_note(values, where, of):
-    assert of in value(values, "note", **where)
+def test_contradictions_have_a_note(values, where, text):
+    assert text in value(values, "note", **where)
 
 
 def summary(run, **columns):
@@ -123,7 +123,7 @@ def summary(run, **columns):
     return pd.DataFrame([row | {"metric": "rmse_z", "mean": 1.2} | columns])
 
 
-def test_values_lie_beside_ours_in_the_papers_run(values):
+def test_values_are_added_to_ours_in_the_papers_run(values):
     generation = values[values["item"].isin(["table_a1", "generation"])]
     [row] = beside(summary("paper"), generation).to_dict("records")
     assert (row["mean"], row["paper"], row["later"], row["note"]) == (1.2, 1.320, 1.320, "")
@@ -133,7 +133,7 @@ def test_values_lie_beside_ours_in_the_papers_run(values):
     assert np.isnan(row["paper"])
 
 
-def test_an_sd_and_a_note_come_along(values):
+def test_an_sd_and_a_note_are_added_too(values):
     table_1 = values[values["item"] == "table_1"]
     ours = summary("paper", dataset="mouse_brain", variant="", level="division", gene_set="", metric="ami")
     [row] = beside(ours, table_1).to_dict("records")
@@ -142,7 +142,7 @@ def test_an_sd_and_a_note_come_along(values):
 
 
 @pytest.mark.parametrize("columns", [{"gene_set": "svg49"}, {"metric": "rmse_log"}, {"variant": "codebook"}])
-def test_what_is_not_the_same_is_not_compared(values, columns):
+def test_values_with_other_keys_are_not_compared(values, columns):
     [row] = beside(summary("paper", **columns), values[values["item"] == "table_a1"]).to_dict("records")
     assert np.isnan(row["paper"])
 
@@ -153,7 +153,7 @@ def test_nothing_of_another_run_is_compared(values):
     assert row["note"] == "not comparable: run toy"
 
 
-def test_two_values_for_one_place_are_refused(values):
+def test_two_values_with_the_same_keys_are_refused(values):
     with pytest.raises(ValueError, match="duplicate"):
         beside(summary("paper"), values[values["item"] == "table_a2"])
 

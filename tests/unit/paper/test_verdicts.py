@@ -1,4 +1,4 @@
-"""Verdicts on the paper's numbers: the rule against SciPy's intervals, and the scores that belong to each number."""
+"""Verdicts on the paper's numbers: the rule against SciPy's intervals, and the scores compared with each number."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from gest.paper.verdicts import compare_orders, compare_with_paper, explain_inco
 
 
 def scores(values, **fields):
-    """Scores of sections, one value each."""
+    """Return scores with one value per section."""
     rows = [
         dict.fromkeys(COLUMNS, "")
         | {"run": "paper", "section": f"s{i}", "model_seed": 0, "seed": 0, "n": 50, "status": "ok", "value": value}
@@ -50,8 +50,8 @@ def test_verdict_follows_the_interval_of_the_mean(values, numbers, verdict):
     assert (table["verdict"] == "missing").sum() == len(table) - 1 - (table["verdict"] == "not comparable").sum()
 
 
-def test_what_failed_is_told_beside_the_verdict(values):
-    """A mean over the sections that went well must not pass for one over all."""
+def test_failures_are_stated_beside_the_verdict(values):
+    """A mean over some sections must not pass for a mean over all."""
     tidy = scores([0.388, 0.390, np.nan], level="division", **NICHES)
     tidy.loc[2, "status"] = "killed, as when memory runs out"
     why = "1 of 3 failed: killed, as when memory runs out"
@@ -63,8 +63,8 @@ def test_what_failed_is_told_beside_the_verdict(values):
     assert only_row(nothing, **TABLE_1)[["verdict", "why"]].tolist() == ["missing", why.replace("1 of", "3 of")]
 
 
-def test_near_no_skill_rmse_is_not_taken_for_the_papers(values):
-    """The paper's 1.347 and the 1.414 of a prediction that is constant differ by no more than 5 % of either."""
+def test_an_rmse_without_skill_does_not_reproduce_the_papers(values):
+    """The paper's 1.347 and a constant prediction's 1.414 differ by less than 5 %."""
     fields = {"task": "generation", "dataset": "liver_cancer", "method": "mlp", "variant": "default", "gene_set": "all"}
     for ours, verdict in ((2**0.5, "differs"), (1.350, "reproduced")):
         table = compare_with_paper(values, scores([ours], metric="rmse_z", crop="0", **fields))
@@ -76,7 +76,7 @@ def test_near_no_skill_rmse_is_not_taken_for_the_papers(values):
         )
 
 
-def test_the_largest_window_is_table_1s_and_every_window_table_a2s(values):
+def test_table_1_takes_the_largest_window_and_table_a2_every_window(values):
     niches = NICHES | {"method": "gest", "level": "region"}
     tidy = [
         scores([x, x + 0.01], **niches | {"variant": window})
@@ -99,7 +99,7 @@ def test_a_part_of_the_brain_is_not_compared_with_the_whole(values):
     assert parts["ours"].isna().all()
 
 
-def test_variants_of_the_model_differ_by_their_seeds(values):
+def test_intervals_of_variants_are_over_their_seeds(values):
     fields = {"task": "ablation", "dataset": "mouse_brain", "method": "gest", "variant": "l4h4", "gene_set": "all"}
     tidy = [scores([0.28 + 0.01 * s], metric="spearman", crop="0", **fields).assign(model_seed=s) for s in range(3)]
     got = only_row(compare_with_paper(values, pd.concat(tidy)), item="table_3", variant="l4h4", metric="spearman")
@@ -107,7 +107,7 @@ def test_variants_of_the_model_differ_by_their_seeds(values):
     assert got["sd"] == pytest.approx(0.01)
 
 
-def test_final_calls_are_percent_and_replicates_are_left_out(values):
+def test_final_calls_count_as_percent_and_replicates_are_left_out(values):
     fields = {"task": "perturbation", "dataset": "stroke", "level": "all", "gene_set": "all", "seed": None, "n": 87}
     final = [
         scores([value], method=method, variant=variant, metric=metric, section="s", **fields)
@@ -147,7 +147,7 @@ def test_orders_of_methods(values):
     numbers = {"graphst": 0.4, "stagate": 0.5, "raw": 0.1}
     tidy = pd.concat([scores([x, x], **NICHES | {"method": name, "level": "division"}) for name, x in numbers.items()])
     got = compare_orders(compare_with_paper(values, tidy)).iloc[0]
-    # In the paper STAGATE 0.420, GraphST 0.388, Raw 0.183.
+    # The paper has STAGATE 0.420, GraphST 0.388, Raw 0.183.
     assert (got["pairs"], got["alike"], got["paper_best"], got["our_best"]) == (
         3,
         3,

@@ -1,4 +1,4 @@
-"""Figure A.1 and its table: errors by round, and panels that show their inputs."""
+"""Figure A.1 and its table: errors by round, and panels that show their input."""
 
 import matplotlib
 import numpy as np
@@ -11,15 +11,15 @@ matplotlib.use("Agg")
 
 def test_errors_by_round(rng):
     truth, rounds = rng.random((30, 5)), np.repeat([1, 2, 3], [5, 10, 15])
-    off = np.array([0, 0.1, 0.5, 2.0])[rounds][:, None]
-    table = errors_by_round(truth, {("a", "x"): truth + off, ("b", "y"): truth - off}, rounds)
+    error = np.array([0, 0.1, 0.5, 2.0])[rounds][:, None]
+    table = errors_by_round(truth, {("a", "x"): truth + error, ("b", "y"): truth - error}, rounds)
     assert table["method"].tolist() == ["a"] * 3 + ["b"] * 3
     assert table["round"].tolist() == [1, 2, 3] * 2
     assert table["cells"].tolist() == [5, 10, 15] * 2
     np.testing.assert_allclose(table["rmse_log"], [0.1, 0.5, 2.0] * 2)
-    below = [((truth - off)[rounds == n] < 0).mean() for n in (1, 2, 3)]
-    assert table["negative"].tolist() == [0, 0, 0, *below]
-    assert below[0] < below[1] < below[2] == 1
+    negative = [((truth - error)[rounds == n] < 0).mean() for n in (1, 2, 3)]
+    assert table["negative"].tolist() == [0, 0, 0, *negative]
+    assert negative[0] < negative[1] < negative[2] == 1
 
 
 def test_figure_shows_its_values_on_one_scale(rng):

@@ -1,4 +1,4 @@
-"""Figure 4 and its table show the scores, and the paper's values only in the paper's run."""
+"""Figure 4 and its table show the scores, and the paper's values in the paper's run only."""
 
 import numpy as np
 import pandas as pd
@@ -34,10 +34,10 @@ def reported(values):
 
 @pytest.fixture
 def drawn(generated, reported):
-    """Return scores and their figure."""
+    """Return a function that returns scores and their figure."""
 
-    def draw(run="paper", slides=("slide 0", "slide 5"), **about):
-        table = generated(run, **about)
+    def draw(run="paper", slides=("slide 0", "slide 5"), **changes):
+        table = generated(run, **changes)
         return table, draw_figure_4(table, every_gene(), slides=slides, reported=reported, run=run)
 
     return draw
@@ -45,10 +45,10 @@ def drawn(generated, reported):
 
 @pytest.fixture
 def tabled(generated, reported):
-    """Return scores and their table."""
+    """Return a function that returns scores and their table."""
 
-    def make(run, **about):
-        table = generated(run, **about)
+    def make(run, **changes):
+        table = generated(run, **changes)
         return table, figure_4_table(beside(summarise(table), reported), compare(table))
 
     return make
@@ -89,7 +89,7 @@ def test_figure_4_has_a_dot_per_slide_a_bar_at_the_mean_and_the_sd(drawn):
         assert [tick.get_text() for tick in ax.get_xticklabels()] == list(bars)
 
 
-def test_figure_4_says_what_its_axes_are(drawn):
+def test_figure_4_labels_its_axes(drawn):
     _, figure = drawn()
     labels = [ax.get_ylabel() for ax in figure.axes[:4]]
     assert ["RMSE, all genes" in labels[0], "Spearman" in labels[1], "top 200 SVGs" in labels[2]] == [True] * 3
@@ -106,14 +106,14 @@ def test_figure_4_draws_every_gene_and_its_running_median(drawn):
         assert set(dots(ax)) == {"GeST", "GeST-W", "GP", "MLP"}
         lines = {line.get_label(): line.get_xydata() for line in ax.lines}
         for pair in PAIRS[:4]:
-            mine = genes[(genes["section"] == slide) & (genes["method"] == pair[0]) & (genes["variant"] == pair[1])]
-            mine = mine.sort_values("rank")[["rank", "rmse_z"]].to_numpy()
-            np.testing.assert_array_equal(dots(ax)[NAMES[pair]], mine)
-            assert lines[NAMES[pair]][30].tolist() == [31, np.median(mine[25:36, 1])]
+            expected = genes[(genes["section"] == slide) & (genes["method"] == pair[0]) & (genes["variant"] == pair[1])]
+            expected = expected.sort_values("rank")[["rank", "rmse_z"]].to_numpy()
+            np.testing.assert_array_equal(dots(ax)[NAMES[pair]], expected)
+            assert lines[NAMES[pair]][30].tolist() == [31, np.median(expected[25:36, 1])]
         assert "true meta cells" in lines
 
 
-def test_figure_4_marks_what_is_reported_in_the_papers_run_alone(drawn, values):
+def test_figure_4_marks_reported_values_in_the_papers_run_only(drawn, values):
     _, figure = drawn("paper")
     expected = {"reported, anterior": [1.374, 1.352, 1.379, 1.399], "reported, mid": [1.379, 1.367, 1.389, 1.404]}
     for part, values in expected.items():
@@ -130,13 +130,13 @@ def test_figure_4_marks_what_is_reported_in_the_papers_run_alone(drawn, values):
     assert "run toy" in figure.get_suptitle()
 
 
-def test_figure_4_compares_no_other_gene_set_with_the_top_200(drawn):
+def test_figure_4_marks_no_value_of_another_gene_set(drawn):
     _, figure = drawn("paper", top="svg15")
     assert all(len(y) == 0 for y in reported_marks(figure.axes[2]).values())
     assert "top 15 SVGs" in figure.axes[2].get_ylabel()
 
 
-def test_figure_4_names_the_slides_there_are(drawn):
+def test_an_unknown_slide_of_figure_4_is_refused(drawn):
     with pytest.raises(UserError, match=r"figure_4\.slides: 'slide 9' is not a test section \(choose .*0, slide 5\)"):
         drawn(slides=["slide 0", "slide 9"])
 

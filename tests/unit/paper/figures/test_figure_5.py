@@ -1,4 +1,4 @@
-"""Figure 5 and Table A.3 show their inputs."""
+"""Figure 5 and Table A.3 show their input."""
 
 from pathlib import Path
 
@@ -79,14 +79,17 @@ def test_maps_show_control_beside_perturbed_on_one_scale(cells):
         ("Gfap", r"gene 'Gfap' is not in the model's panel \(choose others, e.g. Rnh1"),
     ],
 )
-def test_only_genes_that_were_left_as_they_are_can_be_shown(cells, gene, sentence):
+def test_only_unchanged_genes_of_the_panel_can_be_shown(cells, gene, sentence):
     with pytest.raises(UserError, match=sentence):
         draw(cells, {"high": ["Rnh1"], "low": [gene]})
 
 
 @pytest.fixture
 def inputs():
-    """Genes of the paper are called what they are in two placements of three, all High in the other; 50 are covered."""
+    """Return calls, replicates, core and truth of the paper's genes.
+
+    Two of three placements call every gene right, the other calls all High; the core has 50 genes.
+    """
     degs = read_degs()
     rows = [
         {"variant": "roi/1", "model_seed": 0, "placement": p, "seed": 0, "gene": gene, "call": call}
@@ -115,7 +118,7 @@ def test_the_table_has_the_papers_genes_and_predictions(inputs):
 
 
 @pytest.mark.parametrize("run", ["paper", "toy"])
-def test_the_text_has_accuracies_beside_the_papers(inputs, run):
+def test_the_text_has_our_accuracies_and_the_papers(inputs, run):
     calls, replicates, core, degs = inputs
     fields = {"run": run, "dataset": "stroke", "section": "s"}
     scores = score_calls(calls, replicates, core, degs, main="roi/1", fields=fields)
@@ -124,7 +127,7 @@ def test_the_text_has_accuracies_beside_the_papers(inputs, run):
     lines = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in text.splitlines() if line.startswith("|")}
     ours = lines["GeST"]
     assert ours[0].strip().startswith("100.0 [")
-    # All are called High in the core, where 40 of 87 are: 50 of them are in the file, of which 40 are High.
+    # The core calls its 50 genes High, which is right for 40: of all 87 genes, and of the 50 in the file.
     assert [cell.strip() for cell in lines["copy of the core's DEGs"][:2]] == ["46.0", "80.0"]
     assert lines["commoner type for every gene"][0].strip() == f"{4700 / 87:.1f}"
     reported = [lines[name][-1].strip() for name in ("GeST", "copy of the core's DEGs")]

@@ -1,4 +1,4 @@
-"""Figures show their inputs, and saving the same figure gives the same bytes."""
+"""Figures show their input, and saving the same figure gives the same bytes."""
 
 import anndata as ad
 import matplotlib as mpl
@@ -30,8 +30,8 @@ def circles(ax):
     return [drawn for drawn in ax.collections if isinstance(drawn, EllipseCollection)]
 
 
-def places(ax, colour):
-    """Return where an axes has dots of a colour."""
+def positions(ax, colour):
+    """Return the positions of an axes' dots of one colour."""
     offsets = [drawn.get_offsets() for drawn in circles(ax) if tuple(drawn.get_facecolor()[0]) == to_rgba(colour)]
     return np.concatenate(offsets)
 
@@ -46,7 +46,7 @@ def texts(figure):
 
 @pytest.fixture
 def grid():
-    """400 spots 100 µm apart."""
+    """Return 400 spots on a grid, 100 µm apart."""
     return np.stack(np.meshgrid(np.arange(20), np.arange(20)), axis=-1).reshape(-1, 2) * 100.0
 
 
@@ -79,7 +79,7 @@ def test_png_has_200_dots_per_inch_or_more_and_pdf_keeps_its_text(figure, tmp_pa
     assert b"CreationDate" not in pdf
 
 
-def test_what_cannot_be_saved_leaves_nothing(figure, tmp_path):
+def test_a_failed_save_leaves_no_file(figure, tmp_path):
     with pytest.raises(KeyError):
         save(figure, tmp_path / "f.jpeg")
     assert not list(tmp_path.iterdir())
@@ -91,7 +91,7 @@ def test_what_cannot_be_saved_leaves_nothing(figure, tmp_path):
 def test_spacing_is_the_pitch_of_a_grid_and_follows_the_density_of_cells(grid, rng):
     assert spacing(grid) == 100
     cells = rng.uniform(0, 1000, (20_000, 2))
-    # The second nearest of a Poisson process: median of a gamma distribution of shape 2 over πρ.
+    # Second nearest neighbours of a Poisson process: π ρ d² has a gamma distribution of shape 2, with median 1.678.
     assert spacing(cells) == pytest.approx(np.sqrt(1.678 / np.pi / 0.02), rel=0.03)
 
 
@@ -99,8 +99,8 @@ def test_setting_shows_every_spot_once_in_its_colour(grid):
     unseen = (grid > 1200).all(axis=1)
     figure = draw_setting(grid, unseen, title="Setting (run toy)", of="spots")
     (ax,) = panels(figure)
-    np.testing.assert_array_equal(places(ax, SEEN), grid[~unseen])
-    np.testing.assert_array_equal(places(ax, VERMILION), grid[unseen])
+    np.testing.assert_array_equal(positions(ax, SEEN), grid[~unseen])
+    np.testing.assert_array_equal(positions(ax, VERMILION), grid[unseen])
     written = texts(figure)
     assert {"Setting (run toy)", "Ref: seen (351 spots)", "Test: unseen (49 spots)", "500 µm"} <= set(written)
 
@@ -125,18 +125,18 @@ def test_outline_holds_the_marked_spots_and_no_other(grid):
 # Generation
 
 
-def test_section_of_generation_shows_what_is_seen(rng):
+def test_figure_of_generation_shows_seen_and_unseen_cells(rng):
     xy = rng.uniform(0, 1000, (300, 2))
     unseen = (xy < 400).all(axis=1)
     truth = rng.random((unseen.sum(), 2))
     figure = draw_generation(xy, unseen, truth, {"GP": truth}, ["Gad1", "Mbp"], title="t")
-    np.testing.assert_array_equal(places(figure.axes[0], SEEN), xy[~unseen])
-    np.testing.assert_array_equal(places(figure.axes[0], VERMILION), xy[unseen])
+    np.testing.assert_array_equal(positions(figure.axes[0], SEEN), xy[~unseen])
+    np.testing.assert_array_equal(positions(figure.axes[0], VERMILION), xy[unseen])
     assert {"truth", "GP", "Gad1", "Mbp", "t"} <= set(texts(figure))
     assert sum(text == "log-normalised\nexpression" for text in texts(figure)) == 2
 
 
-def test_markers_set_predictions_into_what_was_seen(grid, rng):
+def test_markers_show_predictions_among_seen_cells(grid, rng):
     unseen = (np.abs(grid - 950) < 300).all(axis=1)
     expression = rng.random((len(grid), 2))
     predictions = {"GeST-W": rng.random((unseen.sum(), 2)), "GP": np.full((unseen.sum(), 2), np.nan)}
@@ -156,7 +156,7 @@ def test_markers_set_predictions_into_what_was_seen(grid, rng):
 
 @pytest.fixture
 def prediction(tmp_path, rng):
-    """Predictions of GeST: two crops, two seeds, cells in no order."""
+    """Return a file and its predictions: two crops and seeds, cells out of order."""
     obs = pd.DataFrame(
         [
             {"crop": crop, "cell": cell, "model_seed": 0, "seed": seed}
@@ -174,7 +174,7 @@ def prediction(tmp_path, rng):
     return tmp_path / "gest.h5ad", predicted
 
 
-def test_predictions_come_in_the_order_asked_for(prediction):
+def test_predictions_are_in_the_requested_order(prediction):
     path, predicted = prediction
     read = read_predictions([path], "1", ["a", "b"], ["z", "x"])
     assert list(read) == ["GeST-W", "GeST"]
@@ -182,7 +182,7 @@ def test_predictions_come_in_the_order_asked_for(prediction):
     np.testing.assert_array_equal(read["GeST"], predicted.layers["picking"][[3, 2]][:, [2, 0]])
 
 
-def test_first_run_is_of_one_seed(prediction):
+def test_the_first_run_has_one_seed(prediction):
     _, predicted = prediction
     assert select_first_run(predicted).obs_names.tolist() == ["0", "1", "2", "3"]
 
@@ -205,7 +205,7 @@ def test_mask_is_that_of_the_attention():
 
 
 @pytest.mark.parametrize("density", [1e-4, 1e-2])
-def test_window_is_the_models_or_holds_few_cells(rng, density):
+def test_the_window_has_the_models_size_or_few_cells(rng, density):
     xy = rng.uniform(0, 1000, (int(density * 1e6), 2))
     cells, centre, side = choose_window(xy, 600)
     np.testing.assert_array_equal(cells, np.flatnonzero((np.abs(xy - centre) <= side / 2).all(axis=1)))
@@ -217,7 +217,7 @@ def test_window_is_the_models_or_holds_few_cells(rng, density):
         assert (np.abs(xy - centre) <= side / 2 + 5).all(axis=1).sum() > 60, "10 µm more would be too many"
 
 
-def test_numbers_stand_at_the_cells_in_the_order_of_the_sequence(rng):
+def test_cells_are_numbered_in_the_order_of_the_sequence(rng):
     xy = rng.uniform(0, 1000, (900, 2))
     cells, centre, side = choose_window(xy, 200)
     corner = centre + side / 2
@@ -227,36 +227,36 @@ def test_numbers_stand_at_the_cells_in_the_order_of_the_sequence(rng):
     }
     figure = draw_orders(xy, sequences, centre=centre, side=side, corner=corner)
     section, *orders = panels(figure)
-    np.testing.assert_array_equal(places(section, SKY_BLUE), xy)
+    np.testing.assert_array_equal(positions(section, SKY_BLUE), xy)
     for ax, sequence in zip(orders, sequences.values(), strict=True):
         assert sorted(sequence) == sorted(cells)
-        np.testing.assert_array_equal(places(ax, VERMILION), xy[sequence])
+        np.testing.assert_array_equal(positions(ax, VERMILION), xy[sequence])
         numbers = [text for text in ax.texts if text.get_text().isdigit()]
         assert [text.get_text() for text in numbers] == [str(i + 1) for i in range(len(cells))]
         np.testing.assert_array_equal([text.xy for text in numbers], xy[sequence])
     assert not np.array_equal(*sequences.values())
 
 
-def test_umap_places_meta_cells_among_their_own_cells(rng):
+def test_umap_puts_meta_cells_among_the_cells_they_represent(rng):
     centres = rng.normal(0, 20, (3, 10))
-    which = rng.integers(3, size=150)
-    points = centres[which] + rng.normal(size=(150, 10))
+    labels = rng.integers(3, size=150)
+    points = centres[labels] + rng.normal(size=(150, 10))
     cells, metacells = project_umap(points, centres, seed=1)
     np.testing.assert_array_equal(cells, project_umap(points, centres, seed=1)[0])
     nearest = np.linalg.norm(cells[:, None] - metacells, axis=2).argmin(axis=1)
-    np.testing.assert_array_equal(nearest, which)
+    np.testing.assert_array_equal(nearest, labels)
 
 
 def test_umap_takes_a_large_section(rng):
-    """From 8192 cells on scanpy looks for neighbours otherwise."""
+    """From 8192 cells on, scanpy searches for neighbours by another method."""
     centres = rng.normal(0, 20, (3, 5))
-    which = rng.integers(3, size=8192)
-    cells, metacells = project_umap(centres[which] + rng.normal(size=(8192, 5)), centres)
+    labels = rng.integers(3, size=8192)
+    cells, metacells = project_umap(centres[labels] + rng.normal(size=(8192, 5)), centres)
     nearest = np.linalg.norm(cells[:, None] - metacells, axis=2).argmin(axis=1)
-    assert (nearest == which).mean() > 0.99
+    assert (nearest == labels).mean() > 0.99
 
 
-def test_umap_draws_each_cluster_with_a_look_of_its_own(rng):
+def test_umap_draws_each_cluster_in_a_different_style(rng):
     cells, metacells, clusters = rng.random((50, 2)), rng.random((30, 2)), np.arange(30) % 15
     figure = draw_umap(cells, metacells, clusters, title="t")
     background, *groups = figure.axes[0].collections
@@ -264,8 +264,8 @@ def test_umap_draws_each_cluster_with_a_look_of_its_own(rng):
     assert len(groups) == 15
     for cluster, group in enumerate(groups):
         np.testing.assert_array_equal(group.get_offsets(), metacells[clusters == cluster])
-    looks = {(tuple(group.get_facecolor()[0]), group.get_paths()[0].vertices.tobytes()) for group in groups}
-    assert len(looks) == 15
+    styles = {(tuple(group.get_facecolor()[0]), group.get_paths()[0].vertices.tobytes()) for group in groups}
+    assert len(styles) == 15
     assert all(group.get_sizes()[0] > background.get_sizes()[0] for group in groups)
 
 
@@ -277,8 +277,8 @@ def test_rounds_are_drawn_one_by_one(rng, last):
     drawn = panels(figure)
     assert len(drawn) == last
     for number, ax in enumerate(drawn, start=1):
-        np.testing.assert_array_equal(places(ax, SKY_BLUE), xy[rounds < number])
-        np.testing.assert_array_equal(places(ax, GENERATED), xy[rounds == number])
+        np.testing.assert_array_equal(positions(ax, SKY_BLUE), xy[rounds < number])
+        np.testing.assert_array_equal(positions(ax, GENERATED), xy[rounds == number])
         assert ax.get_title() == f"round {number}: {(rounds == number).sum()} cells generated"
         if number < last:
-            np.testing.assert_array_equal(places(ax, VERMILION), xy[rounds > number])
+            np.testing.assert_array_equal(positions(ax, VERMILION), xy[rounds > number])

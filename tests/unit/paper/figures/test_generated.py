@@ -1,4 +1,4 @@
-"""The figure of predictions shows its input."""
+"""The figure of generated cells shows its input."""
 
 import matplotlib
 import numpy as np

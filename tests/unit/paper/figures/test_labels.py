@@ -1,4 +1,4 @@
-"""Figures A.6 and A.7: clusters have the colours of the labels they match best, and titles show the scores."""
+"""Figures A.6 and A.7: clusters take the colours of their matching labels, and titles show the scores."""
 
 from dataclasses import replace
 from itertools import permutations
@@ -36,7 +36,7 @@ def run(labels, method="graphst", variant="default", **changes):
 
 
 def faces(ax):
-    """Colours of a panel's cells."""
+    """Return the colours of a panel's cells."""
     (dots,) = (part for part in ax.collections if isinstance(part, EllipseCollection))
     return np.array([to_hex(colour) for colour in dots.get_facecolor()])
 
@@ -50,21 +50,21 @@ def test_matched_clusters_agree_with_as_many_cells_as_any_matching(rng):
     colours = dict(zip("abcd", PALETTE, strict=False))
     result = match_colours(truth, clusters, colours)
     agree = np.mean([result[cluster] == colours[label] for cluster, label in zip(clusters, truth, strict=True)])
-    every = [
-        np.mean([dict(zip("wxyz", o, strict=True))[c] == t for c, t in zip(clusters, truth, strict=True)])
-        for o in permutations("abcd")
+    every_matching = [
+        np.mean([dict(zip("wxyz", order, strict=True))[c] == t for c, t in zip(clusters, truth, strict=True)])
+        for order in permutations("abcd")
     ]
-    assert agree == max(every)
+    assert agree == max(every_matching)
 
 
-def test_clusters_that_no_label_is_left_for_are_grey():
+def test_clusters_without_a_matching_label_are_grey():
     truth = np.array(["a", "a", "b", "b", "", ""])
     clusters = np.array(["0", "0", "1", "2", "3", ""], dtype=object)
     colours = {"a": "red", "b": "blue", "c": "green"}
     result = match_colours(truth, clusters, colours)
     assert result["0"] == "red"
     assert sorted([result["1"], result["2"]]) == sorted(["blue", GREYS[0]])
-    assert result["3"] in GREYS  # it holds no labelled cell, so that it matches nothing
+    assert result["3"] in GREYS  # it holds no labelled cell, so it has no match
     assert match_colours(truth, np.full(6, "", dtype=object), colours) == {}
 
 
@@ -85,7 +85,11 @@ def test_a_perfect_clustering_looks_like_the_truth(section):
     assert len(set(true[labelled])) == len(set(truth)) - 1
     assert figure.axes[1].get_title() == "GraphST\nAMI 1.000"
     legend = {text.get_text() for text in figure.legends[0].get_texts()}
-    assert legend == {*truth[labelled], "no label", "cluster without a label"}  # the cluster of the unlabelled cells
+    assert legend == {
+        *truth[labelled],
+        "no label",
+        "cluster without a label",
+    }  # that of the cells without a label
 
 
 def test_titles_have_the_scores_of_labelled_and_covered_cells(section, rng):
@@ -112,7 +116,7 @@ def test_annotated_labels_have_their_own_colours(section, rng):
     assert figure.axes[1].get_title() == f"scANVI\nmacro F1 {macro_f1(truth[labelled], labels[labelled]):.3f}"
 
 
-def test_of_many_labels_the_legend_names_the_most_frequent(section):
+def test_a_long_legend_names_the_most_frequent_labels(section):
     section.obs["division"] = [f"label {i}" for i in np.minimum(np.arange(300) % 50, 44)]
     figure = draw_labels(section, {}, level="division", task="clustering", title="T")
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -129,7 +133,7 @@ def test_the_same_labels_give_the_same_bytes(section, rng, tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def test_first_runs_are_of_the_level_and_largest_window_in_order_of_names(section, tmp_path):
+def test_first_runs_have_the_level_and_the_largest_window_in_order_of_names(section, tmp_path):
     cells = section.obs_names
     gest_runs = [
         run(["0"] * 300, "gest", window, level=level, model_seed=0, seed=seed)

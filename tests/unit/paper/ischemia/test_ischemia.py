@@ -1,4 +1,4 @@
-"""The ischemia experiment against SciPy and by hand: reference data, replicates, and scores of calls."""
+"""The ischemia experiment: reference data, replicates and scores, against SciPy and computations by hand."""
 
 import json
 import logging
@@ -28,13 +28,13 @@ from gest.tasks.perturbation.perturb import perturb
 from gest.testing import stroke
 
 NAMES = ("PT1-1", "PT1-2", "Sham1-1", "Sham1-2")
-THRESHOLDS = {"q": 0.05, "min_lfc": 0.02}  # a model that learnt nothing answers little
+THRESHOLDS = {"q": 0.05, "min_lfc": 0.02}  # an untrained model responds weakly
 ROI = {"centre": [0.5, 0.5], "radius_um": 80, "n": 2, "jitter_um": 60}
 
 
 @pytest.fixture(scope="module")
 def spots(tmp_path_factory):
-    """Sections of the stroke file, and what was planted in them."""
+    """Return injured and sham sections of a stroke file, and their planted changes."""
     tissue = {"platform": "spots", "n_cells": 5000, "width_um": 2000, "height_um": 1800, "n_genes": 40, "seed": 1}
     simulated = [simulate(name, donor=name, **tissue) for name in NAMES]
     path = tmp_path_factory.mktemp("stroke") / "stroke.h5"
@@ -53,7 +53,7 @@ def test_the_shipped_genes_are_those_of_table_a3():
     types = Counter(table["truth"])
     assert (len(table), types["High"], types["Low"]) == (reported["all"], reported["high"], reported["low"])
     assert table["gene"].is_unique
-    # Predictions can be read for the first 53 rows alone; of those 26 High and 4 Low ones are right.
+    # Predictions are legible in the first 53 rows only; 26 High and 4 Low ones are right.
     readable = table["paper_prediction"] != ""
     assert readable.tolist() == [True] * 53 + [False] * 34
     right = table[readable & (table["truth"] == table["paper_prediction"])]
@@ -83,37 +83,37 @@ def test_a_bad_table_of_genes_is_refused(tmp_path, text, sentence):
 def test_the_cores_genes_are_those_of_a_rank_sum_test(spots, sham_region):
     injured, sham, _ = spots
     table = find_core_degs(injured, sham, sham_region=sham_region, q=0.01, min_lfc=0.8)
-    both = []
-    for sections, wanted in ((injured, "ICA"), (sham, sham_region)):
-        x = np.concatenate([s.X.toarray()[(s.obs["region"] == wanted) | (wanted is None)] for s in sections])
-        both.append(np.log1p(x * 1e4 / x.sum(1, keepdims=True)))
+    groups = []
+    for sections, region in ((injured, "ICA"), (sham, sham_region)):
+        x = np.concatenate([s.X.toarray()[(s.obs["region"] == region) | (region is None)] for s in sections])
+        groups.append(np.log1p(x * 1e4 / x.sum(1, keepdims=True)))
     p = [
         mannwhitneyu(a, b, use_continuity=False, method="asymptotic").pvalue
-        for a, b in zip(*(x.T for x in both), strict=True)
+        for a, b in zip(*(x.T for x in groups), strict=True)
     ]
-    change = np.log2(np.expm1(both[0].mean(0)) / np.expm1(both[1].mean(0)))
+    change = np.log2(np.expm1(groups[0].mean(0)) / np.expm1(groups[1].mean(0)))
     q = multipletests(p, method="fdr_bh")[1]
     assert table["gene"].tolist() == list(injured[0].var_names)
-    np.testing.assert_allclose(table["q"], q, rtol=0.02)  # single precision makes and breaks ties
+    np.testing.assert_allclose(table["q"], q, rtol=0.02)  # single precision creates and breaks ties
     np.testing.assert_allclose(table["log2_fold_change"], change, rtol=1e-3, atol=1e-4)
     expected = np.where((q >= 0.01) | (abs(change) < 0.8), "n.s.", np.where(change > 0, "High", "Low"))
     assert table["call"].tolist() == expected.tolist()
     assert {"High", "Low", "n.s."} == set(expected)
 
 
-def test_what_is_planted_is_found_in_core_and_ring(spots):
+def test_planted_changes_are_found_in_core_and_ring(spots):
     injured, sham, planted = spots
     for region, column in (("ICA", "core"), ("PIA_P", "around")):
-        found = find_core_degs(injured, sham, core=region, sham_region="CTX").set_index("gene")["log2_fold_change"]
+        changes = find_core_degs(injured, sham, core=region, sham_region="CTX").set_index("gene")["log2_fold_change"]
         signs = planted[column].map({"High": 1, "Low": -1}).dropna()
         assert len(signs) > 3
-        assert (np.sign(found[signs.index]) == signs).mean() > 0.9
+        assert (np.sign(changes[signs.index]) == signs).mean() > 0.9
     assert not set(planted.index[planted["core"].isin(["High", "Low"])]) & set(
         planted.index[planted["around"].isin(["High", "Low"])]
     )
 
 
-def test_a_region_that_is_nowhere_is_named(spots):
+def test_an_unknown_region_is_named(spots):
     with pytest.raises(UserError, match=r"no spots of region 'ICA' in the sections Sham1-1, Sham1-2 \(regions: CTX"):
         select_region(spots[1], "ICA")
     with pytest.raises(UserError, match="expected sections of an injury and of a sham"):
@@ -121,13 +121,13 @@ def test_a_region_that_is_nowhere_is_named(spots):
 
 
 def test_the_mean_profile_is_scanpys(spots, vocabulary):
-    """Shared genes have the model's target sum if they are all of its genes, else their usual part of it."""
+    """Spots are scaled to the shared genes' usual part of the model's target sum."""
     area = select_region(spots[0], "PIA_P")
     for genes in (list(vocabulary.genes), [*vocabulary.genes[:20], *(f"other_{i}" for i in range(20))]):
         profile = average_profile(area, genes, vocabulary)
         shared = [gene for gene in genes if gene in set(area.var_names)]
-        usual = np.expm1(vocabulary.mean)
-        total = vocabulary.normalisation["target_sum"] * usual[: len(shared)].sum() / usual.sum()
+        mean_counts = np.expm1(vocabulary.mean)
+        total = vocabulary.normalisation["target_sum"] * mean_counts[: len(shared)].sum() / mean_counts.sum()
         expected = sc.pp.log1p(sc.pp.normalize_total(area[:, shared].copy(), target_sum=total, inplace=False)["X"])
         assert [genes[column] for column in profile.columns] == shared
         np.testing.assert_allclose(profile.expression, np.asarray(expected.mean(0)).ravel(), rtol=1e-5)
@@ -138,7 +138,7 @@ def test_the_mean_profile_is_scanpys(spots, vocabulary):
 # --- the experiment
 
 
-def test_placements_are_the_centre_and_places_near_it(rng):
+def test_regions_are_placed_at_the_centre_and_near_it(rng):
     xy = rng.random((500, 2)) * (1000, 600) + (200, 50)
     regions = place_regions(xy, centre=[0.25, 0.5], radius_um=70, n=200, jitter_um=90, seed=3)
     middle = xy.min(0) + 0.25 * np.ptp(xy[:, 0]) * np.array([1, 0]) + 0.5 * np.ptp(xy[:, 1]) * np.array([0, 1])
@@ -157,7 +157,7 @@ def test_correlations_are_pearsons(rng):
     np.testing.assert_allclose(correlate(profiles, reference), expected, atol=1e-12)
 
 
-def test_genes_that_are_shown_are_taken_out_of_the_changed_ones(caplog):
+def test_unchanged_genes_are_neither_activated_nor_inhibited(caplog):
     degs = pd.DataFrame({"gene": list("abcdef"), "call": ["High", "High", "Low", "Low", "n.s.", "High"]})
     with caplog.at_level(logging.INFO):
         genes = select_changed_genes(degs, list("abcde"), unchanged=["b", "c", "e"])
@@ -181,13 +181,13 @@ def test_replicates_are_single_perturbations(sections, model, ischemia):
     region = place_regions(sections[0].obsm["spatial"], seed=4, **ROI)[1]
     genes = {"activate": ["gene_1", "gene_4"], "inhibit": ["gene_8", "gene_12"]}
     key = ["variant", "placement", "seed"]
-    for variant, other in (("roi/1", {}), ("roi/0.5", {"sigma": 40}), ("tissue/1", {"context": "tissue"})):
-        alone = perturb(sections[0], model, roi=region, seed=4, **genes, **THRESHOLDS, **other)
+    for variant, changes in (("roi/1", {}), ("roi/0.5", {"sigma": 40}), ("tissue/1", {"context": "tissue"})):
+        single = perturb(sections[0], model, roi=region, seed=4, **genes, **THRESHOLDS, **changes)
         replicate = ischemia.calls.set_index(key).loc[[(variant, 1, 4)]]
-        pd.testing.assert_frame_equal(replicate[list(alone.deg)].reset_index(drop=True), alone.deg)
+        pd.testing.assert_frame_equal(replicate[list(single.deg)].reset_index(drop=True), single.deg)
         row = ischemia.replicates.set_index(key).loc[[(variant, 1, 4)]].iloc[0]
-        assert row["metacells_changed"] == alone.summary["metacells_changed"]
-        assert row["n_surroundings"] == len(alone.surroundings)
+        assert row["metacells_changed"] == single.summary["metacells_changed"]
+        assert row["n_surroundings"] == len(single.surroundings)
     assert isinstance(region, Circle)
 
 
@@ -207,7 +207,7 @@ def test_every_replicate_variant_and_control_is_there(ischemia):
     assert ischemia.calls.query("variant == 'roi/1' and gene == 'gene_15'")["changed"].eq("").all()
 
 
-def test_the_cells_shown_are_the_first_replicates(sections, ischemia):
+def test_the_cells_shown_are_those_of_the_first_replicate(sections, ischemia):
     shown = ischemia.shown
     replicate = ischemia.calls.query("variant == 'roi/1' and placement == 0 and seed == 4")
     change = (shown.layers["perturbed"].astype(float) - shown.layers["control"]).mean(0) / np.log(2)
@@ -223,7 +223,7 @@ def test_the_cells_shown_are_the_first_replicates(sections, ischemia):
 
 
 def calls_of(calls, changed=()):
-    """One row per replicate and gene, of replicates by (placement, seed)."""
+    """Return a row per replicate and gene, from calls by (placement, seed) and gene."""
     rows = [
         {"variant": "roi/1", "model_seed": 0, "placement": p, "seed": s, "gene": gene, "call": call}
         for (p, s), genes in calls.items()
@@ -242,7 +242,7 @@ REPLICATES = {
 TRUTH = pd.DataFrame({"gene": list("abcdx"), "truth": ["High", "Low", "Low", "n.s.", "High"], "note": ""})
 
 
-def test_a_call_is_what_more_than_half_agree_on():
+def test_a_gene_gets_the_call_of_more_than_half_of_the_replicates():
     voted = vote(calls_of(REPLICATES))
     assert voted["call"].to_dict() == {"a": "High", "b": "Low", "c": "n.s.", "d": "n.s.", "e": "n.s."}
     assert voted["support"].to_dict() == {"a": 0.75, "b": 0.75, "c": 0.0, "d": 0.75, "e": 0.5}
@@ -278,9 +278,9 @@ def scores():
     replicates[["activated_fell", "pearson_control", "pearson_perturbed"]] = np.nan
     fields = {"run": "toy", "dataset": "stroke", "section": "s"}
     calls = calls_of(REPLICATES)
-    other = calls_of({(0, n): genes for n, genes in enumerate(REPLICATES.values())}).assign(variant="shuffled_names")
+    shuffled = calls_of({(0, n): genes for n, genes in enumerate(REPLICATES.values())}).assign(variant="shuffled_names")
     return score_calls(
-        pd.concat([calls, other]), replicates.assign(model_seed=0), core, TRUTH, main="roi/1", fields=fields
+        pd.concat([calls, shuffled]), replicates.assign(model_seed=0), core, TRUTH, main="roi/1", fields=fields
     )
 
 
@@ -293,7 +293,7 @@ def test_scores_by_hand(scores):
         rows = rows[rows["seed"].isna()] if seed is None else rows[rows["seed"] == seed]
         return rows["value"].item()
 
-    # Right of the four that change (a, b, c, x): 2, 3, 1 and 2 in the replicates, a and b by vote, b and x in the core.
+    # Four genes change (a, b, c, x). The replicates call 2, 3, 1 and 2 right, the vote a and b, the core b and x.
     replicates = [value("gest", crop=c, seed=s) for c, s in (("0", 0), ("0", 1), ("1", 0), ("1", 1))]
     assert replicates == [0.5, 0.75, 0.25, 0.5]
     assert value("gest") == 0.5
@@ -313,7 +313,7 @@ def test_scores_by_hand(scores):
     assert (low["value"].item(), low["n"].item()) == (0.5, 2)
 
 
-def test_controls_keep_their_rows(scores):
+def test_controls_have_rows_of_scores(scores):
     rows = scores.set_index(["method", "metric"]).sort_index()
     assert rows.loc[("nothing_changed", "max_difference"), "value"].item() == 0
     assert rows.loc[("distant", "max_difference"), "status"].item() == "too small"
@@ -342,7 +342,7 @@ def arguments(tmp_path, sections, spots, model, **changes):
     ]
 
 
-def test_the_command_writes_what_can_be_scored(tmp_path, sections, spots, model, verb):
+def test_the_files_of_the_command_can_be_scored(tmp_path, sections, spots, model, verb):
     verb(*arguments(tmp_path, sections, spots, model))
     out = tmp_path / "out"
     calls, replicates = read_calls([out / "calls.csv"]), pd.read_csv(out / "replicates.csv")

@@ -1,4 +1,4 @@
-"""Scores of labels: against closed forms and counting by hand, on the cells that have them."""
+"""Scores of labels against closed forms and counts by hand, on the cells that have labels."""
 
 from dataclasses import replace
 
@@ -58,7 +58,7 @@ def f1_by_counting(truth, labels):
 
 
 def test_ami_by_its_definition():
-    """(MI - E) / (mean entropy - E), where E is the mean of MI over all permutations: here all 6! of them."""
+    """(MI - E) / (mean entropy - E), where E is the mean of MI over permutations."""
     from itertools import permutations
 
     truth, labels = np.array(list("aabbcc")), np.array(list("xxyyyz"))
@@ -128,9 +128,9 @@ def test_every_method_is_scored_on_the_cells_that_all_cover(section, rng):
     assert set(rows["status"]) == {"out of memory at 60 cells"}
     assert value(table, "coverage", method="graphst") == 0
     assert value(table, "coverage", column="status", method="graphst") == "ok"
-    # Over two sections of which one failed, half was covered.
-    section.obs["section"], done = "S2", replace(runs[3], labels=clusters(rng), status="ok", seconds=1.0)
-    summary = summarise(pd.concat([table, score(section, done)])).set_index(["method", "metric"])
+    # If one of two sections fails, the mean coverage is one half.
+    section.obs["section"], succeeded = "S2", replace(runs[3], labels=clusters(rng), status="ok", seconds=1.0)
+    summary = summarise(pd.concat([table, score(section, succeeded)])).set_index(["method", "metric"])
     assert summary.loc[("graphst", "coverage"), "mean"] == 0.5
 
 
@@ -142,16 +142,16 @@ def test_levels_are_scored_apart(section, rng):
     assert set(score(section, *runs, levels=["region"])["level"]) == {"region"}
 
 
-def test_a_section_without_labels_says_so(section, rng):
+def test_a_section_without_labels_has_no_scores(section, rng):
     section.obs["division"] = np.nan
     table = score(section, labelling(clusters(rng)))
     assert table["value"].isna().all()
     assert set(table["status"]) == {"no cell of the section has a label"}
     failed = labelling([""] * N, "graphst", status="no cell of the section has a label of 'division'")
-    assert score(section, failed)["value"].isna().all()  # nor is anything left uncovered
+    assert score(section, failed)["value"].isna().all()  # coverage is NaN as well
 
 
-def test_cells_that_no_two_methods_share_say_so(section, rng):
+def test_methods_that_share_no_cell_have_no_shared_score(section, rng):
     first, second = clusters(rng), clusters(rng)
     first[:30], second[30:] = "", ""
     table = score(section, labelling(first, "spagcn"), labelling(second, "stagate"))
@@ -159,7 +159,7 @@ def test_cells_that_no_two_methods_share_say_so(section, rng):
     assert value(table, "ami", method="spagcn") == value(table, "ami", method="spagcn")  # not NaN
 
 
-def test_scores_are_kept_and_summarised(section, rng, tmp_path):
+def test_scores_are_written_read_and_summarised(section, rng, tmp_path):
     runs = [labelling(clusters(rng), model_seed=0, seed=seed) for seed in range(3)]
     table = score(section, *runs, labelling(clusters(rng), "raw"))
     write_scores(table, tmp_path / "scores.csv")

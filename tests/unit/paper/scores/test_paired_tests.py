@@ -1,4 +1,4 @@
-"""Paired comparisons against scipy called by hand, closed forms, and what pairing promises."""
+"""Paired comparisons against SciPy and closed forms, and the sections and crops that enter them."""
 
 from itertools import product
 
@@ -15,7 +15,7 @@ METHODS = [("gest", "weighted"), ("gest", "picking"), ("gp", "default"), ("mlp",
 
 
 def scores(value, *, sections, methods=METHODS, crops=("0",), seeds=(0,), metrics=("rmse_z",)):
-    """A table of scores whose values a function of (method, section, crop, seed) gives."""
+    """Return scores; `value` is a function of method, section, crop and seed."""
     rows = [
         {"run": "r", "task": "generation", "dataset": "d", "section": f"s{section:02d}", "crop": crop}
         | {"method": method[0], "variant": method[1], "level": "", "gene_set": "all", "model_seed": 0, "seed": seed}
@@ -57,7 +57,7 @@ def test_holm_by_hand(noisy):
 
 
 def test_a_shift_of_every_section_has_the_p_of_the_closed_form():
-    """All n differences of one sign: 2 / 2**n of all signs are as extreme."""
+    """If n differences have one sign, 2 of all 2**n sets of signs are as extreme."""
     for n in (6, 10):
         table = compare(scores(lambda m, s, *_: s + (m[0] == "gp") * (1 + s / 100), sections=n, methods=METHODS[::2]))
         assert row(table, "gp")["p"] == pytest.approx(2 / 2**n)
@@ -87,8 +87,8 @@ def test_a_method_without_p_does_not_count_in_the_correction():
     assert row(tested, "gp")["p_holm"] == row(tested, "gp")["p"] == pytest.approx(2 / 2**8)
 
 
-def test_crops_that_one_method_failed_on_leave_both():
-    """Crop 1 is harder by 10; where gp failed on it, its section must not look easier."""
+def test_crops_on_which_one_method_failed_are_left_out_for_both():
+    """Crop 1 is harder by 10; a section must not look easier because gp failed on it."""
     table = scores(lambda m, s, c, _: s + 10 * (c == "1") + 0.5 * (m[0] == "gp"), sections=8, crops="01")
     table.loc[(table["method"] == "gp") & (table["crop"] == "1") & (table["section"] < "s06"), "value"] = np.nan
     assert row(compare(table), "gp")["median_difference"] == pytest.approx(0.5)
@@ -113,6 +113,6 @@ def test_section_means_are_those_of_the_summary(noisy):
     np.testing.assert_allclose(means["std"], summary.loc[means.index, "sd"].astype(float), rtol=1e-12)
 
 
-def test_no_reference_is_one_sentence():
+def test_a_reference_without_scores_is_refused():
     with pytest.raises(UserError, match=r"the reference gest weighted has no scores \(only gp default, mlp default\)"):
         compare(scores(lambda *_: 1.0, sections=7, methods=METHODS[2:]))

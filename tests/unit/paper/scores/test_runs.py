@@ -1,4 +1,4 @@
-"""Labellings are kept without loss, as two tables of the same runs."""
+"""Labellings are stored without loss, as two tables that must list the same runs."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ RUNS = [
 ]
 
 
-def test_what_is_written_reads_back_the_same(tmp_path):
+def test_labellings_read_back_as_written(tmp_path):
     write_labellings(RUNS, CELLS, tmp_path / "gest.csv")
     back, cells = read_labellings(tmp_path / "gest.csv")
     assert cells.tolist() == CELLS.tolist()
@@ -55,7 +55,7 @@ def test_the_two_files_are_plain_tables(tmp_path):
     assert runs.loc["600/region/0/3", ["level", "model_seed", "seed", "peak_mb"]].tolist() == ["region", 0, 3, 512.25]
 
 
-def test_two_of_one_kind_are_refused_and_leave_nothing(tmp_path):
+def test_two_labellings_with_one_column_are_refused_and_leave_no_file(tmp_path):
     with pytest.raises(ValueError, match="same variant, level and seeds"):
         write_labellings([labelling(), labelling()], CELLS, tmp_path / "gest.csv")
     with pytest.raises(ValueError, match="same length"):

@@ -1,4 +1,4 @@
-"""Moran's I against its formula, the inputs of SOMDE, the ranking and its top genes."""
+"""Rankings of genes: Moran's I against its formula, the input of SOMDE, the order and the top genes."""
 
 import sys
 from types import SimpleNamespace
@@ -57,7 +57,7 @@ def test_the_planted_gene_comes_first_and_a_constant_one_last(section):
     assert ranking["rank"].tolist() == list(range(1, 13))
 
 
-def test_many_cells_on_one_spot_are_never_their_own_neighbours():
+def test_cells_that_share_a_position_are_not_their_own_neighbours():
     xy = np.zeros((30, 2))
     xy[20:] = np.arange(10)[:, None] + 1.0
     graph = svg.neighbour_graph(xy)
@@ -85,49 +85,52 @@ def counts(section):
 
 @pytest.fixture
 def stand_in(tmp_path, monkeypatch):
-    """Stand-in for the environment's Python: it keeps its input, and returns i² % 7 for the i-th gene."""
+    """Install a stand-in for SOMDE's Python; return the folder with its input.
+
+    It scores the i-th gene i² % 7.
+    """
     python = tmp_path / ".venvs" / "somde" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(
-        f"#!{sys.executable}\nimport shutil, sys\nimport numpy as np\ngiven, made = sys.argv[-2:]\n"
-        f"shutil.copy(given, {str(tmp_path / 'given.npz')!r})\nassert '-I' in sys.argv\n"
-        "genes = np.arange(len(np.load(given)['indptr']) - 1)\n"
-        "np.savez(made, gene=genes, llr=genes**2 % 7, version='stand-in')\n"
+        f"#!{sys.executable}\nimport shutil, sys\nimport numpy as np\nsource, target = sys.argv[-2:]\n"
+        f"shutil.copy(source, {str(tmp_path / 'input.npz')!r})\nassert '-I' in sys.argv\n"
+        "genes = np.arange(len(np.load(source)['indptr']) - 1)\n"
+        "np.savez(target, gene=genes, llr=genes**2 % 7, version='stand-in')\n"
     )
     python.chmod(0o755)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_somde_is_given_counts_and_ranks_by_their_likelihood(section, counts, stand_in):
+def test_somde_gets_counts_and_ranks_by_likelihood_ratio(section, counts, stand_in):
     _, xy, genes = section
-    counts[:, [0, 4]] = [[0, 2]]  # constant ones are not passed on
+    counts[:, [0, 4]] = [[0, 2]]  # constant genes are not passed to SOMDE
     ranking = svg.spatially_variable_genes(csr_matrix(counts), xy, genes, method="somde")
-    given = np.load(stand_in / "given.npz")
+    passed = np.load(stand_in / "input.npz")
     np.testing.assert_array_equal(
-        csr_matrix((given["data"], given["indices"], given["indptr"]), shape=(10, 300)).toarray(),
+        csr_matrix((passed["data"], passed["indices"], passed["indptr"]), shape=(10, 300)).toarray(),
         np.delete(counts, [0, 4], axis=1).T,
     )
-    np.testing.assert_array_equal(given["xy"], xy)
-    # 0 1 4 2 2 4 1 0 1 4 for the ten others; those level, and the constant ones, in the order given.
+    np.testing.assert_array_equal(passed["xy"], xy)
+    # The ten other genes score 0 1 4 2 2 4 1 0 1 4; tied genes, and the constant ones, keep their order.
     assert ranking["gene"].tolist() == [f"g{i}" for i in (3, 7, 11, 5, 6, 2, 8, 10, 1, 9, 0, 4)]
     assert ranking["score"].isna().tolist() == [False] * 10 + [True] * 2
     assert ranking["rank"].tolist() == list(range(1, 13))
 
 
-def test_a_section_gives_somde_the_vocabularys_genes(section, counts, stand_in):
+def test_somde_gets_the_vocabularys_genes_of_a_section(section, counts, stand_in):
     _, xy, genes = section
     adata = ad.AnnData(csr_matrix(counts), var=pd.DataFrame(index=genes), obsm={"spatial": xy})
     vocabulary = SimpleNamespace(genes=np.array(["g5", "absent", "g2"]))
     ranking = svg.rank_section(adata, vocabulary, method="somde")
-    given = np.load(stand_in / "given.npz")
+    passed = np.load(stand_in / "input.npz")
     np.testing.assert_array_equal(
-        csr_matrix((given["data"], given["indices"], given["indptr"]), shape=(2, 300)).toarray(), counts[:, [5, 2]].T
+        csr_matrix((passed["data"], passed["indices"], passed["indptr"]), shape=(2, 300)).toarray(), counts[:, [5, 2]].T
     )
     assert ranking["gene"].tolist() == ["g2", "g5", "absent"]
 
 
-def test_somdes_mistakes_are_named(section, counts, tmp_path, monkeypatch):
+def test_errors_of_somde_name_the_remedy(section, counts, tmp_path, monkeypatch):
     expression, xy, genes = section
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"create it with `snakemake \.venvs/somde`"):
@@ -144,7 +147,7 @@ def test_somdes_mistakes_are_named(section, counts, tmp_path, monkeypatch):
         svg.spatially_variable_genes(counts, xy, genes, method="somde")
 
 
-def test_mistakes_are_named(section):
+def test_an_unknown_method_or_a_single_cell_is_refused(section):
     expression, xy, genes = section
     with pytest.raises(UserError, match=r"unknown method 'nnsvg' \(choose .*morans_i"):
         svg.spatially_variable_genes(expression, xy, genes, method="nnsvg")

@@ -21,7 +21,7 @@ def case():
     genes = [f"g{i}" for i in range(12)]
     section = ad.AnnData(csr_matrix(truth), obs=pd.DataFrame({"section": "S1", "donor": "D"}, index=cells))
     section.obsm["spatial"] = rng.uniform(0, 100, (40, 2))
-    chosen = np.r_[30:10:-1, 5:17]  # out of order, and cells of two crops overlap
+    chosen = np.r_[30:10:-1, 5:17]  # out of order, and the two crops share cells
     obs = pd.DataFrame({"crop": ["0"] * 20 + ["1"] * 12, "cell": [cells[i] for i in chosen]})
     obs = obs.assign(model_seed=0, seed=3, failed="")
     obs.index = [str(i) for i in range(32)]
@@ -73,12 +73,12 @@ def test_errors_of_genes_are_means_over_crops(case):
     predictions.layers["picking"][20:, 3] = np.nan
     predictions.obs.loc[predictions.obs["crop"] == "1", "failed"] = "out of memory"
     genes = generation_scores.score_genes(predictions, section, truth, svg)
-    one = genes[genes["variant"] == "picking"].set_index("gene")
+    picking = genes[genes["variant"] == "picking"].set_index("gene")
     true, predicted = truth.toarray()[chosen[:20]], predictions.layers["picking"][:20]
     r = [np.corrcoef(a, b)[0, 1] for a, b in zip(true.T, predicted.T, strict=True)]
-    np.testing.assert_allclose(one["rmse_z"], np.sqrt(2 - 2 * np.array(r)))
-    np.testing.assert_allclose(one["rmse_log"], np.sqrt(((true - predicted) ** 2).mean(0)))
-    assert one["rank"].to_dict() == svg.set_index("gene")["rank"].to_dict()
+    np.testing.assert_allclose(picking["rmse_z"], np.sqrt(2 - 2 * np.array(r)))
+    np.testing.assert_allclose(picking["rmse_log"], np.sqrt(((true - predicted) ** 2).mean(0)))
+    assert picking["rank"].to_dict() == svg.set_index("gene")["rank"].to_dict()
     predictions.obs["failed"] = ""
     predictions.layers["picking"][20:, 3] = 0
     both = generation_scores.score_genes(predictions, section, truth, svg).query("variant == 'weighted'")["rmse_z"]
@@ -89,7 +89,7 @@ def test_errors_of_genes_are_means_over_crops(case):
     np.testing.assert_allclose(both, np.nanmean(by_crop, axis=0))
 
 
-def test_constants_are_counted_and_bad_predictions_say_so(case):
+def test_constants_are_counted_and_predictions_must_be_finite(case):
     predictions, _, _, _, _ = case
     predictions.layers["weighted"][:, :4] = 0.5
     predictions.layers["picking"][25, 2] = np.nan
@@ -123,7 +123,7 @@ def test_written_scores_read_back_the_same(case, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "b.csv"]
 
 
-def test_wrong_columns_are_refused_and_leave_nothing(case, tmp_path):
+def test_wrong_columns_are_refused_and_leave_no_file(case, tmp_path):
     with pytest.raises(UserError, match=r"columns \['gene_set'\] are missing and \[\] are unknown"):
         scores.write_scores(score(case).drop(columns="gene_set"), tmp_path / "a.csv")
     (tmp_path / "b.csv").write_text("run,task\nr,t\n")
@@ -133,7 +133,7 @@ def test_wrong_columns_are_refused_and_leave_nothing(case, tmp_path):
 
 
 def rows(values, **fixed):
-    """Rows from {(section, crop, model_seed, seed): value}."""
+    """Return rows from pairs of (section, crop, model_seed, seed) and value."""
     base = {"run": "r", "task": "generation", "dataset": "d", "method": "gest", "variant": "weighted", "level": ""}
     base |= {"gene_set": "all", "metric": "rmse_z", "n": 10, "status": "ok"} | fixed
     records = [base | dict(zip(("section", "crop", "model_seed", "seed"), k, strict=True), value=v) for k, v in values]
@@ -146,7 +146,7 @@ def test_summary_by_hand():
         + [(("B", c, 0, s), v) for (c, s), v in {("0", 0): 10, ("0", 1): 10, ("1", 0): 10, ("1", 1): 14}.items()]
     )
     (row,) = scores.summarise(table).to_dict("records")
-    # Crops: A 2, 6; B 10, 12. Sections: 4, 11. Seeds: (3 + 10) / 2 and (5 + 12) / 2.
+    # Means of crops: A 2, 6; B 10, 12. Of sections: 4, 11. Of seeds: (3 + 10) / 2 and (5 + 12) / 2.
     assert row["mean"] == pytest.approx(7.5)
     assert row["sd"] == pytest.approx(np.std([4, 11], ddof=1))
     assert row["sd_crops"] == pytest.approx(np.sqrt((8 + 2) / 2))
@@ -163,18 +163,18 @@ def test_a_spread_over_fewer_than_two_is_missing():
     assert row["seeds"] == "5"
 
 
-def test_one_section_has_a_spread_over_crops_alone():
+def test_one_section_has_only_a_spread_over_crops():
     (row,) = scores.summarise(rows([(("A", str(c), 0, 0), c) for c in range(3)])).to_dict("records")
     assert row["sd_crops"] == pytest.approx(1)
     assert np.isnan(row["sd"])
 
 
 def test_failures_stay_visible():
-    partly = pd.concat(
+    partly_failed = pd.concat(
         [rows([(("A", "0", 0, 0), 1.0)]), rows([(("A", "1", 0, 0), np.nan)], status="too few spots", n=3)]
     )
-    wholly = rows([(("A", "0", None, 0), np.nan)], method="other", status="out of memory")
-    summary = scores.summarise(pd.concat([partly, wholly])).set_index("method")
+    all_failed = rows([(("A", "0", None, 0), np.nan)], method="other", status="out of memory")
+    summary = scores.summarise(pd.concat([partly_failed, all_failed])).set_index("method")
     assert summary.loc["gest", "mean"] == 1.0
     assert summary.loc["gest", "status"] == "1 of 2 failed: too few spots"
     assert np.isnan(summary.loc["other", "mean"])

@@ -1,4 +1,4 @@
-"""The readable table of generation shows its scores; every method has a name and a colour."""
+"""The table of generation shows its scores, and every method has a name and a colour."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from gest.paper.tables.method_names import COLOURS, NAMES
 
 
 def scores(values, **columns):
-    """Scores of one method: section and crop to value, for every metric."""
+    """Return one method's scores in every metric, from values by (section, crop)."""
     rows = [
         dict.fromkeys(COLUMNS, "")
         | {"run": "r", "task": "generation", "dataset": "d", "method": "gp", "variant": "default", "gene_set": "all"}
@@ -28,7 +28,7 @@ def scores(values, **columns):
 
 def test_table_shows_sd_over_sections():
     text = generation_markdown(summarise(scores({("a", "0"): 1.0, ("a", "1"): 2.0, ("b", "0"): 3.5})))
-    # Sections' means are 1.5 and 3.5.
+    # The means of the sections are 1.5 and 3.5.
     assert cells(text, "gp") == ["gp", "default", *["2.500 ± 1.414"] * 4, "2", "3", "1"]
     assert "sd over sections" in text
 

@@ -1,4 +1,4 @@
-"""Tables 1, 2 and A.2: their numbers are those of the scores, beside the paper's in its own run."""
+"""Tables 1, 2 and A.2 show the numbers of the scores, and the paper's values in the paper's run only."""
 
 from itertools import product
 
@@ -20,11 +20,11 @@ LEIDEN = {"mouse_brain": "leiden"}
 
 
 def scores(run, pairs, metric, *, task="clustering", dataset="mouse_brain", sections=4):
-    """Random scores of three seeds; every method covers all cells, takes 12 s and 900 MB."""
+    """Return random scores of three seeds; runs cover all cells in 12 s and 900 MB."""
     fixed = {"coverage": 1.0, "n_clusters": 13.0, "seconds": 12.0, "peak_mb": 900.0}
-    places = product(pairs, ("division", "region"), [f"S{i}" for i in range(sections)], range(3))
+    base_rows = product(pairs, ("division", "region"), [f"S{i}" for i in range(sections)], range(3))
     keys = ["pair", "level", "section", "seed"]
-    base = pd.DataFrame(list(places), columns=keys).assign(run=run, task=task, dataset=dataset, gene_set="", n=100)
+    base = pd.DataFrame(list(base_rows), columns=keys).assign(run=run, task=task, dataset=dataset, gene_set="", n=100)
     base[["method", "variant"]] = base["pair"].tolist()
     base = base.assign(model_seed=base["method"].map(lambda m: 0 if m.startswith("gest") else None), status="ok")
     rng = np.random.default_rng(0)
@@ -34,7 +34,7 @@ def scores(run, pairs, metric, *, task="clustering", dataset="mouse_brain", sect
 
 
 def fail(table, rows, why):
-    """Make rows of scores those of runs that failed, as `score_labellings` does."""
+    """Turn rows of scores into those that `score_labellings` returns for failed runs."""
     covers = table["metric"] == "coverage"
     table.loc[rows & covers, "value"] = 0.0
     table.loc[rows & ~covers, ["value", "status"]] = [np.nan, why]
@@ -80,14 +80,14 @@ def test_table_1_averages_seeds_within_a_section_before_sections(clustering, fir
     assert (row["paper"], row["paper_sd"], row["version"]) == (0.420, 0.167, "stagate 1.0")
 
 
-def test_the_cells_that_all_cover_have_rows_of_their_own(clustering, first):
+def test_cells_that_all_methods_cover_have_separate_rows(clustering, first):
     [row] = first.query("cells == 'shared' and level == 'region' and method == 'gest'").to_dict("records")
     selected = clustering.query("crop == 'shared' and level == 'region' and method == 'gest' and variant == '600'")
     assert row["mean"] == pytest.approx(selected["value"].mean())
     assert np.isnan(row["paper"])
 
 
-def test_table_1_reads_at_a_glance(first):
+def test_table_1_shows_scores_costs_and_notes(first):
     text = table_1_markdown(first, run="paper", algorithm=LEIDEN, microns=NONE)
     row = first.query("cells == 'all' and level == 'division' and method == 'gest'").iloc[0]
     assert cells(text, "GeST zero-shot")[1] == f"{row['mean']:.3f} ± {row['sd']:.3f} [0.469]"
@@ -103,12 +103,12 @@ def test_table_1_reads_at_a_glance(first):
         "clustering by leiden; GeST sees windows of 600",
     ):
         assert sentence in text
-    assert "every method scored" not in text  # as none leaves out a cell
+    assert "every method scored" not in text  # since every method covers all cells
     assert "declared" not in text
     assert len({len(line) for line in text.splitlines() if line.startswith("|")}) == 1
 
 
-def test_what_is_left_out_or_fails_stands_below(clustering, values):
+def test_notes_state_what_is_left_out_or_failed(clustering, values):
     spagcn = clustering["method"] == "spagcn"
     clustering.loc[spagcn & (clustering["metric"] == "coverage"), "value"] = 0.4
     fail(clustering, (clustering["method"] == "stagate") & (clustering["section"] == "S1"), "out of memory at 9 cells")
@@ -129,8 +129,8 @@ def test_methods_are_compared_on_the_sections_that_all_scored(values):
     simulated = scores("toy", CLUSTERING, "ami", sections=2)
     fail(simulated, (simulated["method"] == "graphst") & (simulated["section"] == "S1"), "out of memory")
     fail(simulated, simulated["method"] == "stagate", "never ran")
-    lone = (simulated["method"] == "raw") & (simulated["seed"] == 0) & (simulated["section"] == "S0")
-    fail(simulated, lone, "one seed alone")
+    one_seed = (simulated["method"] == "raw") & (simulated["seed"] == 0) & (simulated["section"] == "S0")
+    fail(simulated, one_seed, "one seed alone")
     table = table_1(simulated, values, runs(CLUSTERING))
     shown = table.set_index(["cells", "level", "method"])
     assert shown.loc[("all", "division", "graphst"), ["n_sections", "sections", "coverage"]].tolist() == [1, 2, 0.5]
@@ -141,7 +141,7 @@ def test_methods_are_compared_on_the_sections_that_all_scored(values):
     text = table_1_markdown(table, run="toy", algorithm=LEIDEN, microns=NONE)
     before, heading = text.split("on the sections and cells that every method scored")
     assert "± is the sd over 0–2 sections" in before
-    assert "± is the sd over 0–3 seeds" in heading  # of the one section that is left
+    assert "± is the sd over 0–3 seeds" in heading  # on the only section that is left
     assert cells(text, "method")[5:7] == ["coverage", "sections"]
     assert cells(text, "GraphST")[5:7] == ["50.0%", "1/2, 1/2"]
     assert cells(text, "SpaGCN")[5:7] == ["100.0%", "2/2, 2/2"]
@@ -156,7 +156,7 @@ def test_methods_are_compared_on_the_sections_that_all_scored(values):
     assert cells(text, "SpaGCN")[1:6] == ["–", "–", "–", "–", "–"]
 
 
-def test_what_is_compared_and_timed_is_said(first, values):
+def test_notes_state_what_is_compared_and_timed(first, values):
     assert "from the counts to the embedding" in table_1_markdown(first, run="paper", algorithm=LEIDEN, microns=NONE)
     pairs = list(ANNOTATION_NAMES)
     table = table_2(scores("paper", pairs, "f1", task="annotation"), values, runs(pairs))
@@ -187,7 +187,7 @@ def test_each_dataset_shows_its_own_window(values):
     assert "toy: clustering by kmeans; GeST sees windows of 300 µm." in text
 
 
-def test_table_a2_has_every_window_beside_the_papers(clustering, values):
+def test_table_a2_has_every_window_and_the_papers_values(clustering, values):
     table = table_a2(clustering, values, runs(CLUSTERING))
     shown = table[table["cells"] == "all"].set_index(["level", "name", "variant"])
     assert len(shown) == 2 * 2 * 3
@@ -207,19 +207,19 @@ def test_table_a2_has_every_window_beside_the_papers(clustering, values):
     assert "Table 1 prints 0.470 ± 0.174" in text
 
 
-def test_windows_stand_by_size(values):
+def test_windows_are_in_order_of_size(values):
     pairs = [("gest", window) for window in ("1000", "200", "600")]
     table = table_a2(scores("toy", pairs, "ami"), values, runs(pairs))
     text = table_a2_markdown(table, run="toy", algorithm=LEIDEN, microns=NONE)
     assert cells(text, "level")[2:] == ["200 µm", "600 µm", "1000 µm"]
-    one = scores("toy", pairs, "ami", sections=1)
-    text = table_a2_markdown(table_a2(one, values, runs(pairs)), run="toy", algorithm=LEIDEN, microns=NONE)
-    assert "(0." not in text  # ± is over seeds already
+    one_section = scores("toy", pairs, "ami", sections=1)
+    text = table_a2_markdown(table_a2(one_section, values, runs(pairs)), run="toy", algorithm=LEIDEN, microns=NONE)
+    assert "(0." not in text  # ± is already over seeds
     assert "parentheses" not in text
     assert table["variant"].tolist()[:3] == ["200", "600", "1000"]
 
 
-def test_table_2_has_every_method_beside_the_papers(values):
+def test_table_2_has_every_method_and_the_papers_values(values):
     pairs = list(ANNOTATION_NAMES)
     table = table_2(scores("paper", pairs, "f1", task="annotation"), values, runs(pairs))
     block = table[(table["cells"] == "all") & (table["level"] == "division")]

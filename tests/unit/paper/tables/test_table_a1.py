@@ -1,4 +1,4 @@
-"""Table A.1 is tidy, and shows the paper's values only in the paper's run."""
+"""Table A.1 is tidy, and shows the paper's values in the paper's run only."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from gest.paper.tables.table_a1 import table_a1, table_a1_markdown
 
 @pytest.fixture
 def a1(generated, values):
-    """Make Table A.1 of five crops of liver cancer and one of Stereo-seq."""
+    """Return a maker of Table A.1: five crops of liver cancer, one of Stereo-seq."""
 
     def make(run):
         liver = generated(run, dataset="liver_cancer", slides=1, top="svg50")

@@ -1,4 +1,4 @@
-"""The steps of Algorithm 1, computed over blocks of cells to keep the expression matrix out of memory.
+"""The steps of Algorithm 1, computed over blocks of cells, so that memory need not hold the expression matrix.
 
 A block is a (rows, T) matrix, dense or CSR. `Blocks` is a function that returns all blocks, called once per pass.
 """
@@ -72,7 +72,7 @@ def project_all(
 ) -> np.ndarray:
     """Project all cells: (n, p).
 
-    The result is float32 if there are too many cells for `cluster` to use all from the start.
+    The result is float32 if `cluster` will start from a sample of the cells.
     """
     points = np.empty((n, len(components)), dtype=np.float64 if n <= _SAMPLE * clusters else np.float32)
     start = 0

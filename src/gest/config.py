@@ -1,6 +1,6 @@
 """The configuration of a model and its training, as `config.json` stores it.
 
-`Config` has a section for the model, the serialisation, the loss and the training; `config/README.md` lists all keys.
+`Config` has one section each for model, serialisation, loss and training; `config/README.md` lists all keys.
 """
 
 from collections.abc import Mapping

@@ -34,7 +34,7 @@ def open_h5ad(path: str | Path, *, backed: bool = False) -> ad.AnnData:
         raise UserError(f"{path}: file not found (expected an .h5ad); check the path")
     try:
         return ad.read_h5ad(path, backed="r" if backed else None)
-    # The reader may raise any exception for a file that is not its own.
+    # The reader may raise any exception for a file in another format.
     except Exception as error:
         raise UserError(
             f"{path}: not a readable .h5ad ({first_line(error)}); write it again with AnnData.write_h5ad"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def as_tokens(sections: Sequence[Any], vocabulary: Vocabulary, config: Config, folder: Path) -> list[Tokens]:
     """Tokenise sections one by one.
 
-    Only one section is held in memory at a time, besides the tokens.
+    Sections given by path are read one at a time, so that memory holds only one of them besides the tokens.
 
     Parameters
     ----------

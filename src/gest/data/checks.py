@@ -44,7 +44,7 @@ def check_coordinates(adata: ad.AnnData) -> np.ndarray:
 def check_unit(uns: Mapping[str, Any], path: str | Path) -> None:
     """Raise UserError if a file declares pixels.
 
-    It does so by ``uns["spatial_units"]`` or, without that key, by Visium's scalefactors in ``uns["spatial"]``.
+    A file does so by ``uns["spatial_units"]`` or, without that key, by Visium's scalefactors in ``uns["spatial"]``.
     """
     unit = str(uns.get("spatial_units", ""))
     images = uns.get("spatial")

@@ -38,7 +38,7 @@ def describe(dataset: str, section: str, role: str, path: str) -> dict[str, Any]
 
 
 def expect(counts: Mapping[str, int], expected: Mapping[str, Any] | None, *, where: str) -> None:
-    """Check that counts of imported data are those known of the upstream data.
+    """Check that counts of imported data match the known counts of upstream.
 
     Parameters
     ----------
@@ -56,12 +56,12 @@ def expect(counts: Mapping[str, int], expected: Mapping[str, Any] | None, *, whe
         A count is not as expected.
     """
     for name in counts.keys() & (expected or {}).keys():
-        wanted = expected[name]
-        lowest, highest = wanted if isinstance(wanted, Iterable) else (wanted, wanted)
+        allowed = expected[name]
+        lowest, highest = allowed if isinstance(allowed, Iterable) else (allowed, allowed)
         if not lowest <= counts[name] <= highest:
-            wanted = f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}"
+            allowed = f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}"
             raise UserError(
-                f"{where}: there are {counts[name]:,} {name} (expected {wanted}); fetch the files again, or "
+                f"{where}: there are {counts[name]:,} {name} (expected {allowed}); fetch the files again, or "
                 f"correct `expected.{name}` in config/datasets.yaml if upstream has changed"
             )
 

@@ -33,7 +33,7 @@ class SectionForModel:
     expression: sp.csr_matrix
     """(m, T) normalised, in the order of the model's genes."""
     has_counts: np.ndarray
-    """(m,) booleans: false for a cell whose profile is empty."""
+    """(m,) booleans: false for cells without counts."""
     columns: np.ndarray
     """(T,) the index of each model gene among the section's columns, −1 where it is missing."""
 
@@ -46,7 +46,8 @@ def read_for_model(
     Parameters
     ----------
     section
-        One section: counts in `X`, `obsm["spatial"]` (n, 2) in µm.
+        One section: `X` holds counts, or normalised values if the model was trained on them; `obsm["spatial"]` (n, 2)
+        is in µm.
     empty_cells
         What happens to cells without counts, as the end of the warning about them, e.g. "they are left out".
     seen

@@ -68,12 +68,12 @@ def expression(section: AnnData, vocabulary: Vocabulary, columns: np.ndarray | N
     x = read_matrix(section, "section")
     # If the kind is not declared, values are counts if all are integers; log-normalised values never are.
     kind = section.uns.get("gest", {}).get("x", "counts" if _integers(x.data) else "normalised")
-    wanted = "normalised" if vocabulary.normalisation is None else "counts"
-    if kind != wanted:
+    model_kind = "normalised" if vocabulary.normalisation is None else "counts"
+    if kind != model_kind:
         names = {"counts": "counts", "normalised": "normalised values"}
-        layers = [name for name, layer in section.layers.items() if _integers(layer)] if wanted == "counts" else []
-        remedy = f"copy layers['{layers[0]}'], which holds counts, to X" if layers else f"put {names[wanted]} in X"
-        raise UserError(f"section: X holds {names[kind]}, but the model was trained on {names[wanted]}; {remedy}.")
+        layers = [name for name, layer in section.layers.items() if _integers(layer)] if model_kind == "counts" else []
+        remedy = f"copy layers['{layers[0]}'], which holds counts, to X" if layers else f"put {names[model_kind]} in X"
+        raise UserError(f"section: X holds {names[kind]}, but the model was trained on {names[model_kind]}; {remedy}.")
     x = sp.csc_matrix(x)[:, columns[shared]]
     if vocabulary.normalisation is not None:
         x = normalise(x, {"target_sum": vocabulary.total_over(shared)})
@@ -109,21 +109,24 @@ def _unversioned(names: Iterable[str]) -> np.ndarray:
 
 def _why_so_few(names: np.ndarray, genes: np.ndarray) -> str:
     """Explain how a section's genes differ from the model's, and how to fix it."""
-    theirs = next((name for name in names if _ENSEMBL.match(name)), None)
-    ours = next((name for name in genes if _ENSEMBL.match(name)), None)
-    if bool(theirs) != bool(ours):
-        kinds = ("Ensembl ids", "symbols") if theirs else ("symbols", "Ensembl ids")
-        example = theirs or names[0]
+    section_gene = next((name for name in names if _ENSEMBL.match(name)), None)
+    model_gene = next((name for name in genes if _ENSEMBL.match(name)), None)
+    if bool(section_gene) != bool(model_gene):
+        kinds = ("Ensembl ids", "symbols") if section_gene else ("symbols", "Ensembl ids")
+        example = section_gene or names[0]
         return f"its genes are {kinds[0]} ({example}), the model's {kinds[1]} ({genes[0]}): add a column to var"
-    if theirs and theirs.rstrip("0123456789") != ours.rstrip("0123456789"):
-        return f"{theirs} is of another species than the model's {ours}: translate the genes to their orthologues"
+    if section_gene and section_gene.rstrip("0123456789") != model_gene.rstrip("0123456789"):
+        return (
+            f"{section_gene} is of another species than the model's {model_gene}: "
+            "translate the genes to their orthologues"
+        )
     by_lower_case = {name.lower(): name for name in names}
     pairs = [(by_lower_case[gene.lower()], gene) for gene in genes if gene.lower() in by_lower_case]
     if len(pairs) >= _FEWEST_SHARED * len(genes):
-        theirs, ours = next(pair for pair in pairs if pair[0] != pair[1])
+        section_gene, model_gene = next(pair for pair in pairs if pair[0] != pair[1])
         return (
-            f"it has '{theirs}' for '{ours}', as in the symbols of another species: rename the genes to those of the "
-            "model's species if they are orthologues"
+            f"it has '{section_gene}' for '{model_gene}', as in the symbols of another species: rename the genes to "
+            "those of the model's species if they are orthologues"
         )
     return f"use gene symbols or Ensembl ids like {genes[0]}, or a model of this panel"
 

@@ -17,7 +17,7 @@ _FEWEST_EXPRESSED = 4  # genes; with fewer, the local regression that scanpy cal
 
 
 def stream(sections: Sections) -> Iterator[AnnData]:
-    """Yield each section; check that genes and kind of values are the first one's.
+    """Yield each section; check its genes and kind of values against the first.
 
     Sections given by path are read from their files.
 

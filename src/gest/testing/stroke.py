@@ -20,7 +20,7 @@ FOLD = 4  # counts of raised genes are multiplied by it; counts of lowered genes
 def planted(sections: Sequence[ad.AnnData]) -> pd.DataFrame:
     """Plan how an injury changes each gene.
 
-    With a planned injury, the effect of perturbing the core's genes on the area around it is known. The core is in the
+    The plan determines the effect that perturbing the core's genes must have on the area around it. The core is in the
     cortex. Cells of common types (at least a tenth of the cortex's spots) are lost there, and cells of one other type
     appear: the one to which most genes respond. In the core, marker genes of these types change; in the area around it,
     neighbour genes of these types change, because they respond to nearby cells. Null and gradient genes do not respond

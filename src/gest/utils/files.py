@@ -29,7 +29,7 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def replaceable(folder: str | os.PathLike, marker: str) -> Path:
-    """Return the absolute path of a folder to write; refuse to replace others' data.
+    """Check that a folder may be created or replaced; return its absolute path.
 
     Parameters
     ----------

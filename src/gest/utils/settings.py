@@ -1,7 +1,7 @@
 """Read settings into dataclasses; errors name the key, its value and the allowed values.
 
-A dataclass declares its fields with `setting`, which holds their bounds. `read_settings` checks keys and types, and
-`check_bounds`, which the dataclass calls when an instance is created, checks the values.
+A dataclass declares its fields with `setting`, which stores their bounds and choices. `read_settings` checks keys and
+types, and `check_bounds`, which the dataclass calls when an instance is created, checks the values.
 """
 
 import operator
@@ -25,7 +25,7 @@ def setting(default: Any, *, choices: Collection[str] = (), **bounds: float) -> 
     Parameters
     ----------
     choices
-        The allowed values; all by default.
+        The allowed values; by default, any value.
     bounds
         Any of `at_least`, `above`, `at_most` and `below`.
     """

@@ -125,10 +125,10 @@ def test_later_run_resumes_an_earlier_one(upstream, folder):
     answers = []
     with serve(upstream, {NAME: ["drop", 404]}, answers) as address:
         refused_download(entry(address), folder)
-        kept = (folder / (NAME + ".part")).stat().st_size
-        assert 0 < kept < len(CONTENT)
+        part_size = (folder / (NAME + ".part")).stat().st_size
+        assert 0 < part_size < len(CONTENT)
         get(entry(address), folder)
-    assert answers[-1] == {"path": f"/{NAME}", "status": 206, "bytes": len(CONTENT) - kept}
+    assert answers[-1] == {"path": f"/{NAME}", "status": 206, "bytes": len(CONTENT) - part_size}
     assert (folder / NAME).read_bytes() == CONTENT
 
 
@@ -296,10 +296,10 @@ def test_full_disk_says_how_much_is_missing_and_the_part_is_resumed(upstream, fo
         with monkeypatch.context() as patch:
             patch.setattr(Path, "open", small_disk)
             message = refused_download(entry(address), folder)
-        kept = part.stat().st_size
-        assert f"No space left on device; {len(CONTENT) - kept} more bytes are needed)" in message
+        part_size = part.stat().st_size
+        assert f"No space left on device; {len(CONTENT) - part_size} more bytes are needed)" in message
         get(entry(address), folder)
-    assert answers[-1]["bytes"] == len(CONTENT) - kept > 0
+    assert answers[-1]["bytes"] == len(CONTENT) - part_size > 0
     assert (folder / NAME).read_bytes() == CONTENT
 
 

@@ -81,9 +81,9 @@ def read_sections(X: h5py.Dataset | h5py.Group, section_of_row: np.ndarray, path
             for section in present:
                 pieces.setdefault(section, []).append([])
             for tile in tiles:
-                kept = sp.csr_matrix(tile[order], dtype=np.float32)
+                sorted_rows = sp.csr_matrix(tile[order], dtype=np.float32)
                 for section, start, stop in zip(present, starts, [*starts[1:], len(order)], strict=True):
-                    piece = kept[start:stop]
+                    piece = sorted_rows[start:stop]
                     # In a tile of few genes, CSR would need more memory for one pointer per cell than for the counts.
                     pieces[section][-1].append(piece if piece.shape[1] == T else piece.tocsc())
                 bar.update(tile.shape[0] * tile.shape[1])

@@ -35,7 +35,7 @@ def read(
 ) -> ad.AnnData:
     """Read one section of an ``.h5ad`` or of a SpatialData table.
 
-    Only the section's rows of X are read.
+    Only the section's rows of X are read from an ``.h5ad``.
 
     Parameters
     ----------

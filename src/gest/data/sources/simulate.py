@@ -42,15 +42,8 @@ from gest.sections import validate
 
 PLATFORMS = ("cells", "spots")
 N_TYPES = 8
-KINDS = (
-    "marker",
-    "regional",
-    "gradient",
-    "marker",
-    "neighbour",
-    "regional",
-    "null",
-)  # of genes 1, 2, ...; repeated for further genes
+# Kinds of genes 1, 2, ...; they repeat for further genes.
+KINDS = ("marker", "regional", "gradient", "marker", "neighbour", "regional", "null")
 NEIGHBOUR_RADIUS = 50.0  # µm
 SPOT_PITCH, SPOT_RADIUS = 100.0, 27.5  # µm, Visium's
 

@@ -36,7 +36,7 @@ def read_table(path: str | Path) -> ad.AnnData:
         raise UserError(f"{path}: folder not found (expected the .zarr of a SpatialData object)")
     try:
         sdata = spatialdata.read_zarr(path)
-    # The reader may raise any exception for a folder that is not its own.
+    # The reader may raise any exception for a folder in another format.
     except Exception as error:
         raise UserError(
             f"{path}: cannot be read as SpatialData ({first_line(error)}); write it again with SpatialData.write"

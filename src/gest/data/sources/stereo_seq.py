@@ -17,7 +17,7 @@ from gest.errors import UserError
 from gest.sections import validate
 
 SUFFIXES = (".gem.gz", ".gem", ".tsv.gz", ".tsv", ".h5ad")
-# Names that each column may have, in lower case. If a file has gene symbols and ids, symbols are used.
+# Names that each column may have, in lower case. The first one in the file is used: genename (symbols) before geneid.
 ALIASES = {
     "gene": ("genename", "geneid", "gene", "gene_name", "gene_id", "genes"),
     "x": ("x",),

@@ -98,7 +98,7 @@ def _read_matrix(folder: Path) -> ad.AnnData:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Variable names are not unique")
             spots = sc.read_10x_h5(file) if file.suffix == ".h5" else sc.read_10x_mtx(file, make_unique=False)
-    # The reader may raise any exception for a file that is not its own.
+    # The reader may raise any exception for a file in another format.
     except Exception as error:
         raise UserError(
             f"{file}: not a readable matrix of Space Ranger ({first_line(error)}); fetch the sample's files again"

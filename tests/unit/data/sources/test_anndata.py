@@ -84,9 +84,9 @@ def test_labels_are_text_with_nan_for_what_is_unassigned(path):
 
 def test_words_that_stand_for_no_label(atlas, path):
     section = read(path, name="all", labels={"quality": "quality"}, unassigned=["Ambiguous", "poor"])
-    kept = atlas.obs["quality"] == "good"
+    is_good = atlas.obs["quality"] == "good"
     assert list(section.obs["quality"].cat.categories) == ["good"]
-    assert np.array_equal(section.obs["quality"].notna(), kept)
+    assert np.array_equal(section.obs["quality"].notna(), is_good)
 
 
 def test_a_level_without_any_label_can_be_written(atlas, path, tmp_path):

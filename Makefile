@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-# There is also a file named `toy`, a link to a profile.
+# `toy` is also the name of a link to a profile.
 .PHONY: toy test lint benchmark docs clean
 
 toy: $(READY)

@@ -1,6 +1,6 @@
 # Needs: a section and the models of an atlas, and sections of injured and of sham tissue.
 # Makes: for each model, the genes of the infarct core (core.csv), the calls of every replicate (calls.csv), the replicates
-# (replicates.csv) and the cells of the first one (cells.h5ad). One job handles all seeds, σ, contexts and controls.
+# (replicates.csv) and the cells of the first one (cells.h5ad). One job handles all placements, seeds, σ, contexts and controls.
 
 
 rule perturb_ischemia:

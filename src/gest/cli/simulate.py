@@ -24,7 +24,7 @@ def simulate(
         Option(help="YAML or JSON: the simulator's keys in `simulation`, each section's in its `sections`."),
     ] = None,
 ) -> None:
-    """Simulate sections of layered tissue, to try things on."""
+    """Simulate sections of layered tissue for trying out GeST."""
     import anndata as ad
 
     from gest.data.sources.simulate import simulate as simulate_section

@@ -96,7 +96,7 @@ def test_a_smaller_error_and_a_larger_correlation_are_better():
     assert ordered(scores({"usual": 1.0, "other": 0.9}), trained) == [("better", ""), ("worse", "")]
 
 
-def test_an_ordering_needs_several_converged_seeds_that_do_not_overlap():
+def test_close_unconverged_or_single_seeds_leave_an_ordering_undecided():
     trained, names = trainings(["usual", "other"]), ["usual", "other"]
     close = scores({"usual": 1.0, "other": 1.0015})
     assert ordered(close, trained) == [("undecided", "within the spread of the seeds")] * 2

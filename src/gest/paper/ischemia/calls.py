@@ -21,7 +21,7 @@ def read_calls(paths: Sequence[str | os.PathLike]) -> pd.DataFrame:
 
 
 def vote(calls: pd.DataFrame) -> pd.DataFrame:
-    """Call each gene as more than half of the replicates do.
+    """Choose for each gene the call of more than half of the replicates.
 
     Without such a majority, the gene is not significant. A replicate is a combination of placement, generation seed and
     model seed. Cells of one replicate are not independent, so replicates vote instead of pooling their cells in a test.
@@ -79,7 +79,8 @@ def measure_agreement(calls: pd.Series, truth: pd.Series) -> dict[str, float]:
     Returns
     -------
     `accuracy`, the share of the truth's High and Low genes with the right call, which is also the sensitivity; and
-    `false_discovery_rate`, the share of wrong calls among its genes called High or Low. A share of no genes is NaN.
+    `false_discovery_rate`, the share of wrong calls among the truth's genes called High or Low. Shares of no genes are
+    NaN.
     """
     calls = calls.reindex(truth.index).fillna(NOT_SIGNIFICANT)
     right = calls == truth

@@ -30,7 +30,7 @@ def read_degs(path: Path | None = None) -> pd.DataFrame:
 
     Returns
     -------
-    These four columns as text; missing columns and values are empty.
+    These four columns as text; optional columns that the file lacks are empty.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def find_core_degs(
 
     The test is Wilcoxon's rank-sum test, two-sided and corrected for ties, on log-normalised counts (scanpy). q values
     are Benjamini and Hochberg's over all genes of the sections. The paper's sham spots are from the whole hemisphere,
-    so genes specific to the cortex, where the core lies, differ as well.
+    so genes specific to the cortex, where the core lies, differ from them as well.
 
     Parameters
     ----------

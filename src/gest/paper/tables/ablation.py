@@ -114,8 +114,8 @@ def _summarise_trainings(trainings: pd.DataFrame) -> pd.DataFrame:
 def _order_reported(values: pd.DataFrame, *, reference: str, variant: str, metric: str, gene_set: str) -> str:
     """Order two variants by the paper's numbers; return "" if it lacks one.
 
-    For spatially variable genes the paper reports the top 50, and ours may be fewer. If our default model has another
-    size than the paper's, its name `baseline` stands for the paper's default, the first row of each table.
+    For spatially variable genes the paper reports the top 50, even if ours are fewer. Our `baseline` stands for the
+    paper's default, the first row of each of its tables, even if it has another size.
     """
     reported = values[(values["metric"] == metric) & ((values["gene_set"] == "all") == (gene_set == "all"))]
     default = {"baseline": reported["variant"].iloc[0]} if len(reported) else {}

@@ -1,4 +1,4 @@
-"""The picture of the package is current, and docs/architecture.md names every room in the order of the contracts."""
+"""docs/architecture.svg is current, and docs/architecture.md lists the rooms in the order of the import contracts."""
 
 import re
 import runpy
@@ -18,8 +18,8 @@ def architecture():
 
 
 def test_the_picture_is_current(architecture):
-    kept = (ROOT / "docs" / "architecture.svg").read_text()
-    assert architecture["render"]() == kept, "out of date; run: python docs/architecture.py"
+    committed = (ROOT / "docs" / "architecture.svg").read_text()
+    assert architecture["render"]() == committed, "out of date; run: python docs/architecture.py"
 
 
 def test_every_room_is_a_layer_of_the_contracts():

@@ -1,4 +1,4 @@
-"""Eq. 6: the mask entry by entry, and the fast attention against a written-out softmax in float64."""
+"""Eq. 6: the mask entry by entry, and the fast attention against an explicit softmax in float64."""
 
 import os
 import subprocess
@@ -65,7 +65,7 @@ def test_odd_length_is_refused():
 @pytest.mark.parametrize("scale", [1, 100])
 @pytest.mark.parametrize("learning", [True, False])
 def test_context_attention_is_equation_6_with_all_seen(learning, scale):
-    """Also by the fused kernel that is used without gradients."""
+    """This also holds for the fused kernel, which is used if no gradients are needed."""
     torch.manual_seed(0)
     L, U = 7, 3
     q, k_own, v_own = (scale * torch.randn(3, 2, U, 4, dtype=torch.float64) for _ in range(3))
@@ -87,7 +87,7 @@ def test_gradients_of_context_attention():
 
 
 def heads(*shapes, dtype=torch.float32):
-    """Draw queries, keys and values in the memory layout of the model: heads are inner."""
+    """Draw queries, keys and values (B, H, n, d), laid out in memory as (B, n, H, d) as in the model."""
     return [torch.randn(B, n, H, d).to(dtype).transpose(1, 2).requires_grad_() for B, H, n, d in shapes]
 
 
@@ -104,7 +104,7 @@ def check_close(actual, expected, tolerance):
 @pytest.mark.parametrize("d", [1, 4, 6, 12, 16])
 @pytest.mark.parametrize("L", [1, 2, 3, 17, 64, 255, 256, 257, 600])
 def test_kernel_of_the_cpu(L, d):
-    """In float32, with sequences shorter and longer than a block of keys, and widths that are no multiple of 4."""
+    """Sequences are shorter or longer than a block of keys, and some head widths are no multiple of 4."""
     torch.manual_seed(L)
     inputs = heads(*[(2, 3, 2 * L, d)] * 3)
     exact = in_double(inputs)
@@ -155,7 +155,7 @@ def test_kernel_of_the_cpu_with_all_seen(seen):
 
 
 def test_kernel_of_the_cpu_with_large_scores():
-    """Almost all probabilities of every query are 0, and no exponential is infinite."""
+    """Almost all probabilities of every query are 0, and nothing overflows."""
     torch.manual_seed(0)
     inputs = heads(*[(1, 2, 600, 12)] * 3)
     large = [100 * inputs[0], *inputs[1:]]
@@ -229,7 +229,7 @@ torch.save((q, k, v, attention.spatial_attention(q, k, v)), sys.argv[1])
 
 
 def test_without_numba_torch_attends(tmp_path):
-    """As on a machine with torch and NumPy alone."""
+    """This is the path on a machine with torch and NumPy alone."""
     path = tmp_path / "out.pt"
     subprocess.run([sys.executable, "-c", WITHOUT_NUMBA, str(path)], check=True)
     *inputs, out = torch.load(path)
@@ -237,7 +237,7 @@ def test_without_numba_torch_attends(tmp_path):
 
 
 def test_a_forked_process_attends_as_its_parent_did():
-    """A fork has lost Numba's threads, and Numba would end a process that starts them again."""
+    """A fork loses Numba's threads, and Numba ends a forked process that starts them again."""
     torch.manual_seed(0)
     inputs = [torch.randn(3, 5, 60, 12) for _ in range(3)]
     expected = spatial_attention(*inputs)

@@ -1,4 +1,4 @@
-"""The benchmarks: their reference computes the same as the model, their arithmetic is right, their page complete."""
+"""The benchmarks: their reference equals the model, their arithmetic is right, and their page is complete."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def batch(model, rng):
 
 @pytest.fixture
 def trained(model):
-    """A model in which every weight matters."""
+    """A model without zero weights, so that every weight affects the output."""
     for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.3)
     return model
@@ -82,17 +82,18 @@ def test_operations_are_those_that_torch_counts(model, batch):
         reference.logits(model, tokens, bins, reference.written_out)
     K, T = model.codebook.shape
     D, n = 16, 3 * 8  # targets, and as many cells
-    # The reference embeds each of the 27 cells, does not fold, computes all of the last layer and the whole mask.
+    # Unlike the model, the reference embeds each of the 27 cells, does not fold W V, and computes the whole last layer
+    # and the whole mask.
     unfolded = 2 * (27 * T * D + n * D * T + n * T * K)
-    own = step.operations(model.config.model, windows=3, length=9, n_metacells=K, n_genes=T)
+    operations = step.operations(model.config.model, windows=3, length=9, n_metacells=K, n_genes=T)
     last_layer = n * (2 * 12 * D**2 - 2 * 2 * D**2)
     mask = (
         2 * 3 * (2 * 2 * 16 * 16 * D) - (2 * 2 - 1) * n * 2 * 2 * D * 8 / 2
-    )  # layers × windows × (2L)², less what is counted
-    counted = (own["cells"] + own["targets"]) / 3 + 2 * n * D**2
+    )  # layers × windows × (2L)², less what `operations` counts
+    counted = (operations["cells"] + operations["targets"]) / 3 + 2 * n * D**2
     assert counter.get_total_flops() == counted + last_layer + mask + unfolded
-    assert own["head"] == 3 * 2 * n * D * (D + K)
-    assert own["codebook"] == 3 * 2 * 2 * K * T * D
+    assert operations["head"] == 3 * 2 * n * D * (D + K)
+    assert operations["codebook"] == 3 * 2 * 2 * K * T * D
 
 
 def test_padding_is_counted(model):
@@ -157,8 +158,8 @@ def test_growth_scales_a_part_to_all():
 
 
 def test_the_loop_is_accounted_for():
-    # Steps take 90 ms, with 10 ms around them; saving takes 500 ms after every second step, in a real run after every
-    # 500th. Drawing takes 20 ms while a step runs, so it is not around the step.
+    # A step takes 90 ms, and the loop another 10 ms. Saving takes 500 ms after every second step; in a real run, it is
+    # after every 500th. Drawing takes 20 ms in a thread while a step runs, so it is not time around the step.
     ended = np.cumsum([0.1, 0.1, 0.6, 0.1, 0.6, 0.1])
     seconds = {"step": [0.09] * 6, "windows": [0.02] * 6, "ended": list(ended)}
     parts = {row["part"]: row for row in loop.account(seconds, save_every=2)}
@@ -173,7 +174,7 @@ def test_functions_are_timed_in_turn():
     order = []
     times = measuring.turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 2)
     assert order == ["a", "b"] * 3
-    assert [len(taken) for taken in times.values()] == [2, 2]
+    assert [len(seconds) for seconds in times.values()] == [2, 2]
     assert measuring.ratio(np.array([2.0, 6, 30]), np.array([1.0, 2, 3])) == (3, 2.5, 6.5)
 
 
@@ -189,19 +190,19 @@ def test_a_part_returns_its_result_or_why_it_failed(tmp_path):
 
 
 def test_memory_is_what_the_work_needs():
-    """Even if the allocator still holds as much memory, freed earlier but not returned to the system."""
+    """Memory that was freed earlier, but that the allocator still holds, does not lower the result."""
 
     def work():
         np.ones(50_000_000, dtype=np.uint8)
 
     np.ones(32_000_000, dtype=np.uint8)  # freeing it raises the size from which the allocator maps memory separately
-    held = [np.ones(10_000_000, dtype=np.uint8) for _ in range(6)]
-    del held
+    freed = [np.ones(10_000_000, dtype=np.uint8) for _ in range(6)]
+    del freed
     assert measuring.extra_memory_mb(work, torch.device("cpu")) == pytest.approx(48, abs=6)
 
 
 def test_as_many_cells_are_predicted_as_the_windows_hold(rng, tmp_path):
-    """Windows of 600 µm with a random cell anywhere in them, in a section of 735 µm."""
+    """Windows of 600 µm are drawn so that a random cell lies anywhere in them, in a section of 735 µm."""
     cell, other = rng.random((2, 100_000, 2)) * (1000 / full_run.DENSITY) ** 0.5
     centre = cell + rng.uniform(-300, 300, (100_000, 2))
     share = (np.abs(other - centre) <= 300).all(1).mean()
@@ -260,7 +261,7 @@ def test_parts_of_several_machines_are_listed_by_machine():
 
 
 def test_half_precision_is_left_out_if_the_processor_has_none(monkeypatch):
-    """PyTorch then multiplies without kernels, which takes minutes in place of milliseconds."""
+    """PyTorch then multiplies without fast kernels, which takes minutes instead of milliseconds."""
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     cpu = torch.device("cpu")
     paths = [row["path"] for row in embedding.measure(cpu, n_cells=24, repeats=1)]
@@ -301,10 +302,10 @@ def test_jobs_of_a_dry_run(tmp_path):
         "text\nJob stats:\njob      count\n------  -------\nscore        3\nlabel       12\ntotal       15\n\nmore\nx 4"
     )
     assert dag.jobs(output) == {"score": 3, "label": 12}
-    for path, taken in (("score/a/b.tsv", 1), ("score/a/c.tsv", 4), ("label.tsv", 7), ("other.tsv", 9)):
+    for path, seconds in (("score/a/b.tsv", 1), ("score/a/c.tsv", 4), ("label.tsv", 7), ("other.tsv", 9)):
         file = tmp_path / "toy" / "benchmarks" / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"s\th:m:s\n{taken}\t0:00:01\n")
+        file.write_text(f"s\th:m:s\n{seconds}\t0:00:01\n")
     assert dag.durations(tmp_path, ["score", "label"]) == {"score": 2.5, "label": 7}
 
 

@@ -21,12 +21,12 @@ NAMES = [name for name in gest.__all__ if not inspect.ismodule(getattr(gest, nam
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    failed, tried = doctest.testmod(importlib.import_module(name))
-    assert tried > 0
+    failed, attempted = doctest.testmod(importlib.import_module(name))
+    assert attempted > 0
     assert failed == 0
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_public_name_has_an_example(name):
-    found = doctest.DocTestFinder().find(getattr(gest, name), name)
-    assert any(test.examples for test in found), f"gest.{name} has no Examples in its docstring"
+    doctests = doctest.DocTestFinder().find(getattr(gest, name), name)
+    assert any(test.examples for test in doctests), f"gest.{name} has no Examples in its docstring"

@@ -1,4 +1,4 @@
-"""Eq. 8 to 10 against NumPy, also where probabilities underflow."""
+"""The loss (Eq. 8 to 10) against NumPy, also where probabilities underflow."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_gradient(case):
 
 
 def test_unlikely_targets_beside_likely_ones(case):
-    """Targets whose group is too unlikely for a plain sum have the same loss and gradient in log space."""
+    """Where the group of a target is too unlikely for a plain sum, log space gives the exact loss and gradient."""
     logits, targets, levels = (torch.tensor(x) for x in case)
     logits[::3] *= 200
     losses, gradients = [], []
@@ -58,9 +58,11 @@ def test_unlikely_targets_beside_likely_ones(case):
         loss = hierarchical_loss(z, targets, levels)
         losses.append(loss.item())
         gradients.append(torch.autograd.grad(loss, z)[0].double())
-    own = [torch.where(labels != labels[targets][:, None], -torch.inf, logits).logsumexp(-1) for labels in levels]
+    true_groups = [
+        torch.where(labels != labels[targets][:, None], -torch.inf, logits).logsumexp(-1) for labels in levels
+    ]
     total = logits.logsumexp(-1)
-    exact = torch.stack([total - x for x in (logits.gather(1, targets[:, None])[:, 0], *own)]).mean()
+    exact = torch.stack([total - x for x in (logits.gather(1, targets[:, None])[:, 0], *true_groups)]).mean()
     assert losses == pytest.approx([exact.item()] * 2, rel=1e-6)
     expected = torch.autograd.grad(exact, logits)[0]
     torch.testing.assert_close(gradients[0], expected)
@@ -68,7 +70,7 @@ def test_unlikely_targets_beside_likely_ones(case):
 
 
 def test_no_underflow():
-    """A group whose probability is exp(-500), which underflows in float32, has loss 500 and a finite gradient."""
+    """The probability exp(-500) of a group underflows in float32, yet its loss is 500 and its gradient finite."""
     logits = torch.zeros(1, 4).index_fill(1, torch.tensor([2, 3]), -500.0).requires_grad_()
     levels = torch.tensor([[0, 0, 1, 1]] * 3)
     loss = hierarchical_loss(logits, torch.tensor([2]), levels, (0, 1, 0, 0))

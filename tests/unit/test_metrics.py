@@ -1,4 +1,4 @@
-"""The metrics against scipy, closed forms and the paper's sqrt(2)."""
+"""The metrics against scipy, closed forms, and the sqrt(2) of an uninformed prediction."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_known_values_of_rmse_z(pair):
 def test_rounding_noise_is_not_variation(pair):
     truth, _ = pair
     profile = truth.mean(axis=0)
-    # The noise follows the truth: with a wrong tolerance it would score as a perfect prediction.
+    # The noise is proportional to the truth: with a wrong tolerance it would score as a perfect prediction.
     noisy = (profile * (1 + 2e-7 * truth)).astype(np.float32)
     assert np.ptp(noisy, axis=0).max() > 0
     score = rmse_z(truth, noisy)

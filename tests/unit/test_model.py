@@ -1,4 +1,4 @@
-"""The decoder: its size, which token sees which, Eq. 7 unfolded, and the model directory."""
+"""The decoder: its size, which cells each token sees, the logits of Eq. 7, and the model directory."""
 
 import numpy as np
 import pytest
@@ -25,17 +25,17 @@ def test_default_size_at_1122_genes(rng):
 @torch.no_grad()
 def test_output_i_sees_cells_up_to_i_and_the_position_of_i_plus_1(model):
     tokens, bins = window(model, 9)
-    before = model(tokens, bins)
-    assert before.shape == (1, 8, len(model.vocabulary))
+    original = model(tokens, bins)
+    assert original.shape == (1, 8, len(model.vocabulary))
     for cell in range(9):
         other = tokens.clone()
         other[0, cell] = (other[0, cell] + 1) % len(model.vocabulary)
-        changed = (model(other, bins) != before).any(-1)[0]
-        assert changed.tolist() == [i >= cell for i in range(8)]  # the profile of cell c reaches outputs c and later
+        changed = (model(other, bins) != original).any(-1)[0]
+        assert changed.tolist() == [i >= cell for i in range(8)]  # the profile of cell c affects outputs c and later
         moved = bins.clone()
         moved[0, cell] = (moved[0, cell] + 50) % 201
-        changed = (model(tokens, moved) != before).any(-1)[0]
-        assert changed.tolist() == [i >= cell - 1 for i in range(8)]  # its position also the output that predicts it
+        changed = (model(tokens, moved) != original).any(-1)[0]
+        assert changed.tolist() == [i >= cell - 1 for i in range(8)]  # its position also affects its prediction
 
 
 @torch.no_grad()
@@ -47,7 +47,7 @@ def test_logits_are_equation_7(model):
 
 @torch.no_grad()
 def test_logits_have_all_digits_in_mixed_precision(model):
-    """Large ones too: a softmax depends on their differences alone."""
+    """Large logits need all digits too, because a softmax depends on their differences alone."""
     h = torch.randn(50, 16, generator=torch.Generator().manual_seed(0))
     model.decode.bias.fill_(100 / model.codebook.sum(1).mean())  # logits of about 100
     with torch.autocast("cpu", torch.bfloat16):
@@ -74,7 +74,7 @@ def test_starts_from_the_principal_components(vocabulary):
 
 @torch.no_grad()
 def test_without_spatial_information_positions_do_not_matter(vocabulary, rng):
-    """Table A.4: the same cells in the same order give the same output at any positions; else they do not."""
+    """Without it (Table A.4), the same cells in the same order give the same output at any positions."""
     tokens, bins = torch.arange(9)[None], torch.tensor(rng.integers(0, 201, (2, 1, 9, 2)))
     for spatial in (True, False):
         torch.manual_seed(0)
@@ -96,7 +96,7 @@ def test_padding_changes_nothing(model):
 
 @torch.no_grad()
 def test_predict_is_the_forward_pass_for_the_next_cell(model):
-    """A target after all seen cells equals the last output of the training graph."""
+    """The prediction from all seen cells equals the last output of the training graph."""
     tokens, bins = window(model, 9)
     alone = model.predict(tokens[:, :8], bins[:, :8], torch.tensor([8]), bins[:, 8:])
     torch.testing.assert_close(alone[:, 0], model(tokens, bins)[:, -1])
@@ -115,7 +115,7 @@ def test_targets_do_not_see_each_other(model):
 def test_saved_and_loaded(model, tmp_path):
     model.metrics = {"loss": 1.5}
     model.save(tmp_path / "m")
-    model.save(tmp_path / "m")  # replaces the older one
+    model.save(tmp_path / "m")  # replaces the first one
     assert {p.name for p in (tmp_path / "m").iterdir()} == {
         "model.safetensors", "config.json", "vocabulary.npz", "metrics.json",
     }  # fmt: skip
@@ -183,7 +183,7 @@ def test_config_round_trip():
 
 
 def test_core_needs_torch_and_numpy_alone():
-    """The model runs on a machine with torch alone: importing it imports no package of the scanpy ecosystem."""
+    """The model runs on a machine without the packages of the scanpy ecosystem: its import needs none of them."""
     import subprocess
     import sys
 

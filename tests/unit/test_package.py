@@ -1,4 +1,4 @@
-"""`import gest` is light, and its public names are what they should be in every order of imports."""
+"""`import gest` is light, and its public names do not depend on the order of imports."""
 
 import ast
 import importlib

@@ -1,4 +1,4 @@
-"""Eq. 12 against a NumPy reference, written index by index."""
+"""The encoding of positions (Eq. 12) against a NumPy reference that goes index by index."""
 
 import numpy as np
 import pytest

@@ -11,7 +11,7 @@ from gest.roi import Circle, Label, Mask, Polygon, cells_of
 
 @pytest.fixture
 def grid():
-    """Cells 10 µm apart, some exactly on the borders of the regions below."""
+    """A section of cells 10 µm apart; some lie exactly on the borders of the regions below."""
     xy = np.stack(np.meshgrid(np.arange(0.0, 101, 10), np.arange(0.0, 81, 10)), axis=-1).reshape(-1, 2)
     obs = pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""Eq. 5 against exact probabilities; the grid and the bins against brute force."""
+"""The order of cells (Eq. 5) against exact probabilities; the grid and the bins against brute force."""
 
 from itertools import permutations
 
@@ -9,7 +9,7 @@ from gest.windows import Grid, position_bins, serialize
 
 
 def exact_places(weights: np.ndarray) -> np.ndarray:
-    """P[cell, place] by summing Eq. 5's products over all orders."""
+    """Compute P[cell, place in the order] by summing the products of Eq. 5 over all orders."""
     n = len(weights)
     P = np.zeros((n, n))
     for order in permutations(range(n)):
@@ -26,11 +26,11 @@ def test_distribution_of_all_places_is_equation_5(sharpness):
     xy = np.array([[10.0, 0], [0, 30], [40, 30], [60, 80], [5, 5]])
     exact = exact_places(np.linalg.norm(xy, axis=1) ** sharpness)
     rng, draws = np.random.default_rng(0), 20_000
-    seen = np.zeros((5, 5))
+    counts = np.zeros((5, 5))
     for _ in range(draws):
-        seen[serialize(xy, corner=np.zeros(2), sharpness=sharpness, rng=rng), range(5)] += 1
+        counts[serialize(xy, corner=np.zeros(2), sharpness=sharpness, rng=rng), range(5)] += 1
     error = np.sqrt(exact * (1 - exact) / draws)
-    assert (np.abs(seen / draws - exact) < 4.5 * error + 1e-9).all()
+    assert (np.abs(counts / draws - exact) < 4.5 * error + 1e-9).all()
 
 
 def test_farthest_cells_come_first_on_average(rng):
@@ -49,8 +49,8 @@ def test_random_order_ignores_distance():
 
 def test_cells_on_the_corner_come_last(rng):
     xy = np.array([[0.0, 0], [1, 1], [0, 0], [2, 2]])
-    lasts = {tuple(serialize(xy, corner=np.zeros(2), rng=rng)[2:]) for _ in range(100)}
-    assert lasts == {(0, 2), (2, 0)}
+    last_two = {tuple(serialize(xy, corner=np.zeros(2), rng=rng)[2:]) for _ in range(100)}
+    assert last_two == {(0, 2), (2, 0)}
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -74,7 +74,7 @@ def test_grid_finds_what_brute_force_finds(side, rng):
 
 
 def test_grid_windows_are_closed():
-    """Spots of a regular grid lie exactly on the border, and each must find the other."""
+    """Spots of a regular grid can lie exactly on the border of each other's window; each must find the other."""
     grid = Grid(np.array([[0.0, 0], [150, 0], [0, 300]]), 300)
     assert grid.window(np.zeros(2), 300).tolist() == [0, 1]
     assert grid.window(np.array([150.0, 0]), 300).tolist() == [0, 1]
@@ -87,5 +87,5 @@ def test_position_bins():
 
 
 def test_a_smaller_window_keeps_the_scale_of_training():
-    """100 µm are 33 bins for a model trained with 600 µm, whatever the window."""
+    """For a model trained with windows of 600 µm, 100 µm are 33 bins in any window."""
     assert position_bins(np.array([[100.0, 0]]), np.zeros(2), window=600).tolist() == [[133, 100]]

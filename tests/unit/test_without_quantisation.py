@@ -27,7 +27,7 @@ def model(vocabulary):
 
 @pytest.fixture
 def held(sections, vocabulary):
-    """The sections with their expression in memory."""
+    """The sections as tokens, with their expression in memory."""
     return [Tokens(*tokenize(section, vocabulary)[:2], expression(section, vocabulary)) for section in sections]
 
 
@@ -51,8 +51,8 @@ def gelu(x):
 
 def reference(model, cells, bins):
     """Run the whole model over one sequence of 2L tokens, under the explicit mask of Eq. 6: ŷ (B, L, T)."""
-    places = model.position_tokens(bins)
-    x = torch.cat((linear(model.embed, cells[:, :-1]) + places[:, :-1], places[:, 1:]), dim=1)
+    positions = model.position_tokens(bins)
+    x = torch.cat((linear(model.embed, cells[:, :-1]) + positions[:, :-1], positions[:, 1:]), dim=1)
     L, heads = cells.shape[1] - 1, model.config.model.heads
     for block in model.blocks:
         q, k, v = linear(block.qkv, norm(block.norm_attention, x)).chunk(3, dim=-1)
@@ -67,7 +67,7 @@ def reference(model, cells, bins):
 
 @torch.no_grad()
 def test_forward_and_loss_equal_the_reference(model, rng):
-    for parameter in model.parameters():  # nothing is zero, or one, by chance
+    for parameter in model.parameters():  # no weight keeps its initial 0 or 1
         parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.1)
     cells, bins = window(model, 9, rng)
     expected = reference(model, cells, bins)
@@ -108,18 +108,18 @@ def test_windows_hold_the_cells_that_those_of_meta_cells_hold(held):
     for i, n in enumerate(lengths):
         for token, row in zip(tokens[i, :n], rows[i, :n].numpy(), strict=True):
             cells = np.flatnonzero(np.concatenate([section.tokens for section in held]) == int(token))
-            known = np.concatenate([section.expression.toarray() for section in held])[cells]
-            assert (known == row).all(1).any()
+            candidates = np.concatenate([section.expression.toarray() for section in held])[cells]
+            assert (candidates == row).all(1).any()
         assert not rows[i, n:].any()
 
 
 def test_streamed_equals_in_memory(sections, held, vocabulary, tmp_path):
-    for name, given in (("streamed", sections), ("memory", held)):
-        gest.pretrain(given[:1], vocabulary, CONTINUOUS, validation=given[1:], out=tmp_path / name)
+    for name, data in (("streamed", sections), ("memory", held)):
+        gest.pretrain(data[:1], vocabulary, CONTINUOUS, validation=data[1:], out=tmp_path / name)
     a, b = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("streamed", "memory"))
     assert a == b
     states = [{path.name for path in (tmp_path / f"{name}.state").rglob("*")} for name in ("streamed", "memory")]
-    assert states[0] == states[1]  # of the expression no file is left
+    assert states[0] == states[1]  # no file with expression is left
 
 
 def test_resumed_equals_uninterrupted(sections, vocabulary, tmp_path, monkeypatch):
@@ -168,7 +168,7 @@ def test_saved_and_loaded(model, rng, tmp_path):
 
 def test_finetune(model, held, sections):
     before = {name: w.clone() for name, w in model.state_dict().items()}
-    tuned, again = (gest.finetune(given[:1], model, steps=5) for given in (held, sections))
+    tuned, again = (gest.finetune(data[:1], model, steps=5) for data in (held, sections))
     assert not tuned.quantised
     assert all(torch.equal(w, before[name]) for name, w in model.state_dict().items())
     assert all(torch.equal(w, again.state_dict()[name]) for name, w in tuned.state_dict().items())
@@ -176,7 +176,7 @@ def test_finetune(model, held, sections):
 
 
 def rounds_of(model, xy, rows, seed):
-    """A.2 window by window, each run alone through the training graph; later rounds see the mean itself."""
+    """Run A.2 with one target per call of the training graph; later rounds see the mean of the estimates."""
     rows, half = rows.copy(), model.config.window / 2
     rounds = np.zeros(len(xy), dtype=int)
     while np.isnan(rows).any():
@@ -193,8 +193,8 @@ def rounds_of(model, xy, rows, seed):
                 cells = torch.tensor(np.append(rows[seen], np.zeros((1, rows.shape[1]), np.float32), axis=0))
                 with torch.no_grad():
                     estimates.setdefault(u, []).append(model(cells[None], torch.tensor(bins)[None])[0, -1].numpy())
-        for u, found in estimates.items():
-            rows[u], rounds[u] = np.mean(found, axis=0), number  # Eq. 11
+        for u, values in estimates.items():
+            rows[u], rounds[u] = np.mean(values, axis=0), number  # Eq. 11
     return rows, rounds
 
 
@@ -204,14 +204,14 @@ def test_generation_equals_the_reference(model, held, rng):
     rows = held[0].expression[:40]
     tokens = tokenize_seen(model, rows[~unseen], unseen)
     assert np.isnan(tokens[unseen]).all()
-    made = generate_tokens(model, xy, tokens, seed=4)
+    generated = generate_tokens(model, xy, tokens, seed=4)
     expected, rounds = rounds_of(model, xy, tokens, seed=4)
     assert rounds.max() >= 2
-    np.testing.assert_array_equal(made.rounds, rounds[unseen])
-    np.testing.assert_allclose(made.means, expected[unseen], atol=1e-5)
+    np.testing.assert_array_equal(generated.rounds, rounds[unseen])
+    np.testing.assert_allclose(generated.means, expected[unseen], atol=1e-5)
     for size in (1, 7):
         means = generate_tokens(model, xy, tokens, seed=4, batch_size=size).means
-        np.testing.assert_allclose(means, made.means, atol=1e-5)
+        np.testing.assert_allclose(means, generated.means, atol=1e-5)
 
 
 def test_negative_values_come_out_and_are_counted(model, sections):

@@ -7,7 +7,7 @@ from gest.hub.export import export
 
 @pytest.fixture
 def shared(model, tmp_path, monkeypatch):
-    """An exported model, and an empty cache."""
+    """Export a model to a folder; the cache is empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     model.metrics = {"training_cells": 1000, "target_cells_seen": 5000, "loss": 1.5, "validation_loss": None}
     model.save(tmp_path / "m")

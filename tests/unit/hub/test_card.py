@@ -1,4 +1,4 @@
-"""The model card."""
+"""The model card, and the page that explains it."""
 
 import yaml
 

@@ -1,4 +1,4 @@
-"""Exported folders."""
+"""Exported folders: their hashes, and exported annotators."""
 
 import subprocess
 

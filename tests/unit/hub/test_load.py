@@ -1,4 +1,4 @@
-"""Loading what the caller expects: a model or an annotator."""
+"""Loading a model or an annotator, as the caller expects."""
 
 import pytest
 

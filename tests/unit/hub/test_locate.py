@@ -1,4 +1,4 @@
-"""Models from folders, archives and the web, and what is refused."""
+"""Models from folders, archives and the web; broken or unsafe ones are refused."""
 
 import hashlib
 import shutil
@@ -14,9 +14,9 @@ from gest.testing.server import serve
 
 def same(model, loaded):
     """Compare all weights and the vocabularies."""
-    ours, theirs = model.state_dict(), loaded.state_dict()
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    weights, loaded_weights = model.state_dict(), loaded.state_dict()
+    assert weights.keys() == loaded_weights.keys()
+    assert all(torch.equal(weights[name], loaded_weights[name]) for name in weights)
     assert np.array_equal(model.vocabulary.genes, loaded.vocabulary.genes)
     return True
 

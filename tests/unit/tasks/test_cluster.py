@@ -1,4 +1,4 @@
-"""Clustering: known clusters are found by every algorithm, in the wanted number, and the same for the same seed."""
+"""Clustering: every algorithm finds known clusters, gives the wanted number, and depends on the seed alone."""
 
 import random
 import shutil
@@ -12,7 +12,8 @@ from sklearn.metrics import adjusted_rand_score
 from gest.errors import UserError
 from gest.tasks.cluster import R_SCRIPT, cluster
 
-# Stands in for R: nearest of evenly spaced rows, from 1; it keeps its input beside its output.
+# Stands in for Rscript: it assigns each row to the nearest of k evenly spaced rows, numbered from 1, and keeps its
+# input and arguments.
 RSCRIPT = f"""#!{sys.executable}
 import shutil, sys
 from pathlib import Path
@@ -45,21 +46,21 @@ def rscript(tmp_path, monkeypatch):
 @pytest.mark.parametrize("algorithm", ["leiden", "kmeans"])
 def test_known_clusters_are_found(rng, algorithm):
     embedding, truth = blobs(rng)
-    found = cluster(embedding, 4, algorithm=algorithm, seed=0)
-    assert adjusted_rand_score(truth, found) == 1
-    assert sorted(set(found)) == [0, 1, 2, 3]
+    clusters = cluster(embedding, 4, algorithm=algorithm, seed=0)
+    assert adjusted_rand_score(truth, clusters) == 1
+    assert sorted(set(clusters)) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("wanted", [2, 5, 9])
 def test_leiden_finds_the_wanted_number_of_clusters(rng, wanted):
-    embedding = rng.uniform(0, 1, (500, 2))  # one sheet can be cut into any number
+    embedding = rng.uniform(0, 1, (500, 2))  # uniform points can be divided into any number
     assert len(set(cluster(embedding, wanted, seed=0))) == wanted
 
 
 def test_leiden_takes_the_nearest_number_if_the_wanted_one_is_impossible(rng):
     embedding, truth = blobs(rng, sizes=(40,) * 6, spread=0.01)
-    found = cluster(embedding, 3, seed=0)  # six islands without a bridge cannot be fewer
-    assert adjusted_rand_score(truth, found) == 1
+    clusters = cluster(embedding, 3, seed=0)  # six groups without edges between them cannot be joined
+    assert adjusted_rand_score(truth, clusters) == 1
 
 
 @pytest.mark.parametrize("algorithm", ["leiden", "kmeans"])
@@ -79,20 +80,20 @@ def test_cells_without_an_embedding_take_no_part(rng, algorithm):
     covered = rng.random(len(embedding)) < 0.8
     part = embedding.copy()
     part[~covered, 3] = np.nan
-    found = cluster(part, 4, algorithm=algorithm, seed=0)
-    assert (found[~covered] == -1).all()
-    np.testing.assert_array_equal(found[covered], cluster(embedding[covered], 4, algorithm=algorithm, seed=0))
+    clusters = cluster(part, 4, algorithm=algorithm, seed=0)
+    assert (clusters[~covered] == -1).all()
+    np.testing.assert_array_equal(clusters[covered], cluster(embedding[covered], 4, algorithm=algorithm, seed=0))
 
 
 def test_mclust_reads_the_embedding_and_its_clusters_are_returned(rng, rscript):
     folder = rscript(RSCRIPT)
     embedding, _ = blobs(rng, sizes=(30, 30, 30))
     embedding[7] = np.nan
-    found = cluster(embedding, 3, algorithm="mclust", seed=2020)
+    clusters = cluster(embedding, 3, algorithm="mclust", seed=2020)
     covered = np.isfinite(embedding).all(1)
     kept = embedding[covered]
-    np.testing.assert_array_equal(found[covered], cdist(kept, kept[:: len(kept) // 3][:3]).argmin(1))
-    assert found[7] == -1
+    np.testing.assert_array_equal(clusters[covered], cdist(kept, kept[:: len(kept) // 3][:3]).argmin(1))
+    assert clusters[7] == -1
     assert (folder / "seen").read_text() == f"--vanilla 3 2020 {R_SCRIPT}"
     np.testing.assert_array_equal(np.loadtxt(folder / "given.csv", delimiter=",", dtype=np.float32), kept)
 
@@ -123,9 +124,9 @@ def test_without_r_the_error_says_what_to_install(rng, tmp_path, monkeypatch):
 @pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed")
 def test_mclust_itself_finds_known_clusters(rng):
     embedding, truth = blobs(rng)
-    found = cluster(embedding, 4, algorithm="mclust", seed=2020)
-    assert adjusted_rand_score(truth, found) == 1
-    assert cluster(embedding, 4, algorithm="mclust", seed=2020).tobytes() == found.tobytes()
+    clusters = cluster(embedding, 4, algorithm="mclust", seed=2020)
+    assert adjusted_rand_score(truth, clusters) == 1
+    assert cluster(embedding, 4, algorithm="mclust", seed=2020).tobytes() == clusters.tobytes()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Niche embeddings against section 3.5 with a dense mask."""
+"""Niche embeddings against a reference: section 3.5 with an explicit mask."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from gest.tasks.niches import Niches
 
 @torch.no_grad()
 def reference(model: GeST, tokens: np.ndarray, bins: np.ndarray) -> torch.Tensor:
-    """Compute every output of N cell tokens and N + 1 position tokens, the target's first and last: (N + 1, D)."""
+    """Run N cell tokens and N + 1 position tokens, the first and last for the target cell: outputs (N + 1, D)."""
     tokens, bins = torch.tensor(tokens)[None], torch.tensor(bins)[None]
     N = tokens.shape[1]
     x = torch.cat(

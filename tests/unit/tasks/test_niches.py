@@ -1,4 +1,4 @@
-"""Niches against brute force."""
+"""Niches and their batches against brute force."""
 
 from itertools import pairwise
 

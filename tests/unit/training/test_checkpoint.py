@@ -55,7 +55,7 @@ def test_after_damaged_checkpoints_new_ones_are_kept(tmp_path):
 
 
 def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path):
-    """A write that fails in the middle; a limit on the size of files stands in for a full disk."""
+    """A write fails in the middle; a limit on the size of files stands in for a full disk."""
     _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with checkpoint.Checkpoints(tmp_path) as states:
         states.save(1, {"step": 1})

@@ -1,4 +1,4 @@
-"""Many processes train as one does: the same windows, gradients and losses; they stop and fail together."""
+"""Several processes train as one does, with the same windows, gradients and losses; they stop and fail together."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from gest.training.distributed import process_group
 from gest.training.objective import validate
 
 STEPS = 50
-# Six windows a step: four processes cannot have equally many.
+# Six windows per step cannot be shared equally by four processes.
 CONFIG = TINY | {"pretraining": TINY["pretraining"] | {"steps": STEPS, "batch_size": 6, "validate_every": 1}}
 
 
@@ -31,7 +31,7 @@ def together(size, work, folder):
 
     def run(rank):
         begin.wait()
-        torch.set_num_threads(1)  # a fork has lost the threads that OpenMP counts on
+        torch.set_num_threads(1)  # a fork has lost OpenMP's threads
         os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
         os.environ |= {"LOCAL_WORLD_SIZE": str(size), "TORCHELASTIC_USE_AGENT_STORE": "True"}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
@@ -40,7 +40,7 @@ def together(size, work, folder):
     processes = [fork.Process(target=run, args=(rank,)) for rank in range(size)]
     for process in processes:
         process.start()
-    begin.set()  # a fork made while the store answers would inherit its locks and wait for ever
+    begin.set()  # only now: a process forked while the store answers would inherit its locks and wait for ever
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0] * size
@@ -49,7 +49,7 @@ def together(size, work, folder):
 
 @pytest.fixture
 def recorded(tokens, vocabulary, tmp_path, monkeypatch):
-    """Train in several processes; return the gradients of every step and the windows of each, and the losses."""
+    """Return a function that trains in several processes and records gradients, windows, losses and cells."""
 
     def train(size, config=CONFIG):
         windows, gradients = {}, []
@@ -89,7 +89,7 @@ def test_many_processes_train_as_one_does(recorded):
         assert sum(map(len, shares)) == len(windows), "no window is drawn twice"
         assert {key: window for share in shares for key, window in share.items()} == windows
         assert all(torch.equal(a, b) for a, b in pairwise(gradients)), "all processes make the same update"
-        # float32: the same numbers are added up in another order, and the weights drift apart by the rounding.
+        # In float32, the order of additions changes the rounding, and the weights slowly drift apart.
         assert (gradients[0][0] - alone[0]).abs().max() < 1e-6
         torch.testing.assert_close(gradients[0], alone, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(shared_losses, losses, rtol=1e-5)
@@ -97,12 +97,12 @@ def test_many_processes_train_as_one_does(recorded):
 
 
 def test_target_cells_are_met_even_if_a_process_has_none_left(recorded):
-    """The last batch is cut to one target, which one process has: gradients are weighted by targets."""
-    after = int(recorded(1)[3][3])
-    config = CONFIG | {"pretraining": CONFIG["pretraining"] | {"target_cells": after + 1, "validate_every": 1}}
+    """The last batch is cut to one target, which only one process has; gradients are weighted by targets."""
+    cells_after_4 = int(recorded(1)[3][3])
+    config = CONFIG | {"pretraining": CONFIG["pretraining"] | {"target_cells": cells_after_4 + 1, "validate_every": 1}}
     (alone,), _, losses, _ = recorded(1, config)
     gradients, _, shared_losses, cells = recorded(4, config)
-    assert cells[-1] == after + 1
+    assert cells[-1] == cells_after_4 + 1
     assert len(gradients[0]) == len(alone) == 5
     assert alone[-1].abs().max() > 0.01
     torch.testing.assert_close(gradients[0][-1], alone[-1], rtol=1e-3, atol=1e-5)
@@ -119,7 +119,7 @@ def test_processes_share_the_validation(model, tokens, tmp_path):
 
 
 def test_a_signal_to_one_process_stops_all_at_the_same_step(tokens, vocabulary, tmp_path, monkeypatch):
-    """A single process resumes from their checkpoint."""
+    """A single process then resumes from the checkpoint of the two."""
     arguments = {"out": tmp_path / "m", "state": tmp_path / "state"}
     draw = Windows.draw
 
@@ -133,7 +133,7 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step(tokens, vocabulary, 
             monkeypatch.setattr(Windows, "draw", interrupted)
         try:
             gest.pretrain(tokens, vocabulary, TINY, **arguments)
-        except (Interrupted, SystemExit) as error:  # the first to end reports, the others end silently
+        except (Interrupted, SystemExit) as error:  # the first to end reports the signal, the others end silently
             return str(error), getattr(error, "code", 75)
 
     ends = together(2, work, tmp_path)

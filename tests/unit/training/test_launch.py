@@ -1,4 +1,4 @@
-"""Launching: the number and devices of processes, and that they end together."""
+"""Launching several processes: their number, their devices, and their common end."""
 
 import json
 import os
@@ -60,7 +60,7 @@ def test_a_process_without_windows_is_refused(tokens, vocabulary, tmp_path, monk
 
 
 def test_launch_takes_every_gpu_that_slurm_granted(monkeypatch):
-    """One launcher on each of two machines; they meet on the machine where srun was called."""
+    """There is one launcher on each of two machines; they meet on the machine where srun was called."""
     from torch.distributed.launcher import api
 
     started = []
@@ -99,7 +99,7 @@ def test_a_process_ends_if_its_launcher_was_killed_during_the_start(monkeypatch)
 
 
 def test_command_in_two_processes_stops_in_time_and_fails_as_one(sections, vocabulary, tmp_path):
-    """SIGTERM to the command; then one of its processes is killed, and ends the other; then the command is."""
+    """In three runs, the command receives SIGTERM, one of its processes is killed, and the command is killed."""
     sections[0].write_h5ad(tmp_path / "s.h5ad")
     vocabulary.save(tmp_path / "v.npz")
     config = TINY | {"pretraining": TINY["pretraining"] | {"steps": 100_000, "checkpoint_every": 5}}
@@ -108,9 +108,9 @@ def test_command_in_two_processes_stops_in_time_and_fails_as_one(sections, vocab
     command += ["--vocabulary=v.npz", "--config=c.json", "--out=m", "--processes=2"]
 
     def started():
-        seen = set(tmp_path.glob("m.state/*/step-*"))
+        earlier = set(tmp_path.glob("m.state/*/step-*"))
         run = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-        while run.poll() is None and not set(tmp_path.glob("m.state/*/step-*")) - seen:
+        while run.poll() is None and not set(tmp_path.glob("m.state/*/step-*")) - earlier:
             time.sleep(0.05)
         return run
 

@@ -1,4 +1,4 @@
-"""The training loop: it learns, it resumes to the same bits, and it stops where it must."""
+"""The training loop: it learns, resumes to the same bits, and stops at errors and signals."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def same(a, b):
 
 
 def test_overfits_one_window(vocabulary, rng):
-    """Training works: one window of random cells is memorised at all four levels."""
+    """One window of random cells is memorised at all four levels."""
     tokens = torch.tensor(rng.integers(0, len(vocabulary), (1, 24)))
     bins = torch.tensor(rng.integers(0, 201, (1, 24, 2)))
     model = GeST(TINY, vocabulary)
@@ -51,7 +51,7 @@ def test_learns_tissue_better_than_frequencies(tokens, vocabulary, tmp_path):
 
 
 def test_whole_numbers_are_weights_of_levels(tokens, vocabulary, tmp_path):
-    """The ablation without hierarchy: the first level alone."""
+    """The ablation without hierarchy has weight 1 for level 0 alone."""
     config = TINY | {"loss": {"weights": [1, 0, 0, 0]}}
     gest.pretrain(tokens[:1], vocabulary, config, validation=tokens[1:], out=tmp_path / "m")
     last = (tmp_path / "m/log.csv").read_text().splitlines()[-1].split(",")
@@ -105,7 +105,7 @@ def test_resumed_equals_uninterrupted(tokens, vocabulary, tmp_path, monkeypatch,
 
 
 def test_killed_process_resumes_to_the_same_bits(tokens, vocabulary, tmp_path):
-    """kill -9 in the middle of a real process, then the same command again."""
+    """A real process is ended by SIGKILL during training; then the same command runs again."""
     vocabulary.save(tmp_path / "v.npz")
     np.savez(tmp_path / "t.npz", xy=tokens[0].xy, tokens=tokens[0].tokens)
     config = TINY | {"pretraining": TINY["pretraining"] | {"steps": 60, "checkpoint_every": 5}}
@@ -179,23 +179,23 @@ def test_non_finite_loss_stops_before_the_update(tokens, vocabulary, tmp_path, m
 
 
 def test_non_finite_gradient_stops_before_the_update(tokens, vocabulary, tmp_path, monkeypatch):
-    """A finite loss whose backward pass overflows: clipping would turn infinity into NaN weights."""
-    clip, kept = torch.nn.utils.clip_grad_norm_, []
+    """The loss is finite but its gradient overflows; clipping would turn infinity into NaN weights."""
+    clip, before_and_after = torch.nn.utils.clip_grad_norm_, []
 
     def overflown(parameters, largest):
         parameters = list(parameters)
-        kept[:] = [p.detach().clone() for p in parameters], parameters
+        before_and_after[:] = [p.detach().clone() for p in parameters], parameters
         parameters[0].grad[0] = float("inf")
         return clip(parameters, largest)
 
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", overflown)
     with pytest.raises(FloatingPointError, match="gradient's norm inf, at step 1"):
         gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
-    assert all(torch.equal(a, b) for a, b in zip(*kept, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(*before_and_after, strict=True))
 
 
 def test_non_finite_validation_stops(tokens, vocabulary, tmp_path, monkeypatch):
-    """The first validated weights would be kept for ever: no loss is below NaN."""
+    """Otherwise the weights of that validation would be kept for ever, because no loss is below NaN."""
     monkeypatch.setattr(loop, "validate", lambda *_, **__: (float("nan"), float("nan")))
     with pytest.raises(FloatingPointError, match="validation loss after step 4 is nan"):
         gest.pretrain(tokens[:1], vocabulary, TINY, validation=tokens[1:], out=tmp_path / "m")
@@ -261,8 +261,8 @@ def test_a_signal_stops_after_the_step_and_nothing_is_lost(tokens, vocabulary, t
         try:
             with pytest.raises(Interrupted, match=f"{kind.name} stopped it after step 6; its state is saved") as error:
                 gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "cut")
-            for again in before:  # a launcher's death sends a signal for each of its threads
-                os.kill(os.getpid(), again)
+            for later in before:  # the death of a launcher sends a signal for each of its threads
+                os.kill(os.getpid(), later)
         finally:
             for k, handler in before.items():
                 signal.signal(k, handler)
@@ -309,7 +309,7 @@ def test_windows_are_thinned_only_in_training(tokens, vocabulary):
 
 
 def test_the_loss_ignores_padding(model, tokens):
-    """The loss of a batch is the mean over the targets of its windows run one by one."""
+    """The loss of a batch is the mean over all targets of its windows, each run alone without padding."""
     windows = Windows(tokens, model.config, seed=0)
     batch, bins, lengths = windows.batch(1, range(3), torch.device("cpu"))
     singles = [

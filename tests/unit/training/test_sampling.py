@@ -48,16 +48,16 @@ def test_cells_too_far_apart_are_an_error(rng):
 
 def test_thinning_makes_the_mix_of_cells_vary_over_windows_and_within_them(rng):
     xy = rng.uniform(-150, 150, (4000, 2))
-    states = rng.normal(size=(4000, 4))  # no state favours any place
-    left, halves = [], []
+    states = rng.normal(size=(4000, 4))  # states do not depend on position
+    shares_kept, differences = [], []
     for _ in range(60):
         kept = thin(xy, states, window=300, rng=rng)
-        left.append(kept.mean())
+        shares_kept.append(kept.mean())
         sides = [states[kept & side].mean(0) for side in (xy[:, 0] < 0, xy[:, 0] >= 0)]
-        halves.append(np.abs(sides[0] - sides[1]).max())
-    assert 0.4 < np.mean(left) < 0.6
-    even = np.abs(states[xy[:, 0] < 0].mean(0) - states[xy[:, 0] >= 0].mean(0)).max()
-    assert np.median(halves) > 3 * even
+        differences.append(np.abs(sides[0] - sides[1]).max())
+    assert 0.4 < np.mean(shares_kept) < 0.6
+    unthinned = np.abs(states[xy[:, 0] < 0].mean(0) - states[xy[:, 0] >= 0].mean(0)).max()
+    assert np.median(differences) > 3 * unthinned
 
 
 def test_thinning_leaves_enough_cells(rng):

@@ -1,4 +1,4 @@
-"""A training that ends at a number of target cells: exact, with equally many validations, resumable."""
+"""Training for a number of target cells: it ends exactly there, validates equally often, and can be resumed."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def rows(path):
 
 @pytest.mark.parametrize("window", [100, 300])
 def test_exactly_target_cells_are_predicted(tokens, vocabulary, tmp_path, monkeypatch, window):
-    """As many targets enter the loss, for any size of windows."""
+    """Exactly this many targets enter the loss, for any size of windows."""
     losses, counted = training_step.window_losses, []
 
     def counting(model, tokens, bins, lengths):
@@ -85,7 +85,7 @@ def test_the_rate_depends_on_cells_alone():
 
 
 def test_later_settings_change_the_key_only_if_they_are_used(tokens, vocabulary):
-    """Trainings from before `target_cells`, `quantised` and `spatial` existed are still found."""
+    """Runs from before `target_cells`, `quantised` and `spatial` existed keep their key."""
     import hashlib
     import json
     from dataclasses import asdict

@@ -141,6 +141,6 @@ def _describe_unreachable(xy: np.ndarray, seen: np.ndarray, window: float) -> st
     unreached = np.flatnonzero(~seen)
     return (
         f"generate: {len(unreached)} unseen cells (the first is cell {unreached[0]} at "
-        f"{xy[unreached[0]].round(1).tolist()} µm) lie further than {window / 2:g} µm, half a window, from every seen or generated cell; leave them out, or use a "
-        "model with a larger window."
+        f"{xy[unreached[0]].round(1).tolist()} µm) lie further than {window / 2:g} µm, half a window, from every seen "
+        "or generated cell; leave them out, or use a model with a larger window."
     )

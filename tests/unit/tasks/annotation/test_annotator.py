@@ -1,4 +1,4 @@
-"""The annotator: pooled outputs against NumPy."""
+"""The annotator: its pooled outputs against NumPy, and its directory."""
 
 import shutil
 

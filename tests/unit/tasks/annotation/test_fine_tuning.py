@@ -1,4 +1,4 @@
-"""Fine-tuning: class weights, loss and the weights that are kept, against closed forms."""
+"""Fine-tuning: class weights, scores, and which weights are kept."""
 
 import numpy as np
 import pytest

@@ -54,26 +54,26 @@ def test_same_seed_same_bytes_and_back(sections, model, tmp_path, pool):
     back = load(tmp_path / "c")
     assert (back.pool, back.label, back.classes) == (pool, "region", annotator.classes)
     assert back.metrics == annotator.metrics
-    same = [gest.annotate(sections[1].copy(), one).obsm["gest_region_prob"] for one in (back, annotator)]
-    np.testing.assert_array_equal(*same)
+    probabilities = [gest.annotate(sections[1].copy(), x).obsm["gest_region_prob"] for x in (back, annotator)]
+    np.testing.assert_array_equal(*probabilities)
     assert isinstance(load(tmp_path / "c" / "model"), GeST)
-    annotator.save(tmp_path / "c")  # an older annotator is replaced
+    annotator.save(tmp_path / "c")  # replaces the earlier annotator
     assert not list(tmp_path.glob("*.partial"))
 
 
 def test_cells_without_a_label_are_context_but_no_targets(sections, model, tmp_path):
     partly = sections[0].copy()
-    some = partly.obsm["spatial"][:, 0] < 350
-    partly.obs["region"] = partly.obs["region"].astype(object).where(some)
+    labelled = partly.obsm["spatial"][:, 0] < 350
+    partly.obs["region"] = partly.obs["region"].astype(object).where(labelled)
     annotator = gest.fit_annotator(partly, model, label="region", **QUICK)
-    assert annotator.metrics["training_cells"] + annotator.metrics["held_out_cells"] <= some.sum()
+    assert annotator.metrics["training_cells"] + annotator.metrics["held_out_cells"] <= labelled.sum()
     few = gest.fit_annotator(partly, model, label="region", training_cells=60, validation=sections[1:], **QUICK)
     assert few.metrics["training_cells"] == 60
     assert few.metrics["held_out_cells"] > 300
     path = tmp_path / "s1.h5ad"
     write_section(sections[1], path)
-    for one in (sections[1], path):  # as `train`, one section or several
-        same = gest.fit_annotator(partly, model, label="region", training_cells=60, validation=one, **QUICK)
+    for section in (sections[1], path):  # like `train`, `validation` may be a single section
+        same = gest.fit_annotator(partly, model, label="region", training_cells=60, validation=section, **QUICK)
         assert same.metrics == few.metrics
 
 

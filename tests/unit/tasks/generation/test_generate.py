@@ -13,7 +13,7 @@ from gest.windows import CORNERS, position_bins, serialize
 
 @pytest.fixture
 def tissue(rng, model):
-    """A strip of 1,000 µm, with a window of 300 µm, so that unseen regions can be larger than the window."""
+    """A strip of 1,000 µm: longer than the window of 300 µm, so that unseen regions can be larger than it."""
     xy = rng.uniform((0, 0), (1000, 100), (200, 2))
     return xy, rng.integers(0, len(model.vocabulary), 200)
 

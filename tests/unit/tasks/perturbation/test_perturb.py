@@ -1,4 +1,4 @@
-"""Perturbation: kernels, generation against `gest.generate`, a planted effect."""
+"""Perturbation: its kernels, its generation against `gest.generate`, and a simulated effect."""
 
 import numpy as np
 import pandas as pd
@@ -65,32 +65,35 @@ def test_the_control_equals_generate(sections, model, context):
 
 
 def test_the_perturbed_profiles_pass_algorithm_2(sections, model, vocabulary):
-    """Computed by hand from the counts to the tokens."""
+    """The expected result is computed here from the counts to the tokens."""
     adata = sections[0]
     result = perturb(adata, model, roi=ROI, sigma=50, seed=2, **CHANGES)
-    known = expression(adata, vocabulary).toarray()
+    profiles = expression(adata, vocabulary).toarray()
     xy, roi = adata.obsm["spatial"], result.roi
     kernel = np.exp(-((xy[roi] - xy[roi].mean(0)) ** 2).sum(1) / 5000)
-    changed = known[roi].copy()
+    changed = profiles[roi].copy()
     for name in CHANGES["activate"]:
-        changed[:, list(vocabulary.genes).index(name)] = known.max() * kernel
+        changed[:, list(vocabulary.genes).index(name)] = profiles.max() * kernel
     for name in CHANGES["inhibit"]:
         changed[:, list(vocabulary.genes).index(name)] *= 1 - kernel
     tokens = np.full(adata.n_obs, -1)
     points = (changed - vocabulary.mean) @ vocabulary.components.T
     tokens[roi] = ((points[:, None] - vocabulary.pca) ** 2).sum(-1).argmin(1)
     cells = np.sort(np.append(roi, result.surroundings))
-    made = generate_tokens(model, xy[cells], tokens[cells], seed=2)
-    np.testing.assert_allclose(result.perturbed, made.means @ vocabulary.expression, atol=1e-5)
+    generated = generate_tokens(model, xy[cells], tokens[cells], seed=2)
+    np.testing.assert_allclose(result.perturbed, generated.means @ vocabulary.expression, atol=1e-5)
     assert np.abs(result.perturbed - result.control).max() > 0
 
-    before = vocabulary.tokenize(known[roi])
+    before = vocabulary.tokenize(profiles[roi])
     assert result.summary["metacells_changed"] == np.mean(before != tokens[roi]) > 0
     table = result.deg.set_index("gene")
     assert (table.loc[CHANGES["activate"], "changed"] == "activated").all()
     assert (table.loc[CHANGES["inhibit"], "changed"] == "inhibited").all()
     assert (table["changed"] != "").sum() == 5
-    fell = [np.mean(known.max() * kernel < known[roi][:, list(vocabulary.genes).index(g)]) for g in CHANGES["activate"]]
+    fell = [
+        np.mean(profiles.max() * kernel < profiles[roi][:, list(vocabulary.genes).index(g)])
+        for g in CHANGES["activate"]
+    ]
     np.testing.assert_allclose(table.loc[CHANGES["activate"], "fell"], fell)
     assert result.summary["activated_fell"] == pytest.approx(np.mean(fell))
     assert table["fell"].notna().sum() == 2
@@ -99,14 +102,14 @@ def test_the_perturbed_profiles_pass_algorithm_2(sections, model, vocabulary):
 
 
 def test_tissue_around_adds_estimates_that_the_change_does_not_touch(learnt):
-    """The difference is that of the region alone, times the share of estimates that the region gives."""
+    """The difference is that from the region alone, times the share of estimates that come from the region."""
     model, section, _ = learnt
     alone, within = (Surroundings(section, model, roi=Circle(300, 250, 80), context=c) for c in ("roi", "tissue"))
     xy, outside = alone.xy, np.setdiff1d(np.arange(section.n_obs), np.append(alone.roi, alone.cells))
     by_roi, by_tissue = ((np.abs(xy[alone.cells][:, None] - xy[c]) <= 150).all(2).sum(1) for c in (alone.roi, outside))
     changes = {"activate": ["gene_1"], "inhibit": ["gene_2", "gene_4", "gene_8"]}
-    made = [compare(around, **changes) for around in (alone, within)]
-    differences = [result.perturbed - result.control for result in made]
+    results = [compare(around, **changes) for around in (alone, within)]
+    differences = [result.perturbed - result.control for result in results]
     expected = differences[0] * (by_roi / (by_roi + by_tissue))[:, None]
     assert np.abs(differences[1]).max() > 0.05
     np.testing.assert_allclose(differences[1], expected, atol=0.01)  # the orders of cells differ
@@ -165,9 +168,9 @@ def test_regions_of_every_kind_give_the_same(sections, model):
     adata = sections[0].copy()
     mask = np.linalg.norm(adata.obsm["spatial"] - (200, 200), axis=1) <= 80
     adata.obs["chosen"], adata.obs["part"] = mask, np.where(mask, "core", "rest")
-    made = [perturb(adata, model, roi=roi, sigma=80, **CHANGES).perturbed.tobytes()
-            for roi in (ROI, Mask(mask), Mask("chosen"), Label("part", "core"))]  # fmt: skip
-    assert len(set(made)) == 1
+    results = [perturb(adata, model, roi=roi, sigma=80, **CHANGES).perturbed.tobytes()
+               for roi in (ROI, Mask(mask), Mask("chosen"), Label("part", "core"))]  # fmt: skip
+    assert len(set(results)) == 1
 
 
 def test_cells_without_counts_take_no_part(sections, model):
@@ -189,16 +192,16 @@ def test_a_model_without_quantisation(sections, vocabulary):
     result = perturb(sections[0], continuous, roi=ROI, **CHANGES)
     assert np.abs(result.perturbed - result.control).max() > 0
     table = result.deg.set_index("gene")
-    known = expression(sections[0], vocabulary)[result.roi].toarray()
+    profiles = expression(sections[0], vocabulary)[result.roi].toarray()
     assert table.loc["gene_2", "roi_log2_fold_change"] < 0
-    assert table.loc["gene_2", "roi_log2_fold_change"] > -known[:, 1].mean() / np.log(2)
+    assert table.loc["gene_2", "roi_log2_fold_change"] > -profiles[:, 1].mean() / np.log(2)
     assert table.loc["gene_3", "roi_log2_fold_change"] == 0
     nothing = perturb(sections[0], continuous, roi=ROI)
     assert nothing.control.tobytes() == nothing.perturbed.tobytes()
 
 
 def test_a_planted_effect_has_its_direction(learnt):
-    """A region is turned into one cell type by its markers; genes that depend on that type nearby rise around it."""
+    """Activating the markers of a cell type in a region raises, around it, the genes that respond to that type."""
     model, section, _ = learnt
     var, rose, others = section.var, [], []
     for centre in ((300, 250), (700, 550)):
@@ -213,7 +216,7 @@ def test_a_planted_effect_has_its_direction(learnt):
     assert len(rose) >= 10
     assert np.mean(np.array(rose) > 0) >= 0.7
     assert np.median(rose) > 5 * np.abs(np.median(others))
-    assert np.max(np.abs(others)) < 0.1  # genes without a dependence are never called
+    assert np.max(np.abs(others)) < 0.1  # genes that respond to no type are never called
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # this module must work with NumPy alone
 
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float64)
 """The four vertices of the unit square."""
-_LENGTH_MULTIPLE = 32  # of padded lengths: CPU kernels keep a plan in memory for every new shape
+_LENGTH_MULTIPLE = 32  # padded lengths are multiples of this, since CPU kernels keep a plan for every new shape
 
 
 class Tokens(NamedTuple):

@@ -98,17 +98,17 @@ def test_padding_changes_nothing(model):
 def test_predict_is_the_forward_pass_for_the_next_cell(model):
     """The prediction from all seen cells equals the last output of the training graph."""
     tokens, bins = window(model, 9)
-    alone = model.predict(tokens[:, :8], bins[:, :8], torch.tensor([8]), bins[:, 8:])
-    torch.testing.assert_close(alone[:, 0], model(tokens, bins)[:, -1])
+    single = model.predict(tokens[:, :8], bins[:, :8], torch.tensor([8]), bins[:, 8:])
+    torch.testing.assert_close(single[:, 0], model(tokens, bins)[:, -1])
 
 
 @torch.no_grad()
 def test_targets_do_not_see_each_other(model):
     tokens, bins = window(model, 9)
-    many = model.predict(tokens[:, :6], bins[:, :6], torch.tensor([6]), bins[:, 6:])
+    together = model.predict(tokens[:, :6], bins[:, :6], torch.tensor([6]), bins[:, 6:])
     for i in range(3):
-        alone = model.predict(tokens[:, :6], bins[:, :6], torch.tensor([6]), bins[:, 6 + i : 7 + i])
-        torch.testing.assert_close(alone[:, 0], many[:, i])
+        single = model.predict(tokens[:, :6], bins[:, :6], torch.tensor([6]), bins[:, 6 + i : 7 + i])
+        torch.testing.assert_close(single[:, 0], together[:, i])
 
 
 @torch.no_grad()

@@ -13,10 +13,10 @@ def exact_places(weights: np.ndarray) -> np.ndarray:
     n = len(weights)
     P = np.zeros((n, n))
     for order in permutations(range(n)):
-        left, p = weights.sum(), 1.0
+        remaining, p = weights.sum(), 1.0
         for cell in order:
-            p *= weights[cell] / left  # Eq. 5
-            left -= weights[cell]
+            p *= weights[cell] / remaining  # Eq. 5
+            remaining -= weights[cell]
         P[list(order), range(n)] += p
     return P
 

@@ -26,7 +26,7 @@ def model(vocabulary):
 
 
 @pytest.fixture
-def held(sections, vocabulary):
+def in_memory(sections, vocabulary):
     """The sections as tokens, with their expression in memory."""
     return [Tokens(*tokenize(section, vocabulary)[:2], expression(section, vocabulary)) for section in sections]
 
@@ -95,11 +95,11 @@ def test_before_training_the_mean_cell_is_predicted(vocabulary, rng):
     assert np.abs(predicted - vocabulary.mean).max() < spread
 
 
-def test_windows_hold_the_cells_that_those_of_meta_cells_hold(held):
+def test_windows_hold_the_cells_that_those_of_meta_cells_hold(in_memory):
     settings = {"pretraining": TINY["pretraining"] | {"rotate": True, "thinning": 1.0}}
     states = np.random.default_rng(3).normal(size=(20, 4))
     (tokens, bins, lengths), (rows, same_bins, same_lengths) = (
-        Windows(held, gest.Config.of(config | settings), seed=5, states=states).batch(3, range(4), "cpu")
+        Windows(in_memory, gest.Config.of(config | settings), seed=5, states=states).batch(3, range(4), "cpu")
         for config in (TINY, CONTINUOUS)
     )
     assert torch.equal(bins, same_bins)
@@ -107,14 +107,14 @@ def test_windows_hold_the_cells_that_those_of_meta_cells_hold(held):
     assert rows.dtype == torch.float32
     for i, n in enumerate(lengths):
         for token, row in zip(tokens[i, :n], rows[i, :n].numpy(), strict=True):
-            cells = np.flatnonzero(np.concatenate([section.tokens for section in held]) == int(token))
-            candidates = np.concatenate([section.expression.toarray() for section in held])[cells]
+            cells = np.flatnonzero(np.concatenate([section.tokens for section in in_memory]) == int(token))
+            candidates = np.concatenate([section.expression.toarray() for section in in_memory])[cells]
             assert (candidates == row).all(1).any()
         assert not rows[i, n:].any()
 
 
-def test_streamed_equals_in_memory(sections, held, vocabulary, tmp_path):
-    for name, data in (("streamed", sections), ("memory", held)):
+def test_streamed_equals_in_memory(sections, in_memory, vocabulary, tmp_path):
+    for name, data in (("streamed", sections), ("memory", in_memory)):
         gest.pretrain(data[:1], vocabulary, CONTINUOUS, validation=data[1:], out=tmp_path / name)
     a, b = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("streamed", "memory"))
     assert a == b
@@ -142,18 +142,18 @@ def test_resumed_equals_uninterrupted(sections, vocabulary, tmp_path, monkeypatc
     assert all(torch.equal(w, resumed.state_dict()[name]) for name, w in whole.state_dict().items())
 
 
-def test_learns_tissue_better_than_the_mean(held, vocabulary, tmp_path):
+def test_learns_tissue_better_than_the_mean(in_memory, vocabulary, tmp_path):
     config = CONTINUOUS | {"pretraining": TINY["pretraining"] | {"steps": 80, "validate_every": 40, "batch_size": 8}}
-    model = gest.pretrain(held[:1], vocabulary, config, validation=held[1:], out=tmp_path / "m")
+    model = gest.pretrain(in_memory[:1], vocabulary, config, validation=in_memory[1:], out=tmp_path / "m")
     assert model.metrics["validation_loss"] < model.metrics["marginal_loss"]
 
 
-def test_the_key_of_a_training_depends_on_expression(held, vocabulary):
-    other = held[0].expression.copy()
+def test_the_key_of_a_training_depends_on_expression(in_memory, vocabulary):
+    other = in_memory[0].expression.copy()
     other.data[0] += 1
     for config, differ in ((TINY, False), (CONTINUOUS, True)):
         config = gest.Config.of(config)
-        versions = [held[0]._replace(expression=rows) for rows in (other, held[0].expression)]
+        versions = [in_memory[0]._replace(expression=rows) for rows in (other, in_memory[0].expression)]
         keys = {run_key(config, [version], [], vocabulary, 0) for version in versions}
         assert len(keys) == 1 + differ
 
@@ -166,12 +166,12 @@ def test_saved_and_loaded(model, rng, tmp_path):
     torch.testing.assert_close(loaded(cells, bins), model(cells, bins), rtol=0, atol=0)
 
 
-def test_finetune(model, held, sections):
+def test_finetune(model, in_memory, sections):
     before = {name: w.clone() for name, w in model.state_dict().items()}
-    tuned, again = (gest.finetune(data[:1], model, steps=5) for data in (held, sections))
+    tuned, from_sections = (gest.finetune(data[:1], model, steps=5) for data in (in_memory, sections))
     assert not tuned.quantised
     assert all(torch.equal(w, before[name]) for name, w in model.state_dict().items())
-    assert all(torch.equal(w, again.state_dict()[name]) for name, w in tuned.state_dict().items())
+    assert all(torch.equal(w, from_sections.state_dict()[name]) for name, w in tuned.state_dict().items())
     assert not torch.equal(tuned.decode.weight, model.decode.weight)
 
 
@@ -198,10 +198,10 @@ def rounds_of(model, xy, rows, seed):
     return rows, rounds
 
 
-def test_generation_equals_the_reference(model, held, rng):
+def test_generation_equals_the_reference(model, in_memory, rng):
     xy = rng.uniform((0, 0), (600, 60), (40, 2))
     unseen = xy[:, 0] > 300
-    rows = held[0].expression[:40]
+    rows = in_memory[0].expression[:40]
     tokens = tokenize_seen(model, rows[~unseen], unseen)
     assert np.isnan(tokens[unseen]).all()
     generated = generate_tokens(model, xy, tokens, seed=4)

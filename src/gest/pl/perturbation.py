@@ -73,8 +73,8 @@ def draw_perturbation(
     Figure
         The figure; it is neither shown nor saved.
     """
-    shown = xy[np.concatenate([roi, surroundings])]
-    width, height = np.ptp(shown, axis=0)
+    drawn = xy[np.concatenate([roi, surroundings])]
+    width, height = np.ptp(drawn, axis=0)
     figure = Figure(figsize=(3 * _SIDE + 2.4, _SIDE * height / width * len(genes) + 1.1), layout="constrained")
     axes = figure.subplots(len(genes), 5, squeeze=False, width_ratios=[1, 1, 0.05, 1, 0.05])
     for row, gene in enumerate(genes):
@@ -118,11 +118,11 @@ def _draw_panel(
     ax: Axes, surroundings: np.ndarray, roi: np.ndarray, values: np.ndarray, scale: Mapping[str, Any]
 ) -> EllipseCollection:
     """Draw values (m,) at the surroundings (m, 2), and the region (r, 2) in black."""
-    shown = np.concatenate([roi, surroundings])
-    pitch = spacing(shown)
+    xy = np.concatenate([roi, surroundings])
+    pitch = spacing(xy)
     circles = dots(ax, surroundings, pitch, array=values, **scale)
     dots(ax, roi, pitch, facecolors=SEEN)
-    frame(ax, shown, pitch)
+    frame(ax, xy, pitch)
     return circles
 
 

@@ -8,11 +8,11 @@ from gest.tasks.annotation.annotator import Annotator
 
 
 def test_the_hashes_are_those_that_sha256sum_checks(shared):
-    done = subprocess.run(
+    finished = subprocess.run(
         ["sha256sum", "--check", "SHA256SUMS"], cwd=shared, capture_output=True, text=True, check=True
     )
     files = {"README.md", "config.json", "metrics.json", "model.safetensors", "vocabulary.npz"}
-    assert {line.removesuffix(": OK") for line in done.stdout.splitlines()} == files
+    assert {line.removesuffix(": OK") for line in finished.stdout.splitlines()} == files
 
 
 def test_an_annotator_is_shared_too(model, tmp_path):

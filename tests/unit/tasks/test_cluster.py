@@ -78,9 +78,9 @@ def test_the_seed_alone_decides(rng, algorithm):
 def test_cells_without_an_embedding_take_no_part(rng, algorithm):
     embedding, _ = blobs(rng)
     covered = rng.random(len(embedding)) < 0.8
-    part = embedding.copy()
-    part[~covered, 3] = np.nan
-    clusters = cluster(part, 4, algorithm=algorithm, seed=0)
+    incomplete = embedding.copy()
+    incomplete[~covered, 3] = np.nan
+    clusters = cluster(incomplete, 4, algorithm=algorithm, seed=0)
     assert (clusters[~covered] == -1).all()
     np.testing.assert_array_equal(clusters[covered], cluster(embedding[covered], 4, algorithm=algorithm, seed=0))
 

@@ -50,11 +50,11 @@ def test_every_output_of_a_niche_is_that_of_its_cell(model, tokens):
 
 
 def test_batches_and_bytes(model, tokens):
-    whole, alone = embed_tokens(model, tokens[0]), embed_tokens(model, tokens[0], batch_size=1)
-    np.testing.assert_allclose(whole, alone, atol=1e-5)
-    assert whole.tobytes() == embed_tokens(model, tokens[0]).tobytes()
-    assert np.abs(whole - embed_tokens(model, tokens[0], seed=1)).max() > 1e-6, "another seed, another order"
-    assert np.abs(whole - embed_tokens(model, tokens[0], window=100)).max() > 1e-3
+    batched, single = embed_tokens(model, tokens[0]), embed_tokens(model, tokens[0], batch_size=1)
+    np.testing.assert_allclose(batched, single, atol=1e-5)
+    assert batched.tobytes() == embed_tokens(model, tokens[0]).tobytes()
+    assert np.abs(batched - embed_tokens(model, tokens[0], seed=1)).max() > 1e-6, "another seed, another order"
+    assert np.abs(batched - embed_tokens(model, tokens[0], window=100)).max() > 1e-3
 
 
 def test_a_lonely_cell_is_embedded(model, tokens):

@@ -127,8 +127,8 @@ def test_killed_process_resumes_to_the_same_bits(tokens, vocabulary, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "cut").exists()
-    again = start("cut")
-    assert "resumed at step" in again.communicate()[1]
+    second = start("cut")
+    assert "resumed at step" in second.communicate()[1]
     assert (tmp_path / "cut/model.safetensors").read_bytes() == (tmp_path / "whole/model.safetensors").read_bytes()
 
 
@@ -136,8 +136,8 @@ def test_a_finished_model_is_not_trained_again(tokens, vocabulary, tmp_path, mon
     first = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
     assert list((tmp_path / "m.state").glob("*/step-*")), "the state is kept until the model is found whole"
     monkeypatch.setattr(Windows, "batch", None)
-    again = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
-    assert same(weights(first), weights(again))
+    second = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
+    assert same(weights(first), weights(second))
     assert not list((tmp_path / "m.state").glob("*/step-*"))
 
 
@@ -147,8 +147,8 @@ def test_a_lost_model_comes_back_from_its_state(tokens, vocabulary, tmp_path):
     first = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
     content = (tmp_path / "m/model.safetensors").read_bytes()
     shutil.rmtree(tmp_path / "m")  # as Snakemake does when a job fails after it has written its output
-    again = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
-    assert same(weights(first), weights(again))
+    restored = gest.pretrain(tokens, vocabulary, TINY, out=tmp_path / "m")
+    assert same(weights(first), weights(restored))
     assert (tmp_path / "m/model.safetensors").read_bytes() == content
 
 

@@ -32,8 +32,8 @@ def test_rotated_windows_keep_distances(rng):
         cells, bins = draw_window(section, grid, config, rotate=True, rng=rng)
         if len(cells) < 20:  # too few, in a corner of the section, to fit a rotation
             continue
-        true, shown = xy[cells] - xy[cells].mean(0), bins - bins.mean(0)
-        rotation = np.linalg.lstsq(shown * 1.5, true, rcond=None)[0]
+        actual, binned = xy[cells] - xy[cells].mean(0), bins - bins.mean(0)
+        rotation = np.linalg.lstsq(binned * 1.5, actual, rcond=None)[0]
         np.testing.assert_allclose(np.abs(rotation), np.abs(rotation.round()), atol=0.05)
         np.testing.assert_allclose(rotation @ rotation.T, np.eye(2), atol=0.05)
         rotations.add(tuple(rotation.round().astype(int).ravel()))

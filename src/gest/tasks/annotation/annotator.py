@@ -1,4 +1,4 @@
-"""The model that labels niches: GeST, a pool over a niche's outputs, and a linear layer (section 3.5, Figure 3b).
+"""The model that labels niches: GeST, pooling of a niche's outputs, and a linear layer (section 3.5, Figure 3b).
 
 Shapes: B niches of N cells, D width, C classes.
 """

@@ -145,12 +145,12 @@ def _draw_blocks(blocks: np.ndarray, labels: np.ndarray, seed: int) -> list[int]
     classes, codes = np.unique(labels, return_inverse=True)
     counts = np.zeros((blocks.max() + 1, len(classes)), dtype=int)
     np.add.at(counts, (blocks, codes), 1)
-    remaining, rng, wanted = counts.sum(0), np.random.default_rng(seed), max(round(_HELD_OUT * len(counts)), 1)
-    first = rng.choice(len(counts), wanted, replace=False)
+    remaining, rng, n_wanted = counts.sum(0), np.random.default_rng(seed), max(round(_HELD_OUT * len(counts)), 1)
+    first = rng.choice(len(counts), n_wanted, replace=False)
     others = rng.permutation(np.setdiff1d(np.arange(len(counts)), first))
-    taken: list[int] = []
+    drawn: list[int] = []
     for block in (*first, *others):
-        if len(taken) < wanted and (remaining > counts[block]).all():
-            taken.append(block)
+        if len(drawn) < n_wanted and (remaining > counts[block]).all():
+            drawn.append(block)
             remaining -= counts[block]
-    return taken
+    return drawn

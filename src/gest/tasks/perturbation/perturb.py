@@ -34,7 +34,7 @@ class PerturbationResult:
     surroundings: np.ndarray
     """(m,) indices of the cells that were generated."""
     control: np.ndarray
-    """(m, T) log-normalised expression, generated from the region as it is."""
+    """(m, T) log-normalised expression, generated from the unchanged region."""
     perturbed: np.ndarray
     """(m, T) log-normalised expression, generated from the changed region with the same random draws."""
     deg: pd.DataFrame

@@ -51,10 +51,10 @@ def test_same_seed_same_bytes_and_back(sections, model, tmp_path, pool):
     for file in ("annotator.safetensors", "annotator.json", "model/model.safetensors"):
         a, b, c = ((tmp_path / name / file).read_bytes() for name in "abc")
         assert a == b != c
-    back = load(tmp_path / "c")
-    assert (back.pool, back.label, back.classes) == (pool, "region", annotator.classes)
-    assert back.metrics == annotator.metrics
-    probabilities = [gest.annotate(sections[1].copy(), x).obsm["gest_region_prob"] for x in (back, annotator)]
+    loaded = load(tmp_path / "c")
+    assert (loaded.pool, loaded.label, loaded.classes) == (pool, "region", annotator.classes)
+    assert loaded.metrics == annotator.metrics
+    probabilities = [gest.annotate(sections[1].copy(), x).obsm["gest_region_prob"] for x in (loaded, annotator)]
     np.testing.assert_array_equal(*probabilities)
     assert isinstance(load(tmp_path / "c" / "model"), GeST)
     annotator.save(tmp_path / "c")  # replaces the earlier annotator

@@ -59,9 +59,9 @@ def test_the_control_equals_generate(sections, model, context):
     result = perturb(sections[0], model, roi=ROI, context=context, seed=3, **CHANGES)
     hidden = np.isin(np.arange(sections[0].n_obs), result.surroundings)
     kept = hidden | np.isin(np.arange(len(hidden)), result.roi) | (context == "tissue")
-    part = gest.generate(sections[0][kept].copy(), model, unseen=hidden[kept], seed=3)
-    assert (part.obs["gest_round"][hidden[kept]] == 1).all()
-    np.testing.assert_allclose(result.control, part.layers["gest"][hidden[kept]], atol=1e-6)
+    generated = gest.generate(sections[0][kept].copy(), model, unseen=hidden[kept], seed=3)
+    assert (generated.obs["gest_round"][hidden[kept]] == 1).all()
+    np.testing.assert_allclose(result.control, generated.layers["gest"][hidden[kept]], atol=1e-6)
 
 
 def test_the_perturbed_profiles_pass_algorithm_2(sections, model, vocabulary):
@@ -104,11 +104,15 @@ def test_the_perturbed_profiles_pass_algorithm_2(sections, model, vocabulary):
 def test_tissue_around_adds_estimates_that_the_change_does_not_touch(learnt):
     """The difference is that from the region alone, times the share of estimates that come from the region."""
     model, section, _ = learnt
-    alone, within = (Surroundings(section, model, roi=Circle(300, 250, 80), context=c) for c in ("roi", "tissue"))
-    xy, outside = alone.xy, np.setdiff1d(np.arange(section.n_obs), np.append(alone.roi, alone.cells))
-    by_roi, by_tissue = ((np.abs(xy[alone.cells][:, None] - xy[c]) <= 150).all(2).sum(1) for c in (alone.roi, outside))
+    region_only, with_tissue = (
+        Surroundings(section, model, roi=Circle(300, 250, 80), context=c) for c in ("roi", "tissue")
+    )
+    xy, outside = region_only.xy, np.setdiff1d(np.arange(section.n_obs), np.append(region_only.roi, region_only.cells))
+    by_roi, by_tissue = (
+        (np.abs(xy[region_only.cells][:, None] - xy[c]) <= 150).all(2).sum(1) for c in (region_only.roi, outside)
+    )
     changes = {"activate": ["gene_1"], "inhibit": ["gene_2", "gene_4", "gene_8"]}
-    results = [compare(around, **changes) for around in (alone, within)]
+    results = [compare(surroundings, **changes) for surroundings in (region_only, with_tissue)]
     differences = [result.perturbed - result.control for result in results]
     expected = differences[0] * (by_roi / (by_roi + by_tissue))[:, None]
     assert np.abs(differences[1]).max() > 0.05
@@ -146,9 +150,9 @@ def test_the_expression_of_the_surroundings_is_not_seen(sections, model):
     x = other.X.toarray()
     x[first.surroundings] = 1
     other.X = sp.csr_matrix(x)
-    again = perturb(other, model, roi=ROI, context="tissue", **CHANGES)
-    assert first.summary["maximum"] == again.summary["maximum"]  # the maximum lies elsewhere
-    assert first.perturbed.tobytes() == again.perturbed.tobytes()
+    second = perturb(other, model, roi=ROI, context="tissue", **CHANGES)
+    assert first.summary["maximum"] == second.summary["maximum"]  # the maximum lies elsewhere
+    assert first.perturbed.tobytes() == second.perturbed.tobytes()
 
 
 def test_genes_go_by_symbol_and_by_ensembl_id(sections, model):
@@ -205,11 +209,11 @@ def test_a_planted_effect_has_its_direction(learnt):
     model, section, _ = learnt
     var, rose, others = section.var, [], []
     for centre in ((300, 250), (700, 550)):
-        around = Surroundings(section, model, roi=Circle(*centre, 100))
+        surroundings = Surroundings(section, model, roi=Circle(*centre, 100))
         for kind in var.query("kind == 'marker'")["cell_type"].unique():
             markers = var.index[(var["kind"] == "marker") & (var["cell_type"] == kind)]
             rest = var.index[(var["kind"] == "marker") & (var["cell_type"] != kind)]
-            result = compare(around, activate=markers, inhibit=rest)
+            result = compare(surroundings, activate=markers, inhibit=rest)
             responds = ((var["kind"] == "neighbour") & (var["cell_type"] == kind)).to_numpy()
             rose += result.deg["log2_fold_change"][responds].tolist()
             others += result.deg["log2_fold_change"][(var["kind"] == "null").to_numpy()].tolist()

@@ -1,4 +1,4 @@
-"""Export a model as a folder to share: its files, a model card, and the hashes of all of these."""
+"""Export a model as a folder to share: its files, a model card, and the hashes of both."""
 
 import os
 import shutil

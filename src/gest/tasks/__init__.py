@@ -1,1 +1,1 @@
-"""Tasks of a trained model: embed, generate, annotate and perturb. Also the clustering of embeddings."""
+"""Tasks of a trained model (embed, generate, annotate, perturb), and the clustering of embeddings."""

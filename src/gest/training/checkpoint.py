@@ -2,7 +2,7 @@
 
 They lie in a folder named after the key of the run (`run_key`), a hash of everything that affects its result.
 
-A checkpoint is a file `step-NNNNNNNNN.pt`: a sha256, then the content that it hashes, the saved
+A checkpoint is a file `step-NNNNNNNNN.pt`: the sha256 of its content, then the content, the saved
 `TrainingState.to_dict`.
 """
 

@@ -22,7 +22,7 @@ def launch(processes: int | None) -> None:
     Parameters
     ----------
     processes
-        Number of processes on all machines together; None: one for each GPU that Slurm granted, or one without any.
+        Number of processes on all machines together; None: one for each GPU that Slurm granted, at least one.
 
     Raises
     ------

@@ -66,7 +66,7 @@ def pretrain(
     ------
     UserError
         No section has two cells, another process trains the same model, the processes do not match the GPUs, the disk
-        is full, or `out` is a folder of something else.
+        is full, or `out` is a folder that holds something else.
     FloatingPointError
         The loss or its gradient is not finite; the weights were not updated with it.
     Interrupted
@@ -197,7 +197,7 @@ def _summarise(trained: TrainingState, training: Sequence[Tokens], held_out: Seq
 
 
 def _read_finished(out: Path, key: str) -> GeST | None:
-    """Return the model in `out` if the run with this key has finished it."""
+    """Return the model in `out` if the run with this key finished it."""
     try:
         model = read_model(out)
     except UserError:

@@ -1,4 +1,4 @@
-"""The training loop of an annotator, which stops early by the loss on held-out cells (section 3.5).
+"""The training loop of an annotator, with early stopping by the loss on held-out cells (section 3.5).
 
 The batch of step t is a pure function of (seed, t).
 """

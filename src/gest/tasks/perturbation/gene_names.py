@@ -20,7 +20,7 @@ class GeneNames:
     Parameters
     ----------
     section
-        Its names of a gene are those in `var_names` and in every column of `var` that holds unique names.
+        It names a gene in `var_names`, and in every column of `var` that holds unique text.
     model_genes
         (T,) the model's names of the genes.
     columns

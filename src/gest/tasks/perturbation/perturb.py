@@ -74,8 +74,8 @@ def perturb(
     activate, inhibit
         Names of the genes to raise and to lower (`change`); without any, the difference is exactly zero.
     sigma
-        Width σ of the kernel, µm. The default is half the region's diameter: the radius of a circle, or the distance
-        of the farthest cell from the centre of any other region (decision 28).
+        Width σ of the kernel, µm. The default is half the region's diameter: the radius of a circle; for other regions,
+        the distance from the centre to the farthest cell (decision 28).
     context
         The cells from which the surroundings are generated: `roi`, the region alone, or `tissue`, the region and the
         tissue, that is all cells beyond the surroundings. No window of a seen cell holds both region and tissue, so

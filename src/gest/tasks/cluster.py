@@ -40,9 +40,9 @@ def cluster(
     n_clusters
         Number of clusters wanted.
     algorithm
-        "leiden": on the graph of 15 nearest neighbours; a bisection of at most 20 steps searches for the
-        resolution that gives the wanted number of clusters, or the number nearest to it. "kmeans": the best of 10 starts.
-        "mclust": R's package of that name, with model EEE.
+        "leiden": on the graph of 15 nearest neighbours. A bisection of at most 20 steps searches for a resolution that
+        gives the wanted number of clusters, or the number nearest to it. "kmeans": the best of 10 starts. "mclust": R's
+        package of that name, with model EEE.
     seed
         The same seed gives the same clusters.
 

@@ -338,7 +338,7 @@ def test_a_changed_key_remakes_what_read_it(folder):
 
     (folder / "changed.yaml").write_text(yaml.safe_dump({"pretraining": {"steps": 7}}))
     again = jobs(snakemake(folder, "--profile", "toy", "--dry-run", "--configfile", "config/toy.yaml", "changed.yaml"))
-    assert again["configuration"] == 1, "the others have steps of their own, and variants a number of cells"
+    assert again["configuration"] == 1, "the others set their own steps, and variants a number of cells"
     assert again["pretrain"] == 1
     assert "pretrain_variant" not in again
     assert again["predict"] == again["score"] == 4  # gest and gest_continued, two sections

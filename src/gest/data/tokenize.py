@@ -61,9 +61,10 @@ def expression(section: AnnData, vocabulary: Vocabulary, columns: np.ndarray | N
         columns = match_genes(section, vocabulary)
     shared = columns >= 0
     if shared.mean() < _FEWEST_SHARED:
+        reason = _why_so_few(_names(section, vocabulary), _unversioned(vocabulary.genes))
         raise UserError(
             f"section: only {shared.sum()} of the model's {len(shared)} genes are in its var_names or var columns "
-            f"(at least {_FEWEST_SHARED:.0%} are needed); {_why_so_few(_names(section, vocabulary), vocabulary.genes)}."
+            f"(at least {_FEWEST_SHARED:.0%} are needed); {reason}."
         )
     x = read_matrix(section, "section")
     # If the kind is not declared, values are counts if all are integers; log-normalised values never are.

@@ -131,6 +131,13 @@ def test_ids_of_another_species_are_named(sections, model):
         gest.embed(human, gest.GeST(model.config, vocabulary))
 
 
+def test_versions_of_ids_do_not_make_another_species(sections, model):
+    vocabulary = fit_sections([with_ids(sections[0], ".3")], {"n_metacells": 10, "n_components": 5})
+    few = with_ids(sections[1])[:, :5].copy()
+    with pytest.raises(UserError, match="use gene symbols or Ensembl ids like ENSMUSG"):
+        gest.embed(few, gest.GeST(model.config, vocabulary))
+
+
 def test_gene_symbols_that_end_like_versions_are_left_alone(sections, vocabulary):
     section = sections[0].copy()
     section.var_names = [f"{name}.1" for name in section.var_names]  # such as RP11-34P13.7

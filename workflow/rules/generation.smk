@@ -37,7 +37,7 @@ rule spatially_variable_genes:
         "<benchmarks>/spatially_variable_genes/{dataset}/{section}.tsv"
     threads: 1
     resources:
-        mem_mb=growing(4000),
+        mem_mb=lambda w, attempt: attempt * run.generation.svg_memory_mb(w.dataset),
         runtime=growing(60),
     message:
         "Spatially variable genes of section {wildcards.section}; log in {log}"

@@ -36,8 +36,12 @@ class Generation(Part):
 
     def svg_environment(self, dataset: str) -> str | list[str]:
         """Return the path of the gene-ranking method's environment; [] without one."""
-        environment = registry.method("svg", self.datasets[dataset]["svg"]["method"]).environment
+        environment = self._svg_method(dataset).environment
         return f".venvs/{environment}" if environment else []
+
+    def svg_memory_mb(self, dataset: str) -> int:
+        """Return the memory of the gene-ranking method's job at its first attempt."""
+        return self._svg_method(dataset).memory_mb
 
     def scores(self) -> list[str]:
         """Return the score files of every method on every test section."""
@@ -59,3 +63,6 @@ class Generation(Part):
 
 def _has_train_and_test(dataset: dict) -> bool:
     return bool(dataset["sections"]["train"] and dataset["sections"]["test"])
+
+    def _svg_method(self, dataset: str) -> registry.Method:
+        return registry.method("svg", self.datasets[dataset]["svg"]["method"])

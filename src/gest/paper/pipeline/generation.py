@@ -43,6 +43,9 @@ class Generation(Part):
         """Return the memory of the gene-ranking method's job at its first attempt."""
         return self._svg_method(dataset).memory_mb
 
+    def _svg_method(self, dataset: str) -> registry.Method:
+        return registry.method("svg", self.datasets[dataset]["svg"]["method"])
+
     def scores(self) -> list[str]:
         """Return the score files of every method on every test section."""
         return [f"{path}.csv" for path in self._by_method(self.selected_datasets())]
@@ -63,6 +66,3 @@ class Generation(Part):
 
 def _has_train_and_test(dataset: dict) -> bool:
     return bool(dataset["sections"]["train"] and dataset["sections"]["test"])
-
-    def _svg_method(self, dataset: str) -> registry.Method:
-        return registry.method("svg", self.datasets[dataset]["svg"]["method"])

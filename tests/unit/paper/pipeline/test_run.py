@@ -69,6 +69,7 @@ def test_methods_without_a_model_do_not_wait_for_one(paper):
 
 def test_packaged_methods_have_an_environment(paper, make_run):
     assert paper.generation.svg_environment("mouse_brain") == ".venvs/somde"
+    assert paper.generation.svg_memory_mb("mouse_brain") == 4000
     assert make_run({"svg": {"method": "morans_i"}}).generation.svg_environment("mouse_brain") == []
     assert paper.labelling.environment("clustering", "graphst") == ".venvs/spatial"
     assert paper.labelling.environment("annotation", "gest") == []

@@ -151,8 +151,9 @@ def draw() -> Figure:
     """Draw the rooms in rows, with arrows from each room to the rooms that it imports."""
     centres, arrows = place(reduce_imports(read_imports()))
     rooms = {name: centre for name, centre in centres.items() if ">" not in name}
-    right = max(x for x, _ in rooms.values()) + WIDTH / 2 + 0.15
-    left = min(x for x, _ in rooms.values()) - WIDTH / 2 - 0.15
+    halves = {name: 0 if ">" in name else WIDTH / 2 for name in centres}  # points that arrows pass have no width
+    right = max(x + halves[name] for name, (x, _) in centres.items()) + 0.15
+    left = min(x - halves[name] for name, (x, _) in centres.items()) - 0.15
     bottom = min(y for _, y in rooms.values()) - HEIGHT - GAP
     figure = Figure(figsize=(right - left, HEIGHT / 2 + 0.1 - (bottom - HEIGHT / 2 - 0.1)))
     ax = figure.add_axes((0, 0, 1, 1))

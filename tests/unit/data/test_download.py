@@ -206,7 +206,7 @@ def test_stall_is_noticed_and_resumed(upstream, folder):
 def test_endless_stall_is_an_error(upstream, folder, monkeypatch):
     monkeypatch.setattr(transfer, "ATTEMPTS", 1)
     with serve(upstream, {NAME: ["stall"] * 99}) as address:
-        assert f"{address}/{NAME} stalled" in refused_download(entry(address), folder, timeout=(1, 0.05))
+        assert f"{address}/{NAME} stalled" in refused_download(entry(address), folder, timeout=(1, 0.5))
 
 
 def test_busy_server_is_retried(upstream, folder):
@@ -242,7 +242,7 @@ def test_unreachable_server(upstream, folder):
 @pytest.mark.parametrize("fault", [404, 503, "wrong bytes", "stall"])
 def test_next_address_after_the_first_fails(upstream, folder, fault, tmp_path):
     with serve(upstream, {NAME: [fault] * 9}) as first, serve(upstream) as second:
-        receipt = get(entry(first, second), folder, timeout=(1, 0.05))
+        receipt = get(entry(first, second), folder, timeout=(1, 0.5))
     assert receipt["url"] == f"{second}/{NAME}"
     assert (folder / NAME).read_bytes() == CONTENT
 

@@ -196,6 +196,7 @@ print(hash(b"".join(x.detach().numpy().tobytes() for x in (out, q.grad, k.grad, 
 """
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_changes_no_bit_and_is_kept():
     hashes = {
         n: subprocess.check_output(

@@ -182,6 +182,7 @@ def test_config_round_trip():
     assert (config.window, config.model.layers, config.model.heads) == (200, 3, 8)
 
 
+@pytest.mark.slow
 def test_core_needs_torch_and_numpy_alone():
     """The model runs on a machine without the packages of the scanpy ecosystem: its import needs none of them."""
     import subprocess

@@ -35,6 +35,7 @@ def configured(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_from_simulation_to_scores(configured, verb):
     for section in "ab":
         verb("simulate", "--dataset-config", "dataset.json", "--section", section, "--out", f"{section}.h5ad")

@@ -374,6 +374,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(run_command, capsys, monke
     assert not changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", ["several sections", "wrong hash", "forgotten option"])
 def test_it_is_the_same_in_a_separate_process(run_command, mistake):
     spoil, command, answer = MISTAKES[mistake]

@@ -455,6 +455,7 @@ def test_two_at_once_download_once(upstream, folder):
     assert (folder / NAME).read_bytes() == CONTENT
 
 
+@pytest.mark.slow
 def test_command_runs_beside_the_server_and_its_status_is_returned(upstream):
     code = (
         "import os, sys, requests; "

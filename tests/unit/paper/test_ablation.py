@@ -147,6 +147,7 @@ def test_one_of_a_models_predictions_represents_a_variant():
     assert len(select_variant(scores({"continuous": 1.0}), "mine", "weighted")) == len(scores({"continuous": 1.0}))
 
 
+@pytest.mark.slow
 def test_trainings_are_read_from_model_directories(tokens, vocabulary, tmp_path):
     for seed in (0, 1):
         config = TINY | {"pretraining": TINY["pretraining"] | {"target_cells": 3000}}

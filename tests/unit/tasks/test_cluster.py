@@ -43,6 +43,7 @@ def rscript(tmp_path, monkeypatch):
     return install
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["leiden", "kmeans"])
 def test_known_clusters_are_found(rng, algorithm):
     embedding, truth = blobs(rng)

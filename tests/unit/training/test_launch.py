@@ -98,6 +98,7 @@ def test_a_process_ends_if_its_launcher_was_killed_during_the_start(monkeypatch)
         prctl(1, 0)
 
 
+@pytest.mark.slow
 def test_command_in_two_processes_stops_in_time_and_fails_as_one(sections, vocabulary, tmp_path):
     """In three runs, the command receives SIGTERM, one of its processes is killed, and the command is killed."""
     sections[0].write_h5ad(tmp_path / "s.h5ad")

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -42,6 +43,7 @@ def test_overfits_one_window(vocabulary, rng):
     assert (losses < 0.05).all()
 
 
+@pytest.mark.slow
 def test_learns_tissue_better_than_frequencies(tokens, vocabulary, tmp_path):
     config = TINY | {"pretraining": TINY["pretraining"] | {"steps": 150, "validate_every": 50, "batch_size": 8}}
     model = gest.pretrain(tokens[:1], vocabulary, config, validation=tokens[1:], out=tmp_path / "m")
@@ -75,6 +77,7 @@ def test_same_seed_same_bytes(tokens, vocabulary, tmp_path):
     assert a == b != c
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dropout", "thinning", "rotate"), [(0.0, 0.0, False), (0.2, 0.8, True)])
 def test_resumed_equals_uninterrupted(tokens, vocabulary, tmp_path, monkeypatch, dropout, thinning, rotate):
     config = TINY | {"model": TINY["model"] | {"dropout": dropout}}
@@ -104,6 +107,7 @@ def test_resumed_equals_uninterrupted(tokens, vocabulary, tmp_path, monkeypatch,
     assert logs[0] == logs[1]  # except for the cells per second
 
 
+@pytest.mark.slow
 def test_killed_process_resumes_to_the_same_bits(tokens, vocabulary, tmp_path):
     """A real process is ended by SIGKILL during training; then the same command runs again."""
     vocabulary.save(tmp_path / "v.npz")
@@ -123,7 +127,7 @@ def test_killed_process_resumes_to_the_same_bits(tokens, vocabulary, tmp_path):
     process = start("cut")
     state = tmp_path / "cut.state"
     while process.poll() is None and not list(state.glob("*/step-*15.pt")):
-        pass
+        time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "cut").exists()

@@ -151,6 +151,7 @@ def signals(section, rng):
     return {kind: (f(y), np.quantile(f(shuffled), 0.99)) for kind, f in statistics.items()}
 
 
+@pytest.mark.slow
 def test_each_kind_of_gene_carries_its_signal_and_null_genes_none(section):
     kind = section.var["kind"].to_numpy()
     assert set(kind) == set(KINDS)

@@ -237,6 +237,7 @@ def test_cells_are_numbered_in_the_order_of_the_sequence(rng):
     assert not np.array_equal(*sequences.values())
 
 
+@pytest.mark.slow
 def test_umap_puts_meta_cells_among_the_cells_they_represent(rng):
     centres = rng.normal(0, 20, (3, 10))
     labels = rng.integers(3, size=150)
@@ -247,6 +248,7 @@ def test_umap_puts_meta_cells_among_the_cells_they_represent(rng):
     np.testing.assert_array_equal(nearest, labels)
 
 
+@pytest.mark.slow
 def test_umap_takes_a_large_section(rng):
     """From 8192 cells on, scanpy searches for neighbours by another method."""
     centres = rng.normal(0, 20, (3, 5))

@@ -130,6 +130,7 @@ def test_packages_get_counts_of_the_panel(paths, vocabulary, packaged, tmp_path,
     np.testing.assert_array_equal(counts.toarray(), expected)
 
 
+@pytest.mark.slow
 def test_packages_learn_from_genes_that_all_training_sections_hold(paths, vocabulary, packaged, tmp_path, caplog):
     lacking = gest.sections.read_section(paths[2])
     fit("celltypist", [paths[0], paths[2]], ["region"], out=tmp_path / "c", vocabulary=vocabulary)
@@ -209,6 +210,7 @@ def test_user_errors(paths, model, sections, vocabulary, tmp_path):
         label(out, paths[2])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:5 of the model's 40 genes")
 def test_verbs(paths, model, tmp_path, monkeypatch, verb):
     monkeypatch.chdir(tmp_path)

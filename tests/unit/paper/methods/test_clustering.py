@@ -47,6 +47,7 @@ def test_gest_is_embedded_once_per_window_model_and_seed(sections, model):
     assert all(run.seconds > 0 and run.status == "ok" for run in runs)
 
 
+@pytest.mark.slow
 def test_continued_training_changes_the_embedding_and_not_the_model(sections, model):
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     zero_shot, continued = (
@@ -121,6 +122,7 @@ def test_shuffled_labels_agree_with_the_truth_by_chance(sections):
     assert (labels[0].labels != labels[1].labels).any()
 
 
+@pytest.mark.slow
 def test_every_method_but_the_packaged_ones_is_reproducible(sections, model):
     for method in sorted(set(registry.names("clustering")) - set(registry.packaged_names("clustering"))):
         a, b = (represent(sections[0], method, models=[model], **SETTINGS | {"seeds": [3]})[0] for _ in "ab")

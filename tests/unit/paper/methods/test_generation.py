@@ -114,6 +114,7 @@ def test_every_method_keeps_the_contract(sections, model, vocabulary, crops, met
     assert ((predicted.obs["round"] > 0) == method.startswith("gest")).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [m for m in registry.names("generation") if m != "true_metacells"])
 def test_no_method_looks_at_the_unseen(sections, model, vocabulary, crops, method):
     """The expression of a crop's cells does not affect their predictions; only the bound may read it."""

@@ -101,6 +101,7 @@ def test_the_perturbed_profiles_pass_algorithm_2(sections, model, vocabulary):
     np.testing.assert_allclose(table["roi_log2_fold_change"], shift / np.log(2), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_tissue_around_adds_estimates_that_the_change_does_not_touch(learnt):
     """The difference is that from the region alone, times the share of estimates that come from the region."""
     model, section, _ = learnt

@@ -44,12 +44,13 @@ def generate(
 
     Returns
     -------
-    `adata` itself, with
+    AnnData
+        `adata` itself, with
 
-    - `layers["gest"]`: (n, genes) predicted expression of unseen cells and normalised expression of seen cells; NaN
-      where the model lacks the gene;
-    - `obs["gest_round"]`: the round that generated the cell, 0 if the cell is seen;
-    - `uns["gest"]`: the settings, some counts, and the model's genes that the section lacks.
+        - `layers["gest"]`: (n, genes) predicted expression of unseen cells and normalised expression of seen cells;
+          NaN where the model lacks the gene;
+        - `obs["gest_round"]`: the round that generated the cell, 0 if the cell is seen;
+        - `uns["gest"]`: the settings, some counts, and the model's genes that the section lacks.
 
     Raises
     ------

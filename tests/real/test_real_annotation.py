@@ -28,6 +28,7 @@ def animals(real_data):
     return [read(path, name=name, microns_per_unit=0.09, **settings) for name in names]
 
 
+@pytest.mark.slow
 def test_layers_of_two_animals_are_found_in_a_third(animals, tmp_path):
     *train, test = animals
     model = gest.pretrain(train, fit_sections(train, {"n_metacells": 100}), CONFIG, out=tmp_path / "m")

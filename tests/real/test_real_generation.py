@@ -33,6 +33,7 @@ def animals(real_data):
     return train, test
 
 
+@pytest.mark.slow
 def test_one_animal_teaches_about_another(animals, tmp_path):
     train, test = animals
     vocabulary = fit_sections(train, {"n_metacells": 100})

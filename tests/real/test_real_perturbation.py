@@ -26,6 +26,7 @@ CONFIG = {
 CLASS = "OD Mature 2"  # mature oligodendrocytes, which lie next to each other in tracts
 
 
+@pytest.mark.slow
 def test_markers_of_one_class_in_a_region_of_200_um(real_data, tmp_path):
     path = real_data / "merfish_moffitt_poa.h5ad"
     names = ("A1_bregma_+0.26", "A1_bregma_-0.29", "A18_bregma_+0.11")

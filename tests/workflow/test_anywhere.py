@@ -63,6 +63,7 @@ def module(tmp_path):
     return deploy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])
 def test_by_the_path_of_the_snakefile(tmp_path, expected, snakefile):
     arguments = ("--snakefile", ROOT / snakefile, "--configfile", TOY, "--")
@@ -72,6 +73,7 @@ def test_by_the_path_of_the_snakefile(tmp_path, expected, snakefile):
     assert {path.name for path in tmp_path.iterdir()} == {".snakemake", "logs", "results"}
 
 
+@pytest.mark.slow
 def test_into_another_folder(tmp_path, expected):
     arguments = ("--directory", tmp_path, "--configfile", TOY, "--")
     assert jobs(succeed(ROOT, "--dry-run", *arguments, "all")) == expected
@@ -79,6 +81,7 @@ def test_into_another_folder(tmp_path, expected):
     assert (tmp_path / "results" / "toy" / "figures" / "figure_2c.png").exists()
 
 
+@pytest.mark.slow
 def test_as_a_module_beside_a_copy_of_the_configuration(module, expected):
     folder = module(ROOT / "workflow" / "Snakefile")
     assert jobs(succeed(folder, "--dry-run", "all")) == expected
@@ -114,6 +117,7 @@ def address():
         thread.join()
 
 
+@pytest.mark.slow
 def test_as_a_remote_module(module, expected, address):
     """Snakemake fetches the files that the workflow names, one by one, into a cache."""
     folder = module(f"{address}/workflow/Snakefile")

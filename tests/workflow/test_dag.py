@@ -119,6 +119,7 @@ def test_toy_goes_through_all_five_datasets(folder):
     }
 
 
+@pytest.mark.slow
 def test_the_papers_run_lists_every_job_without_any_data(folder):
     """Sections of the paper: 147 and 66 of the brains, 21 of the liver, 1 of Stereo-seq, 8 of the stroke data."""
     completed = snakemake(folder, "--dry-run", "all")
@@ -166,6 +167,7 @@ def test_own_data_in_four_lines(folder):
     }
 
 
+@pytest.mark.slow
 def test_what_is_scored_is_not_learnt_from(folder):
     """Trainings of the paper's run read no test section, and validation sections only to validate."""
     output = snakemake(folder, "--dry-run", "--printshellcmds", "all").stdout
@@ -276,6 +278,7 @@ def test_jobs_of_gest_request_a_gpu_on_the_cluster():
         assert profile["groups"][shared] in {profile["groups"][name] for name in running & profile["groups"].keys()}
 
 
+@pytest.mark.slow
 def test_short_jobs_of_one_dataset_are_one_job_on_the_cluster(folder):
     (folder / "slurm").symlink_to(ROOT / "profiles" / "slurm")
     output = snakemake(folder, "--profile", "slurm", "--dry-run", "all").stdout
@@ -305,6 +308,7 @@ def test_a_missing_file_without_url_says_what_to_place(folder):
     assert len(output.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_changed_key_remakes_what_read_it(folder):
     """Empty files replace results, so that nothing is computed."""
     summary = snakemake(folder, "--profile", "toy", "--summary").stdout

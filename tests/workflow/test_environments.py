@@ -102,6 +102,7 @@ def ranked(section):
     return spatially_variable_genes(section.X, section.obsm["spatial"], section.var_names, method="somde")
 
 
+@pytest.mark.slow
 def test_an_environment_is_remade_when_its_pins_or_its_check_change(built):
     assert "Nothing to be done" in snakemake(built, "--dry-run", ".venvs/somde").stdout
     for name in ("somde.txt", "somde.check.py"):
@@ -118,6 +119,7 @@ def test_all_runs_share_an_environment(built):
     assert "Nothing to be done" in completed.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "jobs"), [("somde", 1), ("morans_i", 0)])
 def test_all_asks_for_the_environment_once(tmp_path, method, jobs):
     folder = linked(tmp_path)
@@ -127,6 +129,7 @@ def test_all_asks_for_the_environment_once(tmp_path, method, jobs):
     assert completed.stdout.count("Isolated environment somde") == jobs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pins", "check", "reason"),
     [
@@ -149,6 +152,7 @@ def test_a_broken_environment_leaves_nothing_and_says_why(tmp_path, cache, pins,
     assert not [path for path in cache.glob("broken-*") if path.is_dir()]
 
 
+@pytest.mark.slow
 def test_one_is_made_where_two_are_asked_for(twins, cache):
     folders, output = twins
     links = [folder / ".venvs" / "small" for folder in folders]
@@ -171,6 +175,7 @@ def test_a_fresh_clone_proves_what_is_there_and_installs_nothing(twins, tmp_path
     assert (folder / ".venvs" / "small").resolve() == (twins[0][0] / ".venvs" / "small").resolve()
 
 
+@pytest.mark.slow
 def test_other_pins_make_another(twins, cache):
     folder = twins[0][1]
     before = (folder / ".venvs" / "small").resolve()
@@ -182,6 +187,7 @@ def test_other_pins_make_another(twins, cache):
     assert len([path for path in cache.glob("small-*") if path.is_dir()]) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["pyvenv.cfg", "bin/python", ""])
 def test_a_broken_one_is_made_again(twins, tmp_path, part):
     """This includes one that was removed from the cache while a link to it remains."""
@@ -199,6 +205,7 @@ def test_a_broken_one_is_made_again(twins, tmp_path, part):
     assert (whole / "pyvenv.cfg").exists()
 
 
+@pytest.mark.slow
 def test_a_check_that_no_build_passes_leaves_others_theirs(twins, tmp_path, cache):
     folder = clone(tmp_path, check="raise ImportError('too strict')\n")
     completed = snakemake(folder, ".venvs/small")
@@ -218,6 +225,7 @@ def test_the_check_finds_a_missing_extension(built):
     assert "_somoclu_wrap" in completed.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_planted_genes_come_before_null_ones(isolated, section):
     ranks = ranked(section).set_index("gene")["rank"]
     kind = section.var["kind"]

@@ -139,6 +139,7 @@ def results(report):
     return json.loads(re.search(r"var results = (\{.*\});", report.read_text())[1])
 
 
+@pytest.mark.slow
 def test_nothing_goes_wrong_in_the_browser(seen):
     assert seen["trouble"] == []
 

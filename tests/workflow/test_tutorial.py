@@ -21,6 +21,7 @@ def blocks():
     return code
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs_as_it_stands(tmp_path, monkeypatch):
     repository, desk = tmp_path / "repository", tmp_path / "desk"
     for folder in (repository, desk):

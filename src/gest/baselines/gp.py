@@ -1,8 +1,8 @@
 """Gaussian process on absolute coordinates with one Matérn-5/2 kernel for all genes (paper, section 4.1).
 
 Genes are independent outputs, standardised over the seen cells. They share a length scale, a signal variance and a
-noise variance, which maximise the log marginal likelihood summed over genes. With at most `exact_limit` seen cells the
-prediction is exact; with more, it uses inducing points (Titsias 2009).
+noise variance, chosen to maximise the log marginal likelihood summed over genes. With at most `exact_limit` seen cells
+the prediction is exact; with more, it uses inducing points (Titsias 2009).
 """
 
 from typing import NamedTuple
@@ -41,7 +41,7 @@ def predict(
     n_inducing: int = 1000,
     n_learning: int = 1200,
 ) -> NDArray[np.float32]:
-    """Predict expression at unseen positions by the posterior mean.
+    """Predict expression at unseen positions, as the posterior mean.
 
     Parameters
     ----------
@@ -50,11 +50,11 @@ def predict(
     expression_seen
         (n, T) log-normalised expression.
     seed
-        Seed of the draw of cells that hyperparameters are learnt from, and of the inducing points.
+        Seed for drawing the cells that hyperparameters are learnt from, and for k-means.
     exact_limit
-        Largest number of seen cells for an exact prediction. If there are more, hyperparameters and inducing points are
-        computed from the `exact_limit` seen cells nearest to the unseen ones. Inducing points spread over the whole
-        section would be too sparse for the length scale.
+        Largest number of seen cells for an exact prediction. The hyperparameters, and the inducing points if there are
+        more cells, are computed from the `exact_limit` seen cells nearest to the unseen ones: inducing points spread
+        over the whole section would be too far apart for the length scale.
     n_inducing
         Number of inducing points, which are the centres of k-means clusters of cells.
     n_learning
@@ -67,7 +67,8 @@ def predict(
     """
     expression = np.asarray(expression_seen, dtype=np.float64)
     mean, scale = expression.mean(axis=0), expression.std(axis=0)
-    varies = np.ptp(expression, axis=0) > 0  # a constant gene says nothing about the kernel
+    # Constant genes say nothing about the kernel; their prediction is their mean.
+    varies = np.ptp(expression, axis=0) > 0
     prediction = np.tile(mean, (len(xy_unseen), 1))
     if varies.any() and len(xy_unseen):
         x, x_new = (torch.as_tensor(np.asarray(xy, dtype=np.float64)) for xy in (xy_seen, xy_unseen))
@@ -99,7 +100,7 @@ def learn(x: Tensor, y: Tensor) -> Hyperparameters:
     Returns
     -------
     Hyperparameters
-        Hyperparameters at the optimum found.
+        The hyperparameters at the optimum.
     """
     distance = _distance(x, x)
     extent = float(distance.max()) or 1.0
@@ -191,9 +192,9 @@ def inducing_mean(x: Tensor, y: Tensor, x_new: Tensor, inducing: Tensor, hyperpa
             factor, _matern(_distance(inducing, points), length_scale, signal), upper=False
         )
 
-    a = whiten(x)
-    inner = torch.linalg.cholesky(_with_diagonal(a @ a.T, noise))
-    return whiten(x_new).T @ torch.cholesky_solve(a @ y, inner)
+    whitened = whiten(x)
+    inner = torch.linalg.cholesky(_with_diagonal(whitened @ whitened.T, noise))
+    return whiten(x_new).T @ torch.cholesky_solve(whitened @ y, inner)
 
 
 def _matern(distance: Tensor, length_scale: Tensor | float, signal: Tensor | float) -> Tensor:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @app.command(
     epilog=format_examples(
         "gest generate mine.h5ad --model model --unseen hidden --out generated.h5ad",
-        "    generates the cells where obs['hidden'] is true from all others",
+        "    from all other cells, generates those whose obs['hidden'] is true",
         "gest generate mine.h5ad --model model --unseen region=L5 --out generated.h5ad",
         "gest generate mine.h5ad --model model --unseen-circle 1850 3300 150 --out generated.h5ad",
         "    generates the cells at most 150 µm from x = 1850 µm, y = 3300 µm",
@@ -30,7 +30,7 @@ def generate(
     out: Annotated[Path, Option(help="Section to write (.h5ad): yours, with layers['gest'] and obs['gest_round'].")],
     unseen: Annotated[
         str | None,
-        Option(help="Cells to generate: a boolean column of obs, or COLUMN=VALUE; their counts are not read."),
+        Option(help="Cells to generate: a boolean column of obs, or COLUMN=VALUE. The cells' own counts are not read."),
     ] = None,
     unseen_circle: Annotated[
         tuple[float, float, float] | None, Option(help="Cells to generate, instead of --unseen: X Y RADIUS, µm.")
@@ -43,7 +43,7 @@ def generate(
     seed: Seed = 0,
     dry_run: DryRun = False,
 ) -> None:
-    """Generate unseen cells from the cells around them (A.2)."""
+    """Generate unseen cells from the cells around them (paper, A.2)."""
     from gest.data.sources.open_file import open_file
     from gest.tasks.dry_run import plan
     from gest.tasks.generation.generate import check_mode
@@ -65,7 +65,7 @@ def generate(
 
 
 def _find_unseen(section: "AnnData", unseen: str | None, circle: tuple[float, float, float] | None) -> "np.ndarray":
-    """Return (n,) booleans of the cells that the options select."""
+    """Return which cells the options select, (n,) booleans."""
     from gest.roi import Circle, Label, cells_of
     from gest.tasks.generation.generate import resolve_unseen
 

@@ -1,7 +1,7 @@
-"""Obtain one upstream file: verify an existing file, or download and verify it before it gets its final name.
+"""Obtain one upstream file: verify it if it exists; otherwise download it, and verify it before naming it.
 
-An unfinished download is stored next to the file as ``{name}.part``; one process at a time writes it. For a file on
-figshare, address, size and hash are kept as ``{name}.lock.json``, so that later runs use the same version of the file.
+An unfinished download is stored next to the file as ``{name}.part``, which one process at a time writes. For a file on
+figshare, address, size and hash are stored in ``{name}.lock.json``, so that later runs use the same version.
 """
 
 import datetime
@@ -48,7 +48,7 @@ def obtain(
     entry
         The file's entry in ``config/datasets.yaml``: ``urls`` (tried in turn, environment variables expanded) or
         ``figshare`` (address of an article in figshare's API), ``size`` in bytes, ``md5``, ``sha256``, and
-        ``otherwise`` (names of alternative files). Each may be null or missing.
+        ``otherwise`` (names of files that may replace it). Each may be null or missing.
     name, folder
         The file's name relative to the folder of its upstream set, and that folder.
     page, again
@@ -61,13 +61,13 @@ def obtain(
     Returns
     -------
     dict
-        The receipt: ``file`` (relative to `folder`), ``bytes``, ``sha256``, ``md5`` where one was expected, ``url`` (or
-        "already there") and ``checked``, the keys of the entry that were compared.
+        The receipt: ``file`` (relative to `folder`), ``bytes``, ``sha256``, ``md5`` (if the entry has one), ``url`` (or
+        "already there") and ``checked``, the keys of the entry with which the file was compared.
 
     Raises
     ------
     UserError
-        The existing file is not the expected one; no address is known, or none gives the expected file; or the file
+        The existing file is not the expected one, no address is known, no address serves the expected file, or the file
         cannot be written.
     """
     folder, out = Path(folder), Path(folder, name)
@@ -108,15 +108,15 @@ def _download_alone(
     *,
     resolved: bool,
 ) -> dict[str, Any]:
-    """Download the file, with other processes locked out; return its receipt.
+    """Download the file while other processes wait; return its receipt.
 
     The file gets its final name only if it is the expected one.
     """
     out = folder / name
-    part, lock, owner = (out.with_name(out.name + suffix) for suffix in (".part", ".lock.json", ".part.lock"))
+    part, lock, part_lock = (out.with_name(out.name + suffix) for suffix in (".part", ".lock.json", ".part.lock"))
     out.parent.mkdir(parents=True, exist_ok=True)
     # Another process may be downloading the same file: wait until it ends, then check whether the file exists.
-    with FileLock(owner, fallback_to_soft=False):
+    with FileLock(part_lock, fallback_to_soft=False):
         receipt = _find(entry, name, folder, again)
         if receipt is None:
             if entry.get("figshare") and not resolved:
@@ -125,17 +125,17 @@ def _download_alone(
             if entry.get("figshare") and not resolved:
                 _write_lock(lock, entry)
             os.replace(part, out)
-        owner.unlink(missing_ok=True)
+        part_lock.unlink(missing_ok=True)
         return receipt
 
 
 def _find(entry: Mapping[str, Any], name: str, folder: Path, again: str) -> dict[str, Any] | None:
-    """Return the receipt of the file or of an alternative; None if there is none."""
+    """Return the receipt of the existing file or alternative; None if neither exists."""
     for candidate in (name, *(entry.get("otherwise") or ())):
         path = folder / candidate
         if path.is_file():
             try:
-                # Size and hashes of the entry are those of `name`; an alternative file has others.
+                # The entry's size and hashes apply to `name` only; an alternative is accepted unless it is empty.
                 return _receipt(path, candidate, entry if candidate == name else {}, "already there")
             except _FileError as failure:
                 raise UserError(f"{path}: the file in place {failure}; remove it and run again: {again}") from failure
@@ -170,11 +170,11 @@ def _download(
     Addresses are tried in turn until one gives the expected file.
     """
     if not (entry.get("md5") or entry.get("sha256")):
-        # Without a hash, nothing would reveal a file that was completed from a different one.
+        # Without a hash, a download resumed from another file's beginning would go unnoticed: start from zero.
         part.unlink(missing_ok=True)
     for address in entry["urls"]:
         url = os.path.expandvars(address)
-        # If the file is wrong, fetch it once more from the start: its beginning may be left from an earlier run.
+        # If the file is wrong, fetch it once more from the start: its beginning may come from an earlier run.
         for _ in range(2):
             try:
                 fetch(url, part, name, entry.get("size"), get, backoff)
@@ -191,7 +191,7 @@ def _download(
 
 
 def _resolve(api: str, name: str, get: Callable[..., requests.Response]) -> dict[str, Any]:
-    """Ask figshare for address, size and md5 of the article's file of this name."""
+    """Look up the address, size and md5 of a file in a figshare article."""
     url = os.path.expandvars(api)
     try:
         response = get(url)
@@ -206,6 +206,7 @@ def _resolve(api: str, name: str, get: Callable[..., requests.Response]) -> dict
 
 
 def _read_lock(lock: Path, again: str) -> dict[str, Any]:
+    """Read the address, size and md5 that an earlier run used."""
     try:
         locked = json.loads(lock.read_text())
         return {key: locked[key] for key in ("urls", "size", "md5")}
@@ -216,6 +217,7 @@ def _read_lock(lock: Path, again: str) -> dict[str, Any]:
 
 
 def _write_lock(lock: Path, entry: Mapping[str, Any]) -> None:
+    """Record the address, size and md5 for later runs."""
     locked = {key: entry[key] for key in ("urls", "size", "md5")} | {"date": datetime.date.today().isoformat()}
     with whole_file(lock) as partial_lock:
         partial_lock.write_text(json.dumps(locked, indent=2) + "\n")

@@ -22,13 +22,13 @@ _ENSEMBL = re.compile(r"^(ENS[A-Z]*G\d{11})(?:\.\d+)?$")
 def match_genes(section: AnnData, vocabulary: Vocabulary) -> np.ndarray:
     """Find the column of each vocabulary gene in the section: (T,), −1 if missing.
 
-    Genes are matched by `var_names`, or by the column of `var` that shares more names with the vocabulary, so that both
-    symbols and Ensembl ids match. The version of an Ensembl id (`.5`) is ignored.
+    Genes are matched by name. The names are `var_names` or a text column of `var`, whichever shares most names with the
+    vocabulary; symbols and Ensembl ids both work. The version of an Ensembl id (`.5`) is ignored.
 
     Raises
     ------
     UserError
-        Several columns have the name of one vocabulary gene: whether to use one of them or their sum is unclear.
+        Two or more columns of X have the name of one vocabulary gene; it is unclear which to use.
     """
     names, genes = _names(section, vocabulary), _unversioned(vocabulary.genes)
     column_of: dict[str, int] = {}
@@ -54,8 +54,8 @@ def expression(section: AnnData, vocabulary: Vocabulary, columns: np.ndarray | N
     Raises
     ------
     UserError
-        Fewer than half of the genes are shared or one is repeated, or the section holds counts and the vocabulary was
-        fitted to normalised values (or the reverse).
+        The section has fewer than half of the vocabulary's genes, or several columns of one of them; or the section
+        holds counts and the vocabulary was fitted to normalised values, or the reverse.
     """
     if columns is None:
         columns = match_genes(section, vocabulary)
@@ -67,14 +67,18 @@ def expression(section: AnnData, vocabulary: Vocabulary, columns: np.ndarray | N
             f"(at least {_FEWEST_SHARED:.0%} are needed); {reason}."
         )
     x = read_matrix(section, "section")
-    # If the kind is not declared, values are counts if all are integers; log-normalised values never are.
+    # If the section does not declare what X holds, integers are taken as counts and anything else as normalised values.
     kind = section.uns.get("gest", {}).get("x", "counts" if _integers(x.data) else "normalised")
     model_kind = "normalised" if vocabulary.normalisation is None else "counts"
     if kind != model_kind:
-        names = {"counts": "counts", "normalised": "normalised values"}
+        contents = {"counts": "counts", "normalised": "normalised values"}
         layers = [name for name, layer in section.layers.items() if _integers(layer)] if model_kind == "counts" else []
-        remedy = f"copy layers['{layers[0]}'], which holds counts, to X" if layers else f"put {names[model_kind]} in X"
-        raise UserError(f"section: X holds {names[kind]}, but the model was trained on {names[model_kind]}; {remedy}.")
+        remedy = (
+            f"copy layers['{layers[0]}'], which holds counts, to X" if layers else f"put {contents[model_kind]} in X"
+        )
+        raise UserError(
+            f"section: X holds {contents[kind]}, but the model was trained on {contents[model_kind]}; {remedy}."
+        )
     x = sp.csc_matrix(x)[:, columns[shared]]
     if vocabulary.normalisation is not None:
         x = normalise(x, {"target_sum": vocabulary.total_over(shared)})
@@ -90,7 +94,7 @@ def expression(section: AnnData, vocabulary: Vocabulary, columns: np.ndarray | N
 
 
 def _names(section: AnnData, vocabulary: Vocabulary) -> np.ndarray:
-    """Choose the gene names that share most with the vocabulary.
+    """Choose the gene names that match most of the vocabulary's genes.
 
     The candidates are `var_names` and the columns of `var` that hold text.
     """
@@ -140,8 +144,8 @@ def _integers(layer: np.ndarray | sp.spmatrix) -> bool:
 def tokenize(section: AnnData, vocabulary: Vocabulary, folder: Path | None = None) -> Tokens:
     """Replace every cell's profile by its meta cell (Algorithm 2).
 
-    If `folder` is given, the normalised expression is kept too, on disk in that folder (`on_disk`).
+    With a `folder`, the normalised expression is stored there (see `on_disk`) and returned with the tokens.
     """
-    rows = expression(section, vocabulary)
-    tokens = vocabulary.tokenize(rows)
-    return Tokens(read_coordinates(section, "section"), tokens, None if folder is None else on_disk(rows, folder))
+    normalised = expression(section, vocabulary)
+    tokens = vocabulary.tokenize(normalised)
+    return Tokens(read_coordinates(section, "section"), tokens, None if folder is None else on_disk(normalised, folder))

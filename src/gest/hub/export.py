@@ -1,4 +1,4 @@
-"""Export a model as a folder to share: its files, a model card, and the hashes of both."""
+"""Export a model as a folder to share: the model's files, a model card, and the hashes of both."""
 
 import os
 import shutil
@@ -21,6 +21,10 @@ def export(model_dir: str | os.PathLike, out: str | os.PathLike, *, data: str = 
 
     Parameters
     ----------
+    model_dir
+        The model or annotator: a folder, or an address that `gest.load` accepts.
+    out
+        The folder to write; an earlier export there is replaced.
     data
         Description of the training data, for the card.
     licence
@@ -28,7 +32,8 @@ def export(model_dir: str | os.PathLike, out: str | os.PathLike, *, data: str = 
 
     Returns
     -------
-    The folder `out`.
+    pathlib.Path
+        The folder `out`.
 
     Raises
     ------
@@ -36,10 +41,10 @@ def export(model_dir: str | os.PathLike, out: str | os.PathLike, *, data: str = 
         `model_dir` is not a model, or `out` exists and is not an exported model.
     """
     source = local_folder(model_dir)
-    text = model_card(load(source), data=data, licence=licence)
+    card = model_card(load(source), data=data, licence=licence)
     with whole_folder(out, SUMS) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True)
-        (folder / CARD).write_text(text)
+        (folder / CARD).write_text(card)
         files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS)
         lines = [f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
         (folder / SUMS).write_text("".join(lines))

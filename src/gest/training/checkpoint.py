@@ -1,9 +1,9 @@
 """Training checkpoints: written atomically, verified on load, and locked to one run.
 
-They lie in a folder named after the key of the run (`run_key`), a hash of everything that affects its result.
+They are stored in a folder named after the key of the run (`run_key`), a hash of everything that affects its result.
 
-A checkpoint is a file `step-NNNNNNNNN.pt`: the sha256 of its content, then the content, the saved
-`TrainingState.to_dict`.
+A checkpoint is a file `step-NNNNNNNNN.pt`: first the sha256 of the content, then the content itself, a
+`TrainingState.to_dict` written by `torch.save`.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:  # this module must work with torch and NumPy alone
     from gest.vocabulary import Vocabulary
 
 _MAX_KEPT = 2  # checkpoints: the newest, and the one before it in case the newest is damaged
-_MAX_SECONDS = 300  # between two checkpoints, even if few steps were done
+_MAX_SECONDS = 300  # between two checkpoints, however few the steps
 _HASH_BYTES = 32
 
 
 class Checkpoints:
-    """A folder of checkpoints, locked to one training; use as a context.
+    """A folder of checkpoints, locked to one training; use it as a context manager.
 
     Parameters
     ----------
@@ -84,11 +84,17 @@ class Checkpoints:
             self._lock.release()
 
     def overdue(self) -> bool:
-        """Return whether a kill would lose too much time since the last checkpoint."""
+        """Return whether more than five minutes have passed without a checkpoint."""
         return time.monotonic() - self._saved_at > _MAX_SECONDS
 
     def save(self, step: int, state: dict[str, Any]) -> None:
-        """Save the state after a step and delete older ones; raise the errors of `write`."""
+        """Save the state after a step; delete all but the two newest checkpoints.
+
+        Raises
+        ------
+        UserError
+            The file cannot be written (see `write`).
+        """
         self._saved_at = time.monotonic()
         if not self.group.is_first:
             return
@@ -117,7 +123,7 @@ class Checkpoints:
             ) from error
 
     def newest(self) -> dict[str, Any] | None:
-        """Read the newest undamaged state, if any, onto the CPU of every process."""
+        """Return the newest undamaged state, if any, to every process, on the CPU."""
         return self.group.compute_on_first(self._read_newest)
 
     def _read_newest(self) -> dict[str, Any] | None:
@@ -127,7 +133,7 @@ class Checkpoints:
             if hashlib.sha256(content).digest() == digest:
                 return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             print(f"pretrain: {path} is damaged; using the checkpoint before it, if any", file=sys.stderr)
-            path.unlink()  # otherwise it would count among the newest ones, which `save` keeps
+            path.unlink()  # otherwise `save` might keep it instead of an undamaged one
         return None
 
     def paths(self) -> list[Path]:
@@ -140,7 +146,7 @@ def run_key(
 ) -> str:
     """Compute the key of a run: a hash of everything that affects its result.
 
-    These are the configuration, data, vocabulary, seed and format of the checkpoints.
+    This is the configuration, data, vocabulary and seed, and the format of the checkpoints.
     """
     settings = asdict(config)
     for section, key, default in (
@@ -149,7 +155,7 @@ def run_key(
         ("pretraining", "target_cells", 0),
     ):
         if settings[section][key] == default:
-            del settings[section][key]  # a later addition: runs from before it existed keep their key
+            del settings[section][key]  # so that runs from before this setting was added keep their key
     digest = hashlib.sha256(json.dumps([Checkpoints.FORMAT, settings, seed], sort_keys=True).encode())
     digest.update(vocabulary.digest())
     for sections in (training, held_out):

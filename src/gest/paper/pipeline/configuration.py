@@ -1,4 +1,4 @@
-"""Complete a configuration: add defaults, and work out the settings of every dataset."""
+"""Complete a configuration: add defaults, and resolve the settings of every dataset."""
 
 import fnmatch
 import os
@@ -45,19 +45,19 @@ def with_defaults(config: dict, defaults: dict) -> dict:
     If the configuration describes datasets that are not in the defaults, only these are kept.
     """
     complete: dict = {}
-    for layer in (config, defaults, config):  # keys keep the order of `config`
+    for layer in (config, defaults, config):  # once for the order of its keys, once for its values
         lay_over(complete, layer)
     others = {name: dataset for name, dataset in complete["datasets"].items() if name not in defaults["datasets"]}
     return complete | {"datasets": others or complete["datasets"]}
 
 
 def data_folder(config: dict) -> Path:
-    """Return the folder of downloaded files and users' files."""
+    """Return the folder of downloads and of users' own files."""
     return Path(config["data_dir"] or os.environ.get("GEST_DATA") or "data")
 
 
 def resolve_datasets(config: dict) -> dict[str, dict]:
-    """Return the settings of every dataset, which override those of the run."""
+    """Return the settings of every dataset: the run's, overridden by its own."""
     datasets = {}
     for name, settings in config["datasets"].items():
         dataset = deepcopy({key: config[key] for key in SHARED})
@@ -80,9 +80,9 @@ def for_ablation(dataset: dict) -> dict:
 
 
 def part_sections(part: str, settings: dict) -> list[str]:
-    """Name the sections of a part of the ABC Atlas by rank.
+    """Name the sections of a part of the ABC Atlas by their rank.
 
-    Before the download, only the number of sections is known, not their upstream names.
+    Their upstream names are unknown before the download; their number is in the configuration.
     """
     has_held_out = settings.get("held_out") is not None
     n_ranked = settings["sections"] - has_held_out
@@ -91,9 +91,9 @@ def part_sections(part: str, settings: dict) -> list[str]:
 
 
 def _add_upstream(name: str, dataset: dict, config: dict) -> None:
-    """Add the path of a dataset's files, and what is known of their content.
+    """Add the path of a dataset's files, and their content as far as it is known.
 
-    This is the names of sections, the donors and the expected totals.
+    `known` lists the names of the sections, `donors` their donors, and `expected` the totals to check.
     """
     folder = data_folder(config)
     known: dict[str, Any] = {}
@@ -129,7 +129,7 @@ def _upstream_set(name: str, settings: dict, config: dict) -> dict:
 def _sections_by_role(name: str, dataset: dict) -> dict[str, list[str]]:
     """List sections by role.
 
-    A pattern selects the known sections that match it and are not named in any role.
+    A pattern selects those known sections that match it and that no role names explicitly.
     """
     listed = {role: [str(section) for section in dataset["sections"].get(role, [])] for role in ROLES}
     named = {section for role in ROLES for section in listed[role] if "*" not in section}
@@ -149,8 +149,8 @@ def _sections_by_role(name: str, dataset: dict) -> dict[str, list[str]]:
 
 
 def _niche_windows(dataset: dict) -> list[int]:
-    """Return the window sizes of the niches to cluster.
+    """Return the sides of the windows whose niches are clustered.
 
-    These are the configured sizes below the model's window, and the model's window itself.
+    These are the configured sides that are smaller than the model's window, and the model's window itself.
     """
     return [side for side in dataset["clustering"]["windows"] if side < dataset["window"]] + [dataset["window"]]

@@ -8,9 +8,10 @@ from statsmodels.stats.multitest import multipletests
 from gest.errors import UserError
 from gest.paper.scores.generation import METRICS
 
-# With fewer differences, the p value of a two-sided signed-rank test cannot be below 0.05: 2 / 2**6 = 0.03.
+# Fewest differences other than 0 with which a two-sided signed-rank test can reach p < 0.05. With n of them, the lowest
+# p is 2 / 2**n: 0.03 for n = 6, and 0.06 for n = 5.
 LEAST_PAIRS = 6
-# Methods are compared, and p values corrected, within each combination of these.
+# Methods are compared, and p values corrected, within a family: the rows with equal values in these columns.
 FAMILY = ["run", "task", "dataset", "level", "gene_set", "metric"]
 COLUMNS = (*FAMILY, "method", "variant", "reference", "n_pairs", "median_difference", "p", "p_holm", "test")
 
@@ -28,7 +29,7 @@ def section_means(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `FAMILY`, `method`, `variant`, `section` and `value`, the mean.
+        The columns `FAMILY`, `method`, `variant`, `section` and `value` (the mean).
     """
     keys = [*FAMILY, "method", "variant", "section"]
     crops = scores.dropna(subset="value").groupby([*keys, "crop"], sort=False)["value"].mean()
@@ -38,9 +39,9 @@ def section_means(scores: pd.DataFrame) -> pd.DataFrame:
 def compare(scores: pd.DataFrame, *, reference: tuple[str, str] = ("gest", "weighted")) -> pd.DataFrame:
     """Compare every method with a reference, paired by section.
 
-    Scores are averaged over the seeds of a crop. The difference method - reference is taken on the crops for which both
-    have scores, and averaged within the section, which gives one difference per section. The p values of two-sided
-    Wilcoxon signed-rank tests are corrected by Holm's method over all methods of a metric and gene set.
+    Scores are averaged over the seeds of a crop. The reference's score is subtracted from the method's on every crop
+    for which both have scores, and the differences are averaged within the section. A two-sided Wilcoxon signed-rank
+    test uses one difference per section. Its p values are corrected by Holm's method over all methods of a `FAMILY`.
 
     Parameters
     ----------
@@ -52,8 +53,8 @@ def compare(scores: pd.DataFrame, *, reference: tuple[str, str] = ("gest", "weig
     Returns
     -------
     pandas.DataFrame
-        `COLUMNS`, a row per metric, gene set and method: the number of sections (`n_pairs`), the median of their
-        differences, p and Holm's p (NaN without a test), and `test`, its name or the reason why there is none.
+        The columns `COLUMNS`, with one row per family and method: the number of sections (`n_pairs`), the median of
+        their differences, p and Holm's p (NaN without a test), and `test`, its name or why there is none.
 
     Raises
     ------
@@ -61,12 +62,12 @@ def compare(scores: pd.DataFrame, *, reference: tuple[str, str] = ("gest", "weig
         If the reference has no scores.
     """
     scored = scores[scores["metric"].isin(METRICS)].dropna(subset="value")
-    name = " ".join(reference)
-    pairs = scored["method"] + " " + scored["variant"]
-    if not (pairs == name).any():
+    reference_name = " ".join(reference)
+    method_names = scored["method"] + " " + scored["variant"]
+    if not (method_names == reference_name).any():
         raise UserError(
-            f"the reference {name} has no scores (only {', '.join(sorted(pairs.unique())) or 'none'}). Add "
-            f"{reference[0]} to generation.methods."
+            f"the reference {reference_name} has no scores (only "
+            f"{', '.join(sorted(method_names.unique())) or 'none'}). Add {reference[0]} to generation.methods."
         )
     keys = [*FAMILY, "section", "crop"]
     crops = scored.groupby([*keys, "method", "variant"])["value"].mean().unstack(["method", "variant"])  # noqa: PD010
@@ -74,17 +75,19 @@ def compare(scores: pd.DataFrame, *, reference: tuple[str, str] = ("gest", "weig
     differences = others.sub(crops[reference], axis=0).groupby([*FAMILY, "section"]).mean()
     records = []
     for family, block in differences.groupby(FAMILY, sort=True):
-        fields = dict(zip(FAMILY, family, strict=True)) | {"reference": name}
-        tests = [fields | {"method": pair[0], "variant": pair[1]} | _test(block[pair]) for pair in block]
+        fields = dict(zip(FAMILY, family, strict=True)) | {"reference": reference_name}
+        tests = [
+            fields | {"method": method, "variant": variant} | _test(block[method, variant]) for method, variant in block
+        ]
         _correct(tests)
         records += tests
     return pd.DataFrame(records, columns=list(COLUMNS))
 
 
 def _test(differences: pd.Series) -> dict[str, object]:
-    """Return the median and the signed-rank test of the sections' differences.
+    """Return the median of the sections' differences, and their signed-rank test.
 
-    The test ignores differences of 0.
+    The test ignores differences of 0, which still count in `n_pairs` and the median.
     """
     differences = differences.dropna().to_numpy()
     enough = np.count_nonzero(differences) >= LEAST_PAIRS
@@ -98,10 +101,10 @@ def _test(differences: pd.Series) -> dict[str, object]:
 
 
 def _correct(tests: list[dict[str, object]]) -> None:
-    """Add Holm's p to the tests that have a p."""
-    with_p = [test for test in tests if not np.isnan(test["p"])]
-    if not with_p:
+    """Set Holm's p in the tests that have a p."""
+    tested = [test for test in tests if not np.isnan(test["p"])]
+    if not tested:
         return
-    corrected = multipletests([test["p"] for test in with_p], method="holm")[1]
-    for test, p in zip(with_p, corrected, strict=True):
+    corrected = multipletests([test["p"] for test in tested], method="holm")[1]
+    for test, p in zip(tested, corrected, strict=True):
         test["p_holm"] = float(p)

@@ -1,4 +1,4 @@
-"""The training loop of an annotator, with early stopping by the loss on held-out cells (section 3.5).
+"""The training loop of an annotator, with early stopping on the held-out loss (paper, section 3.5).
 
 The batch of step t is a pure function of (seed, t).
 """
@@ -42,12 +42,13 @@ class Settings:
     batch_size: int = setting(32, above=0)
     """Niches per step."""
     learning_rate: float = setting(1e-3, above=0)
-    """Peak learning rate of AdamW, after a linear warm-up over a tenth of the steps; then a cosine to zero."""
+    """Peak learning rate of AdamW: linear warm-up over a tenth of the steps, then cosine decay to zero."""
     class_weights: bool = True
     """Whether to weight classes by their inverse frequency, so that rare classes count as much as common ones."""
     validate_every: int = setting(50, above=0)
+    """Steps between validations; the last step is always validated."""
     patience: int = setting(5, above=0)
-    """Training stops after this many validations in a row without a lower loss."""
+    """Training stops after this many validations in a row without a new lowest loss."""
     held_out_cells: int = setting(1000, above=0)
     """Validate on at most this many held-out cells."""
 
@@ -62,7 +63,7 @@ class Targets:
         self.niches = [Niches(section.tokens, model.config, seed=seed) for section in sections]
         labelled = [np.flatnonzero(section.labels != "") for section in sections]
         self.cells = [(i, cell) for i, cells in enumerate(labelled) for cell in cells]
-        """(m,) pairs: the number of the section, and the index of the cell in it."""
+        """(m,) pairs: the index of the section, and of the cell in it."""
         labels = [section.labels[cells] for section, cells in zip(sections, labelled, strict=True)]
         self.codes = np.searchsorted(classes, np.concatenate(labels))
         """(m,) integers: the class of each cell."""
@@ -80,8 +81,9 @@ def fine_tune(
 
     Returns
     -------
-    `steps`, the number of steps that were run; `kept_step`, the step whose weights were kept; `held_out_loss` and
-    `held_out_f1`, the scores of these weights.
+    dict
+        `steps`, the number of steps that were run; `kept_step`, the step whose weights were kept; `held_out_loss` and
+        `held_out_f1`, the loss and macro F1 of these weights.
     """
     groups = parameter_groups(annotator, annotator.model.config.pretraining.weight_decay)
     optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
@@ -169,5 +171,8 @@ def validate(annotator: Annotator, held_out: Targets, weights: Tensor | None) ->
 
 
 def class_weights(codes: np.ndarray, n_classes: int) -> Tensor:
-    """Compute the weights n / (C n_c), (C,), so that all classes count equally."""
+    """Compute the weights of C classes, (C,), so that all count equally.
+
+    The weight of class c, with n_c of the n cells, is n / (C n_c).
+    """
     return torch.tensor(len(codes) / (n_classes * np.bincount(codes, minlength=n_classes)), dtype=torch.float32)

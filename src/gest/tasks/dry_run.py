@@ -44,7 +44,7 @@ def plan(section: AnnData, model: GeST, *, window: float | None = None) -> str:
         The window, the coordinates, the genes or the counts are invalid, as the command itself would report.
     """
     check_window(window, model.config.window)
-    read = read_for_model(section, model.vocabulary, empty_cells="they tell the model nothing of themselves")
+    read = read_for_model(section, model.vocabulary, empty_cells="their profiles are empty")
     side = window or model.config.window
     grid = Grid(read.xy, side)
     sample = read.xy[:: max(len(read.xy) // _SAMPLE, 1)]

@@ -19,10 +19,9 @@ toy: $(READY)
 	@echo "    clustering: {methods: {nichecompass: 2}}"
 
 # make test TESTS="tests/unit -m 'not slow'"
-# tests/cluster, which mostly waits, comes first in the order of files and so runs beside the others.
 TESTS ?= tests
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
